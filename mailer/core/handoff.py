@@ -1,0 +1,109 @@
+"""The moment of hand-off: what a sender needs to make a message, and the last look before it may leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from mailer.core.customer import Customer
+from mailer.core.delivery import Outcome, State
+
+
+@dataclass(frozen=True, slots=True)
+class CouponView:
+    """A coupon as a template sees it."""
+
+    code: str
+    percent: int | None = None
+    amount_e4: int | None = None  # ten-thousandths of the currency's unit
+    currency: str | None = None
+    valid_until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendJob:
+    """One claimed delivery with all a render needs, so that a sender asks the database once a chunk."""
+
+    delivery_id: int
+    run_id: int
+    version_id: int
+    campaign: str
+    purpose: str
+    occurrence: str
+    kind: str  # incidents: first, update, closure, unaffected; else empty
+    email: str
+    due_at: datetime
+    attempts: int
+    message_id: str | None  # set from the first attempt on
+    customer: Customer
+    customer_key: int  # our own number of the customer, for tokens
+    context: Mapping[str, Any] = field(default_factory=dict)  # of the delivery
+    content: Mapping[str, Any] = field(default_factory=dict)  # of the run
+    coupon: CouponView | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HandoffFacts:
+    """What the database says of a delivery in the very transaction that would mark it `sending`."""
+
+    delivery_id: int
+    purpose: str
+    campaign: str
+    zone: str | None  # IANA; none: the tenant's
+    consent: str  # yes, no, unknown
+    suppressed: frozenset[str]  # scopes: all, commercial
+    suppression_reason: str | None
+    run_state: str
+    campaign_paused: bool
+    halted: bool
+    expires_at: datetime | None
+    trigger_event: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """It may leave now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """It must not leave; the delivery ends as `state` for `reason`."""
+
+    state: State
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now: back to the queue, not before `until` (none: as soon as its run moves again)."""
+
+    until: datetime | None
+
+
+Verdict = Go | Drop | Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A rendered delivery about to be handed to the relay."""
+
+    delivery_id: int
+    message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What became of a delivery this sender holds.
+
+    `outcome` when the relay was asked; otherwise `failure` when no message could be made. `next_attempt` is set
+    for an outcome that may pass, `ends` when its time to try again is over.
+    """
+
+    delivery_id: int
+    at: datetime
+    outcome: Outcome | None = None
+    failure: str | None = None  # core.delivery.Failure
+    detail: str = ""
+    next_attempt: datetime | None = None

@@ -1,0 +1,97 @@
+"""The tree of errors. Each carries its facts, and its text is one sentence for a person.
+
+    MailerError
+    ├── UsageError              wrong words on the command line, an id nobody has        (exit 2)
+    ├── SettingsError           settings.yaml or MAILER_* cannot be used                 (exit 2)
+    ├── FileFault               a file of ours: where (file, line, key) and what to do
+    │   ├── CampaignFault       one campaign file cannot be loaded; the others are
+    │   ├── SegmentFault        a segment that cannot be read, or is unknown
+    │   └── TemplateFault       a template part is missing, unreadable or unsafe
+    ├── RenderError             one message cannot be rendered: → failed(render)
+    │   ├── HeaderRefused       data that would change a header: → failed(header)
+    │   ├── NotRepresentable    an address or text SMTP cannot carry here: → failed(not_representable)
+    │   └── TooLarge            → failed(too_large)
+    ├── RelayError              the relay cannot be used as set (TLS, AUTH): nothing was sent
+    └── StoreError              the database is away, too old, or too new for this program
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class MailerError(Exception):
+    """Anything we can explain in one sentence."""
+
+    exit_status = 1
+
+
+class UsageError(MailerError):
+    """The command cannot be done as asked."""
+
+    exit_status = 2
+
+
+class SettingsError(MailerError):
+    """Settings that cannot be used."""
+
+    exit_status = 2
+
+
+@dataclass
+class FileFault(MailerError):
+    """A fault in a file people write: what is wrong, and where."""
+
+    message: str
+    file: str = ""
+    line: int | None = None
+    key: str | None = None
+
+    def __str__(self) -> str:
+        """`file:line: key: message`, leaving out what is not known."""
+        place = self.file + (f":{self.line}" if self.line is not None else "")
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+
+class CampaignFault(FileFault):
+    """A campaign file that cannot be loaded."""
+
+
+class SegmentFault(FileFault):
+    """A segment that cannot be read or is not known."""
+
+
+class TemplateFault(FileFault):
+    """A template part that is missing, cannot be read, or is unsafe."""
+
+
+class RenderError(MailerError):
+    """One message cannot be made from its template and data."""
+
+    reason = "render"
+
+
+class HeaderRefused(RenderError):
+    """Data that would break out of a header field (RFC 5322 §2.2)."""
+
+    reason = "header"
+
+
+class NotRepresentable(RenderError):
+    """An address this relay cannot carry (no SMTPUTF8, RFC 6531)."""
+
+    reason = "not_representable"
+
+
+class TooLarge(RenderError):
+    """A message over the size the relay or we accept."""
+
+    reason = "too_large"
+
+
+class RelayError(MailerError):
+    """The relay cannot be used as the settings say."""
+
+
+class StoreError(MailerError):
+    """The database cannot be used."""
