@@ -59,7 +59,7 @@ class HandoffFacts:
     campaign_paused: bool
     halted: bool
     expires_at: datetime | None
-    trigger_event: bool = False
+    own_action_at: datetime | None = None  # when the customer did what set this off
 
 
 @dataclass(frozen=True, slots=True)

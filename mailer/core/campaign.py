@@ -1,0 +1,96 @@
+"""A campaign: when, to whom, what, and under which rules. The same value wherever it was written down."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from mailer.core.coupon import CouponSpec
+from mailer.core.duration import Duration, DurationField
+from mailer.core.once import Once
+from mailer.core.segment import Rule
+from mailer.core.trigger import AnniversaryTrigger, IncidentTrigger, Trigger
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,2})?)\s*%")
+_WHOLE = 100
+
+
+def _percent(value: Any) -> float:
+    """`10%` → 10.0."""
+    found = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
+    if found is None or float(found[1]) > _WHOLE:
+        raise ValueError(f"{value!r} is not a share; write a percentage such as 10%")
+    return float(found[1])
+
+
+Percent = Annotated[float, BeforeValidator(_percent)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Goal(_Part):
+    """What the campaign is for; whoever reached it already is left out."""
+
+    event: Annotated[str, Field(pattern=r"^[a-z0-9_.-]{1,100}$")]
+    within: DurationField
+
+
+class Content(_Part):
+    """Where a newsletter takes its posts from."""
+
+    events: Annotated[str, Field(pattern=r"^[a-z0-9_.-]{1,100}$")]
+
+
+class Campaign(_Part):
+    """One campaign, validated. `name` is its file's name; every duration keeps calendar days apart from hours."""
+
+    name: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
+    description: Annotated[str, Field(max_length=500)] = ""
+    purpose: Literal["commercial", "service"]
+    trigger: Trigger
+    audience: Rule | str | None = None
+    once: Once = Once()
+    priority: Annotated[int, Field(ge=0, le=100)] = 40
+    catch_up: DurationField = Duration(seconds=24 * 3600)
+    ttl: DurationField | None = None
+    ends_at: datetime | None = None
+    coupon: CouponSpec | None = None
+    content: Content | None = None
+    goal: Goal | None = None
+    holdout: Percent = 0.0
+    template: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")] = ""
+    enabled: bool = True
+
+    @model_validator(mode="after")
+    def _sense(self) -> Campaign:
+        if self.ends_at is not None and self.ends_at.tzinfo is not None:
+            raise ValueError("ends_at is each customer's own wall time; leave the time zone out")
+        if self.purpose == "service" and self.coupon is not None:
+            raise ValueError("a service mail may carry no promotion; take the coupon out or make it commercial")
+        if isinstance(self.trigger, IncidentTrigger) and self.purpose != "service":
+            raise ValueError("an outage notice is service mail; write purpose: service")
+        if self.holdout and self.purpose == "service":
+            raise ValueError("service mail has no holdout; take it out")
+        return self
+
+    @property
+    def template_folder(self) -> str:
+        """The folder below templates_dir."""
+        return self.template or self.name
+
+    @property
+    def commercial(self) -> bool:
+        """Whether consent, caps, quiet hours and unsubscribe apply."""
+        return self.purpose == "commercial"
+
+    @property
+    def anniversary(self) -> AnniversaryTrigger | None:
+        """The trigger, where it is a day of the year."""
+        return self.trigger if isinstance(self.trigger, AnniversaryTrigger) else None

@@ -1,0 +1,96 @@
+"""Coupons: what a campaign promises, and the codes that keep the promise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from mailer.core.duration import Duration, DurationField
+
+#: Letters and digits nobody takes for one another on paper or over the phone (no I, L, O, 0, 1).
+ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+
+#: 31^10 ≈ 8·10^14: guessing one of a million live codes takes about a billion tries.
+CODE_LENGTH = 10
+
+E4 = 10_000  # money is kept in ten-thousandths of the currency's unit
+
+
+class CouponState(StrEnum):
+    """Where a code stands."""
+
+    AVAILABLE = "available"  # in its pool
+    RESERVED = "reserved"  # written with its delivery
+    ISSUED = "issued"  # the relay accepted the mail that carries it
+    RELEASED = "released"  # the delivery ended without leaving; kept for the same once-key
+    QUARANTINED = "quarantined"  # the delivery is in doubt: somebody may hold the code
+    REDEEMED = "redeemed"
+
+
+class _Coupon(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    percent: Annotated[int, Field(ge=1, le=100)] | None = None
+    amount: Annotated[Decimal, Field(gt=0)] | None = None
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
+    valid: DurationField | None = None
+    budget: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_worth(self) -> _Coupon:
+        if self.percent is not None and self.amount is not None:
+            raise ValueError("a coupon is worth a percent or an amount, not both; leave one out")
+        return self
+
+    @property
+    def amount_e4(self) -> int | None:
+        """The amount in ten-thousandths of the currency's unit."""
+        return None if self.amount is None else int(self.amount * E4)
+
+
+class GeneratedCoupon(_Coupon):
+    """A code of our own making for each delivery."""
+
+    kind: Literal["generated"]
+    prefix: Annotated[str, Field(pattern="^[A-Z0-9]{1,12}$")]
+
+
+class PoolCoupon(_Coupon):
+    """A code taken from an uploaded pool."""
+
+    kind: Literal["pool"]
+    pool: Annotated[str, Field(min_length=1, max_length=100)]
+
+
+class StaticCoupon(_Coupon):
+    """One code for everybody."""
+
+    kind: Literal["static"]
+    code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+
+
+CouponSpec = Annotated[GeneratedCoupon | PoolCoupon | StaticCoupon, Field(discriminator="kind")]
+
+
+def make_code(prefix: str, choose: Callable[[int], int]) -> str:
+    """`PREFIX-` and ten letters. `choose(n)` gives an unguessable number below n."""
+    return f"{prefix}-" + "".join(ALPHABET[choose(len(ALPHABET))] for _ in range(CODE_LENGTH))
+
+
+def last_day(issued: date, valid: Duration | None) -> date | None:
+    """The last local day a coupon issued on `issued` is good for; none: for ever."""
+    if valid is None:
+        return None
+    return issued + timedelta(days=valid.days or -(-valid.seconds // 86_400))
+
+
+def sample_code(prefix: str) -> str:
+    """What previews and tests show; no shop takes it."""
+    return f"TEST-{prefix}" if prefix else "TEST-COUPON"
+
+

@@ -1,0 +1,171 @@
+"""Who gets it and why not: the decisions at planning, and once more at hand-off. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from mailer.core.calendar import add_duration
+from mailer.core.campaign import Campaign
+from mailer.core.delivery import Skip, State
+from mailer.core.handoff import Drop, Go, HandoffFacts, Verdict, Wait
+from mailer.core.quiet import QuietHours, expires_at, held_until
+
+#: A welcome so soon after the customer's own action may arrive in quiet hours.
+OWN_ACTION = timedelta(minutes=15)
+OWN_ACTION_EVENT = "consent.confirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A member of an audience, with what the decision needs."""
+
+    key: int  # customer.id
+    id: str  # the shop's id
+    email: str
+    email_key: str
+    zone: str | None  # IANA; none: the tenant's
+    consent: str = "unknown"  # yes, no, unknown
+    consent_at: datetime | None = None
+    suppressed: Mapping[str, str] = field(default_factory=dict)  # scope → reason
+    date_set_at: datetime | None = None  # anniversaries: when the date was stored
+    date_placeholder: bool = False
+    once_held: bool = False  # another delivery holds the once-key
+    last_sent_at: datetime | None = None  # of this campaign
+    duplicate: bool = False  # an older record with this address is in this run
+    context: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The tenant's rules."""
+
+    zone: ZoneInfo
+    quiet: QuietHours
+    seed: str = "mailer"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Queued with its times, or ended at once with its reason."""
+
+    state: State
+    reason: str | None
+    not_before: datetime
+    expires_at: datetime | None
+
+
+def decide(
+    candidate: Candidate,
+    campaign: Campaign,
+    rules: Rules,
+    *,
+    due: datetime,
+    now: datetime,
+    own_action_at: datetime | None = None,
+) -> Decision:
+    """Whether `candidate` gets `campaign`, due at `due`, planned at `now`."""
+    zone = ZoneInfo(candidate.zone) if candidate.zone else rules.zone
+    expires = expires_at(due, campaign.ttl, campaign.ends_at, zone)
+    reason = _skip(candidate, campaign, rules, due=due, now=now, zone=zone)
+    if reason is not None:
+        return Decision(State.SKIPPED, reason, due, expires)
+    not_before = max(due, now)
+    if campaign.commercial and not _own_action(own_action_at, not_before):
+        not_before = held_until(not_before, zone, rules.quiet) or not_before
+    if expires is not None and not_before >= expires:
+        return Decision(State.EXPIRED, None, not_before, expires)
+    return Decision(State.QUEUED, None, not_before, expires)
+
+
+def _skip(
+    candidate: Candidate, campaign: Campaign, rules: Rules, *, due: datetime, now: datetime, zone: ZoneInfo
+) -> Skip | None:
+    """The first reason not to write, the lasting ones before the passing ones."""
+    if not candidate.email_key:
+        return Skip.NOT_ELIGIBLE
+    barred = _suppression(candidate.suppressed, campaign.commercial)
+    if barred is not None:
+        return barred
+    if campaign.commercial and candidate.consent != "yes":
+        return Skip.NO_CONSENT
+    if campaign.commercial and candidate.duplicate:
+        return Skip.DUPLICATE
+    if campaign.anniversary is not None:
+        if candidate.date_placeholder:
+            return Skip.UNCONFIRMED_DATE
+        if _set_too_soon(candidate, campaign, due, zone):
+            return Skip.TOO_SOON
+    if candidate.once_held or _gap_open(candidate, campaign, due, zone):
+        return Skip.TOO_SOON
+    if due <= campaign.catch_up.before(now):
+        return Skip.MISSED
+    if campaign.holdout and held_out(rules.seed, campaign.name, candidate.id, campaign.holdout):
+        return Skip.HOLDOUT
+    return None
+
+
+def _suppression(suppressed: Mapping[str, str], commercial: bool) -> Skip | None:
+    """A dead address stops everything; an unsubscribe or a complaint stops commercial mail."""
+    if "all" in suppressed:
+        return Skip.SUPPRESSED
+    if commercial and "commercial" in suppressed:
+        return Skip.UNSUBSCRIBED if suppressed["commercial"] == "unsubscribed" else Skip.SUPPRESSED
+    return None
+
+
+def _set_too_soon(candidate: Candidate, campaign: Campaign, due: datetime, zone: ZoneInfo) -> bool:
+    trigger = campaign.anniversary
+    if trigger is None or trigger.set_before is None or candidate.date_set_at is None:
+        return False
+    return add_duration(candidate.date_set_at, trigger.set_before, zone) > due
+
+
+def _gap_open(candidate: Candidate, campaign: Campaign, due: datetime, zone: ZoneInfo) -> bool:
+    gap = campaign.once.gap
+    if gap is None or candidate.last_sent_at is None:
+        return False
+    return add_duration(candidate.last_sent_at, gap, zone) > due
+
+
+def _own_action(own_action_at: datetime | None, handoff: datetime) -> bool:
+    return own_action_at is not None and handoff - own_action_at <= OWN_ACTION
+
+
+def held_out(seed: str, campaign: str, customer: str, percent: float) -> bool:
+    """A stable share of customers: the same answer for the same customer and campaign, for ever."""
+    digest = hashlib.sha256(f"{seed}\0{campaign}\0{customer}".encode()).digest()
+    return int.from_bytes(digest[:8]) < percent / 100 * 2**64
+
+
+def judge(facts: HandoffFacts, rules: Rules, now: datetime) -> Verdict:
+    """The last look, in the transaction that would mark the delivery `sending`."""
+    if facts.halted or facts.campaign_paused or facts.run_state not in {"queued", "running"}:
+        return Wait(None)
+    if facts.expires_at is not None and now >= facts.expires_at:
+        return Drop(State.EXPIRED, None)
+    commercial = facts.purpose == "commercial"
+    scopes = {scope: facts.suppression_reason or "" for scope in facts.suppressed}
+    barred = _suppression(scopes, commercial)
+    if barred is not None:
+        return Drop(State.SKIPPED, barred)
+    if not commercial:
+        return Go()
+    if facts.consent != "yes":
+        return Drop(State.SKIPPED, Skip.NO_CONSENT)
+    if not _own_action(facts.own_action_at, now):
+        zone = ZoneInfo(facts.zone) if facts.zone else rules.zone
+        until = held_until(now, zone, rules.quiet)
+        if until is not None:
+            late = facts.expires_at is not None and until >= facts.expires_at
+            return Drop(State.EXPIRED, None) if late else Wait(until)
+    return Go()
+
+
+def local_day(instant: datetime, zone: str | None, rules: Rules) -> date:
+    """The customer's own date at `instant`."""
+    return instant.astimezone(ZoneInfo(zone) if zone else rules.zone).date()

@@ -1,0 +1,79 @@
+"""One occurrence of a campaign."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    PLANNING = "planning"  # its audience is being written down; no sender sees it yet
+    QUEUED = "queued"  # whole; waiting for a sender
+    RUNNING = "running"  # a sender has begun
+    PAUSED = "paused"  # by a person or a breaker
+    FINISHED = "finished"  # every delivery is terminal and nobody else can fall due
+    SKIPPED_EMPTY = "skipped_empty"  # an issue without anything new
+    MISSED = "missed"  # found later than catch_up allows
+    CANCELLED = "cancelled"  # by a person
+
+
+#: States in which deliveries may be claimed.
+SENDABLE = (RunState.QUEUED, RunState.RUNNING)
+
+#: States nothing leaves.
+ENDED = (RunState.FINISHED, RunState.SKIPPED_EMPTY, RunState.MISSED, RunState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """A run about to be written down. (campaign, occurrence) decides whether it is new."""
+
+    campaign: str
+    occurrence: str
+    version_id: int | None
+    purpose: str
+    priority: int
+    due_at: datetime  # the first instant any member is due
+    closes_at: datetime  # the last
+    state: RunState = RunState.PLANNING
+    reason: str | None = None
+    content: Mapping[str, Any] | None = None
+    incident_id: int | None = None
+    incident_update: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """A coupon to be written with its delivery, in the same transaction."""
+
+    kind: str  # generated, static, pool
+    code: str | None  # none: taken from the pool
+    pool: str | None
+    percent: int | None
+    amount_e4: int | None  # ten-thousandths of the currency's unit
+    currency: str | None
+    valid_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """A delivery about to be written down, queued or already skipped."""
+
+    customer_key: int  # customer.id
+    once_key: str
+    email: str
+    email_key: str
+    due_at: datetime
+    not_before: datetime
+    state: str = "queued"
+    reason: str | None = None
+    expires_at: datetime | None = None
+    kind: str = ""
+    context: Mapping[str, Any] | None = None
+    message_id: str | None = None
+    coupon: Reserve | None = None

@@ -1,0 +1,156 @@
+"""jobs/*.yaml → campaigns and named segments. A file that cannot be loaded is named and stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from mailer.core.campaign import NAME, Campaign
+from mailer.core.segment import Rule
+from mailer.errors import CampaignFault, FileFault, SegmentFault
+from mailer.files import yaml
+
+SEGMENTS_FILE = "_segments.yaml"
+
+_rules: TypeAdapter[Rule] = TypeAdapter(Rule)
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What jobs_dir holds: the campaigns and segments that could be read, and the faults of the others."""
+
+    campaigns: Mapping[str, Campaign] = field(default_factory=dict)
+    segments: Mapping[str, Rule] = field(default_factory=dict)
+    faults: tuple[FileFault, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)  # campaign → file
+
+    def rule(self, campaign: Campaign) -> Rule | None:
+        """The campaign's audience as a rule; none: everyone."""
+        if isinstance(campaign.audience, str):
+            return self.segments[campaign.audience]
+        return campaign.audience
+
+
+def read(folder: Path) -> Catalog:
+    """Read every campaign below `folder`."""
+    faults: list[FileFault] = []
+    if not folder.is_dir():
+        return Catalog(faults=(CampaignFault("there is no such folder; set jobs_dir or make it", str(folder)),))
+    segments = _segments(folder / SEGMENTS_FILE, faults)
+    campaigns: dict[str, Campaign] = {}
+    sources: dict[str, str] = {}
+    for path in sorted(folder.glob("*.y*ml")):
+        if path.name.startswith(("_", ".")) or path.suffix not in {".yaml", ".yml"}:
+            continue
+        try:
+            campaign = _campaign(path, segments)
+        except FileFault as fault:
+            faults.append(fault)
+            continue
+        if campaign.name in campaigns:
+            faults.append(CampaignFault("a second file of this name; keep one", str(path)))
+            continue
+        campaigns[campaign.name] = campaign
+        sources[campaign.name] = str(path)
+    return Catalog(campaigns, segments, tuple(faults), sources)
+
+
+def _segments(path: Path, faults: list[FileFault]) -> dict[str, Rule]:
+    if not path.exists():
+        return {}
+    try:
+        document = yaml.read(path)
+    except FileFault as fault:
+        faults.append(SegmentFault(fault.message, fault.file, fault.line, fault.key))
+        return {}
+    segments: dict[str, Rule] = {}
+    for name, value in document.values.items():
+        try:
+            segments[name] = _rules.validate_python(value)
+        except ValidationError as error:
+            faults.append(_fault(SegmentFault, error, document, (name,)))
+    for name, rule in list(segments.items()):
+        problem = _unknown_segment(rule, segments)
+        if problem:
+            faults.append(SegmentFault(problem, document.file, document.line((name,)), name))
+            del segments[name]
+    return segments
+
+
+def _campaign(path: Path, segments: Mapping[str, Rule]) -> Campaign:
+    name = path.stem
+    if not NAME.fullmatch(name):
+        raise CampaignFault(
+            "a campaign file's name is small letters, digits, - and _, such as spring-offer.yaml", str(path)
+        )
+    try:
+        document = yaml.read(path)
+    except FileFault as fault:
+        raise CampaignFault(fault.message, fault.file, fault.line, fault.key) from None
+    if "name" in document.values:
+        raise CampaignFault("the file's name is the campaign's name; take this key out", document.file,
+                            document.line(("name",)), "name")
+    values = {key: value for key, value in document.values.items() if value is not None}
+    try:
+        campaign = Campaign.model_validate({**values, "name": name})
+    except ValidationError as error:
+        raise _fault(CampaignFault, error, document, ()) from None
+    if isinstance(campaign.audience, str) and campaign.audience not in segments:
+        raise CampaignFault(
+            f"there is no segment {campaign.audience!r} in {SEGMENTS_FILE}", document.file,
+            document.line(("audience",)), "audience",
+        )
+    problem = _unknown_segment(campaign.audience, segments) if isinstance(campaign.audience, Rule) else None
+    segment = getattr(campaign.trigger, "segment", None)
+    if problem is None and segment is not None and segment not in segments:
+        problem = f"there is no segment {segment!r} in {SEGMENTS_FILE}"
+        raise CampaignFault(problem, document.file, document.line(("trigger",)), "trigger.segment")
+    if problem:
+        raise CampaignFault(problem, document.file, document.line(("audience",)), "audience")
+    return campaign
+
+
+def _unknown_segment(rule: Rule, segments: Mapping[str, Rule]) -> str | None:
+    """A sentence when `rule` names a segment that is not there, or leads back to itself."""
+    try:
+        rule.check_references(segments)
+    except SegmentFault as fault:
+        return fault.message
+    return None
+
+
+def _fault(
+    kind: type[FileFault], error: ValidationError, document: yaml.Document, above: tuple[str, ...]
+) -> FileFault:
+    """The first fault, at the deepest place the file has for it."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    path = _in_file((*above, *fault["loc"]), document.values)
+    what = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        what = "unknown key; take it out or correct its spelling"
+    elif fault["type"] == "missing":
+        what = "is missing; write it"
+    more = error.error_count() - 1
+    if more:
+        what += f" ({more} more fault{'s' if more > 1 else ''} after this one)"
+    return kind(what, document.file, document.line(path) or 1, ".".join(str(part) for part in path) or None)
+
+
+def _in_file(location: tuple[str | int, ...], values: Any) -> tuple[str | int, ...]:
+    """Drop the parts of pydantic's path that name union branches and not keys of the file."""
+    path: list[str | int] = []
+    here = values
+    for index, part in enumerate(location):
+        if isinstance(here, dict) and part in here:
+            here = here[part]
+            path.append(part)
+        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+            here = here[part]
+            path.append(part)
+        elif index == len(location) - 1 and isinstance(part, str):
+            path.append(part)  # a missing key is named though the file has it not
+    return tuple(path)

@@ -1,0 +1,114 @@
+"""YAML 1.2 as people write it: plain values, and the line of every key for the day something is wrong.
+
+`at: 10:00` is text, `NO` is Norway and a repeated key is an error (YAML 1.1 readers differ on all three).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from mailer.errors import FileFault
+
+MOST_BYTES = 1_000_000
+MOST_KEYS = 100_000  # aliases can make a short file unfold without end
+
+Path_ = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file's values, and where each key stands."""
+
+    file: str
+    values: dict[str, Any]
+    lines: Mapping[Path_, int]
+
+    def line(self, path: Path_) -> int | None:
+        """The line (1-based) of the key at `path`, or of the nearest key above it that the file has."""
+        for end in range(len(path), 0, -1):
+            if path[:end] in self.lines:
+                return self.lines[path[:end]]
+        return None
+
+
+def read(path: Path) -> Document:
+    """Read one file that holds a mapping.
+
+    Raises:
+        FileFault: not there, not text, not YAML, a repeated key, or not a mapping; with its line.
+    """
+    try:
+        raw = path.read_bytes()
+        if len(raw) > MOST_BYTES:
+            raise FileFault("is larger than 1 MB; a settings or campaign file is a page of text", str(path))
+        text = raw.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise FileFault("there is no such file", str(path)) from None
+    except UnicodeDecodeError:
+        raise FileFault("is not UTF-8 text; save it as UTF-8", str(path)) from None
+    except OSError as error:
+        raise FileFault(f"cannot be read: {error.strerror}", str(path)) from None
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str) -> Document:
+    """Read YAML text; `file` is named in faults."""
+    reader = YAML(typ="rt")
+    reader.allow_duplicate_keys = False
+    try:
+        loaded = reader.load(text)
+    except DuplicateKeyError as error:
+        # The library's own sentence quotes both values; one of them may be a password.
+        line = error.problem_mark.line + 1 if error.problem_mark is not None else None
+        raise FileFault("a key is written twice; keep one of the two", file, line) from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark is not None else None
+        problem = " ".join((error.problem or "cannot be read as YAML").split())
+        raise FileFault(f"cannot be read as YAML: {problem}", file, line) from None
+    except (YAMLError, ValueError, RecursionError) as error:
+        raise FileFault(f"cannot be read as YAML: {str(error).splitlines()[0]}", file) from None
+    if loaded is None:
+        loaded = CommentedMap()
+    if not isinstance(loaded, CommentedMap):
+        raise FileFault("must be a mapping of keys to values", file, 1)
+    lines: dict[Path_, int] = {}
+    return Document(file, _plain(loaded, (), lines, file), lines)
+
+
+def _plain(value: Any, path: Path_, lines: dict[Path_, int], file: str) -> Any:
+    """Plain dicts, lists and scalars, noting each key's line on the way."""
+    if len(lines) > MOST_KEYS:
+        raise FileFault("unfolds to more than 100,000 keys; take the aliases out", file)
+    if isinstance(value, CommentedMap):
+        result: dict[str, Any] = {}
+        for key, inner in value.items():
+            here = (*path, str(key))
+            position = value.lc.data.get(key) if value.lc.data else None
+            lines[here] = position[0] + 1 if position is not None else lines.get(path, 1)
+            if not isinstance(key, str | int):
+                raise FileFault(f"the key {key!r} is not a word", file, lines.get(here))
+            result[str(key)] = _plain(inner, here, lines, file)
+        return result
+    if isinstance(value, CommentedSeq):
+        items = []
+        for index, inner in enumerate(value):
+            here = (*path, index)
+            position = value.lc.data.get(index) if value.lc.data else None
+            lines[here] = position[0] + 1 if position is not None else lines.get(path, 1)
+            items.append(_plain(inner, here, lines, file))
+        return items
+    if isinstance(value, bool) or value is None:
+        return value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    return str(value)  # times and dates stay what was written: their meaning is the field's

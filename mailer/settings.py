@@ -1,0 +1,250 @@
+"""settings.yaml and MAILER_* variables → one frozen value. The only module that reads the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from email.headerregistry import Address
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from mailer.core.quiet import QuietHours
+from mailer.errors import FileFault, SettingsError
+from mailer.files import yaml
+
+PREFIX = "MAILER_"
+TESTS_OWN = "MAILER_TEST_"
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (OSError, ValueError):
+        raise ValueError(f"{name!r} is not an IANA time zone; write one such as Europe/Istanbul") from None
+    return name
+
+
+def _mailbox(text: str) -> str:
+    name, address = parseaddr(text)
+    if address.count("@") != 1 or any(mark in text for mark in "\r\n\0"):
+        raise ValueError(f"{text!r} is not a sender; write it as Name <name@domain>")
+    try:
+        Address(display_name=name, addr_spec=address) if address.isascii() else None
+    except (ValueError, IndexError):
+        raise ValueError(f"{text!r} is not a sender; write it as Name <name@domain>") from None
+    return text
+
+
+def _base_url(text: str) -> str:
+    if not text.startswith(("http://", "https://")) or any(mark in text for mark in " \r\n<>\""):
+        raise ValueError("must begin with http:// or https://")
+    return text.rstrip("/")
+
+
+def _quiet(text: str) -> str:
+    QuietHours.parse(text)
+    return text
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Tenant(_Section):
+    """Who writes: the shop."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] = "Kardelen"
+    from_: Annotated[str, Field(alias="from"), AfterValidator(_mailbox)] = "Kardelen <merhaba@kardelen.example>"
+    timezone: Annotated[str, AfterValidator(_zone)] = "Europe/Istanbul"
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "TR"
+    locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] = "tr"
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "TRY"
+    postal_address: str = ""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The tenant's time zone."""
+        return ZoneInfo(self.timezone)
+
+
+class Relay(_Section):
+    """Where mail goes. Without a host, to the built-in mailbox."""
+
+    host: str | None = None
+    port: Annotated[int, Field(ge=1, le=65535)] = 25
+    username: str | None = None
+    password: SecretStr | None = None
+    tls: Literal["none", "starttls", "implicit"] = "starttls"
+    connections: Annotated[int, Field(ge=1, le=1000)] = 10  # over all senders
+    rate: Annotated[float, Field(gt=0)] | None = None  # messages a second over all senders
+
+    @model_validator(mode="after")
+    def _whole(self) -> Relay:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password go together; set both or neither")
+        if self.username is not None and self.host is None:
+            raise ValueError("a user name needs a host; set relay.host")
+        return self
+
+
+class Cap(_Section):
+    """How many commercial mails one customer gets."""
+
+    day: Annotated[int, Field(ge=1)] = 1
+    week: Annotated[int, Field(ge=1)] = 3
+
+
+class Policy(_Section):
+    """What is asked of every commercial mail."""
+
+    quiet_hours: Annotated[str, AfterValidator(_quiet)] = "21:00-09:00"
+    cap: Cap = Cap()
+    leap_day: Literal["feb28", "mar1"] = "feb28"
+
+
+class Tracking(_Section):
+    """What is learned of a mail after it left."""
+
+    clicks: bool = True
+    opens: bool = False
+    utm: bool = False
+
+
+class Sender(_Section):
+    """How the sender processes work."""
+
+    processes: Annotated[int, Field(ge=1, le=256)] | None = None  # none: one a core
+    claim_size: Annotated[int, Field(ge=1, le=10_000)] = 500
+
+
+class Settings(_Section):
+    """Every setting, validated. Paths are absolute."""
+
+    database_url: SecretStr = SecretStr("sqlite:///var/mailer.db")
+    state_dir: Path | None = None
+    public_url: Annotated[str, AfterValidator(_base_url)] = "http://127.0.0.1:8080"
+    secret_key: SecretStr | None = None
+    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] = "127.0.0.1:8080"
+    jobs_dir: Path = Path("jobs")
+    templates_dir: Path = Path("templates")
+    tenant: Tenant = Tenant()
+    staff: tuple[str, ...] = ()
+    relay: Relay = Relay()
+    policy: Policy = Policy()
+    tracking: Tracking = Tracking()
+    sender: Sender = Sender()
+    file: Path = Path("settings.yaml")  # where they were read: set by `load`, never written
+
+    @property
+    def state(self) -> Path:
+        """The folder for key, mailbox, spool and journal."""
+        assert self.state_dir is not None  # noqa: S101 - `load` always sets it
+        return self.state_dir
+
+
+def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings.
+
+    Raises:
+        SettingsError: an unknown key, a wrong value or a contradiction, with file and line or variable.
+    """
+    variables = os.environ if environment is None else environment
+    document = yaml.Document(str(file), {}, {})
+    if file.exists() or must_exist:
+        try:
+            document = yaml.read(file)
+        except FileFault as fault:
+            raise SettingsError(str(fault)) from None
+    if "file" in document.values:
+        raise SettingsError(f"{file}:{document.line(('file',))}: file: unknown key; take it out")
+    values = _without_blanks(document.values)
+    named = _overlay(values, variables)
+    base = file.resolve().parent
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error, document, named)) from None
+    url = _absolute_url(settings.database_url.get_secret_value(), base)
+    return settings.model_copy(
+        update={
+            "file": file.resolve(),
+            "database_url": SecretStr(url),
+            "state_dir": _state_dir(settings.state_dir, url, base),
+            "jobs_dir": base / settings.jobs_dir,
+            "templates_dir": base / settings.templates_dir,
+        }
+    )
+
+
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _without_blanks(value: Any) -> Any:
+    """A key left blank (`password:`) means its default."""
+    if isinstance(value, dict):
+        return {key: _without_blanks(inner) for key, inner in value.items() if inner is not None}
+    return value
+
+
+def _overlay(values: dict[str, Any], variables: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Lay MAILER_A__B over values; remember which variable set which key."""
+    named: dict[tuple[str, ...], str] = {}
+    for variable in sorted(variables):
+        if not variable.startswith(PREFIX) or variable.startswith(TESTS_OWN):
+            continue
+        path = tuple(variable[len(PREFIX) :].lower().split("__"))
+        if path == ("file",):
+            raise SettingsError(f"{variable} is not a setting; take it out of the environment")
+        place = values
+        for key in path[:-1]:
+            inner = place.setdefault(key, {})
+            if not isinstance(inner, dict):
+                raise SettingsError(f"{variable} is not a setting: {key} has no keys below it")
+            place = inner
+        text = variables[variable]
+        if path == ("staff",):
+            place[path[-1]] = [part.strip() for part in text.split(",") if part.strip()]
+        elif text == "":
+            place.pop(path[-1], None)
+        else:
+            place[path[-1]] = text
+        named[path] = variable
+    return named
+
+
+def _sentence(error: ValidationError, document: yaml.Document, named: dict[tuple[str, ...], str]) -> str:
+    """One plain sentence for the first fault: where, which key, what to do. Never the value of a secret."""
+    fault = error.errors(include_url=False, include_input=False)[0]
+    path = tuple(str(part) for part in fault["loc"])
+    key = ".".join(path)
+    variable = named.get(path)
+    line = document.line(path)
+    where = variable or (f"{document.file}:{line}" if line else document.file)
+    more = error.error_count() - 1
+    others = f" ({more} more fault{'s' if more > 1 else ''} after this one)" if more else ""
+    if fault["type"] == "extra_forbidden":
+        what = "unknown key; take it out or correct its spelling"
+    else:
+        what = str(fault["msg"]).removeprefix("Value error, ")
+    return f"{where}: {key}: {what}{others}" if key else f"{where}: {what}{others}"
+
+
+def _absolute_url(url: str, base: Path) -> str:
+    """`sqlite:///relative` counts from the settings file's folder."""
+    scheme, separator, path = url.partition(":///")
+    if separator and scheme.startswith("sqlite") and path and not path.startswith("/"):
+        return f"{scheme}:///{base / path}"
+    return url
+
+
+def _state_dir(given: Path | None, url: str, base: Path) -> Path:
+    if given is not None:
+        return base / given
+    scheme, _, path = url.partition(":///")
+    return Path(path).parent if scheme.startswith("sqlite") and path else base / "var"
