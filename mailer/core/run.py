@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -52,12 +52,13 @@ class Reserve:
     """A coupon to be written with its delivery, in the same transaction."""
 
     kind: str  # generated, static, pool
-    code: str | None  # none: taken from the pool
-    pool: str | None
-    percent: int | None
-    amount_e4: int | None  # ten-thousandths of the currency's unit
-    currency: str | None
-    valid_until: datetime | None = None
+    code: str | None = None  # a static code; generated ones are made when written, pool ones taken
+    prefix: str = ""
+    pool: str | None = None
+    percent: int | None = None
+    amount_e4: int | None = None  # ten-thousandths of the currency's unit
+    currency: str | None = None
+    valid_until: date | None = None  # the last local day
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,392 @@
-"""Runs and the deliveries they start with. Unique constraints decide what is new; nothing here repeats."""
+"""Runs, the versions they send, and the deliveries they start with. Unique constraints decide what is new."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from itertools import batched
 from typing import Any
 
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer.core.coupon import CouponState
+from mailer.core.delivery import State, Tally
+from mailer.core.run import ENDED, NewDelivery, NewRun, RunState
+from mailer.store.dialect import insert
+from mailer.store.engine import Database
+from mailer.store.tables import campaign_state, campaign_version, coupon, delivery, run
+
+#: Values a statement may bind: SQLite takes 32,766, PostgreSQL 65,535. Lists are asked for in slices.
+SLICE = 5_000
+
+NewCode = Callable[[str], str]  # prefix → a code nobody can guess
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRun:
+    """A run as it stands."""
+
+    id: int
+    state: RunState
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the scheduler knows of a campaign."""
+
+    first_seen_at: datetime
+    planned_at: datetime | None
+    paused: bool
+
+
+def slices(items: Sequence[Any], size: int = SLICE) -> Iterable[Sequence[Any]]:
+    """`items` in pieces of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+async def open_run(conn: AsyncConnection, new: NewRun, now: datetime) -> OpenRun:
+    """Write a run down, or find the one that stands."""
+    values = {
+        "campaign": new.campaign,
+        "occurrence": new.occurrence,
+        "version_id": new.version_id,
+        "state": new.state,
+        "reason": new.reason,
+        "purpose": new.purpose,
+        "priority": new.priority,
+        "due_at": new.due_at,
+        "closes_at": new.closes_at,
+        "created_at": now,
+        "finished_at": now if new.state in ENDED else None,
+        "content": dict(new.content) if new.content is not None else None,
+        "incident_id": new.incident_id,
+        "incident_update": new.incident_update,
+    }
+    made = await conn.scalar(insert(conn, run).values(values).on_conflict_do_nothing().returning(run.c.id))
+    if made is not None:
+        return OpenRun(made, new.state, created=True)
+    found = (
+        await conn.execute(
+            select(run.c.id, run.c.state).where(
+                run.c.campaign == new.campaign, run.c.occurrence == new.occurrence
+            )
+        )
+    ).one()
+    return OpenRun(found.id, RunState(found.state), created=False)
+
+
+async def insert_deliveries(
+    conn: AsyncConnection, run_id: int, rows: Sequence[NewDelivery], now: datetime, new_code: NewCode
+) -> int:
+    """Write deliveries and their coupons in this transaction; those already there stay as they are.
+
+    Returns how many were new. A queued row whose coupon pool is empty becomes skipped(pool_empty).
+    """
+    if not rows:
+        return 0
+    head = (await conn.execute(select(run.c.campaign, run.c.purpose, run.c.priority).where(run.c.id == run_id))).one()
+    values = [
+        {
+            "run_id": run_id,
+            "customer_id": row.customer_key,
+            "campaign": head.campaign,
+            "purpose": head.purpose,
+            "priority": head.priority,
+            "once_key": row.once_key,
+            "email": row.email,
+            "email_key": row.email_key,
+            "state": row.state,
+            "reason": row.reason,
+            "kind": row.kind,
+            "context": dict(row.context) if row.context is not None else None,
+            "due_at": row.due_at,
+            "not_before": row.not_before,
+            "expires_at": row.expires_at,
+            "message_id": row.message_id,
+            "created_at": now,
+            "updated_at": now,
+        }
+        for row in rows
+    ]
+    statement = insert(conn, delivery).on_conflict_do_nothing().returning(delivery.c.id, delivery.c.customer_id)
+    made = {found.customer_id: found.id for found in await conn.execute(statement, values)}
+    wanted = [(made[row.customer_key], row) for row in rows if row.customer_key in made and row.coupon is not None
+              and row.state == State.QUEUED]
+    if wanted:
+        await _reserve(conn, head.campaign, wanted, now, new_code)
+    return len(made)
+
+
+async def _reserve(
+    conn: AsyncConnection, campaign: str, wanted: Sequence[tuple[int, NewDelivery]], now: datetime, new_code: NewCode
+) -> None:
+    """A coupon for each delivery: the one its once-key had before, else a new one."""
+    keys = {row.once_key: (delivery_id, row) for delivery_id, row in wanted}
+    for part in slices(list(keys)):
+        kept = await conn.execute(
+            update(coupon)
+            .where(coupon.c.once_key.in_(part), coupon.c.state == CouponState.RELEASED)
+            .values(state=CouponState.RESERVED)
+            .returning(coupon.c.id, coupon.c.once_key)
+        )
+        for found in kept.all():
+            delivery_id, _row = keys.pop(found.once_key)
+            await conn.execute(update(coupon).where(coupon.c.id == found.id).values(delivery_id=delivery_id))
+    generated = {key: value for key, value in keys.items() if value[1].coupon and value[1].coupon.kind != "pool"}
+    while generated:
+        generated = await _write_codes(conn, campaign, generated, now, new_code)
+    pooled = [value for key, value in keys.items() if value[1].coupon and value[1].coupon.kind == "pool"]
+    if pooled:
+        await _take_from_pool(conn, campaign, pooled, now)
+
+
+async def _write_codes(
+    conn: AsyncConnection,
+    campaign: str,
+    wanted: Mapping[str, tuple[int, NewDelivery]],
+    now: datetime,
+    new_code: NewCode,
+) -> dict[str, tuple[int, NewDelivery]]:
+    """Write a code for each; returns those whose code somebody has already, to be tried with another."""
+    values = []
+    for once_key, (delivery_id, row) in wanted.items():
+        reserve = row.coupon
+        assert reserve is not None  # noqa: S101 - the caller chose these rows for it
+        values.append(
+            {
+                "code": reserve.code or new_code(reserve.prefix),
+                "kind": reserve.kind,
+                "campaign": campaign,
+                "state": CouponState.RESERVED,
+                "once_key": once_key,
+                "delivery_id": delivery_id,
+                "customer_id": row.customer_key,
+                "percent": reserve.percent,
+                "amount_e4": reserve.amount_e4,
+                "currency": reserve.currency,
+                "valid_until": reserve.valid_until,
+                "created_at": now,
+            }
+        )
+    statement = insert(conn, coupon).on_conflict_do_nothing().returning(coupon.c.once_key)
+    written = set((await conn.scalars(statement, values)).all())
+    standing: set[str] = set()
+    left = [key for key in wanted if key not in written]
+    for part in slices(left):
+        standing.update((await conn.scalars(select(coupon.c.once_key).where(coupon.c.once_key.in_(part)))).all())
+    return {key: wanted[key] for key in left if key not in standing}
+
+
+async def _take_from_pool(
+    conn: AsyncConnection, campaign: str, wanted: Sequence[tuple[int, NewDelivery]], now: datetime
+) -> None:
+    """One code of the pool for each; deliveries the pool has none for are skipped(pool_empty)."""
+    pool = wanted[0][1].coupon.pool if wanted[0][1].coupon else None
+    free = (
+        await conn.scalars(
+            select(coupon.c.id)
+            .where(coupon.c.pool == pool, coupon.c.state == CouponState.AVAILABLE)
+            .order_by(coupon.c.id)
+            .limit(len(wanted))
+            .with_for_update(skip_locked=True)
+        )
+    ).all()
+    for coupon_id, (delivery_id, row) in zip(free, wanted, strict=False):
+        reserve = row.coupon
+        assert reserve is not None  # noqa: S101 - the caller chose these rows for it
+        await conn.execute(
+            update(coupon)
+            .where(coupon.c.id == coupon_id)
+            .values(
+                state=CouponState.RESERVED,
+                campaign=campaign,
+                once_key=row.once_key,
+                delivery_id=delivery_id,
+                customer_id=row.customer_key,
+                percent=reserve.percent,
+                amount_e4=reserve.amount_e4,
+                currency=reserve.currency,
+                valid_until=reserve.valid_until,
+            )
+        )
+    empty = [delivery_id for delivery_id, _row in wanted[len(free) :]]
+    for part in slices(empty):
+        await conn.execute(
+            update(delivery)
+            .where(delivery.c.id.in_(part))
+            .values(state=State.SKIPPED, reason="pool_empty", updated_at=now)
+        )
+
+
+class Runs:
+    """Runs on the database."""
+
+    def __init__(self, db: Database, new_code: NewCode) -> None:
+        self._db = db
+        self._new_code = new_code
+
+    async def seen(self, names: Sequence[str], now: datetime) -> dict[str, Seen]:
+        """Note the campaigns met for the first time; what is known of each."""
+        async with self._db.read() as conn:
+            known = await self._seen(conn, names)
+        missing = [name for name in names if name not in known]
+        if missing:
+            async with self._db.write() as conn:
+                await conn.execute(
+                    insert(conn, campaign_state).on_conflict_do_nothing(),
+                    [{"name": name, "first_seen_at": now} for name in missing],
+                )
+                known = await self._seen(conn, names)
+        return known
+
+    @staticmethod
+    async def _seen(conn: AsyncConnection, names: Sequence[str]) -> dict[str, Seen]:
+        rows = await conn.execute(select(campaign_state).where(campaign_state.c.name.in_(names)))
+        return {row.name: Seen(row.first_seen_at, row.planned_at, row.paused) for row in rows}
+
+    async def planned(self, names: Sequence[str], now: datetime) -> None:
+        """A planning pass over these campaigns completed. Time going backwards changes nothing."""
+        async with self._db.write() as conn:
+            await conn.execute(
+                update(campaign_state)
+                .where(
+                    campaign_state.c.name.in_(names),
+                    (campaign_state.c.planned_at.is_(None)) | (campaign_state.c.planned_at < now),
+                )
+                .values(planned_at=now)
+            )
+
+    async def pause(self, name: str, paused: bool) -> None:
+        """Pause or resume a campaign."""
+        async with self._db.write() as conn:
+            await conn.execute(
+                update(campaign_state).where(campaign_state.c.name == name).values(paused=paused)
+            )
+
+    async def version(
+        self, name: str, digest: str, definition: Mapping[str, Any], parts: Mapping[str, Any], now: datetime
+    ) -> int:
+        """The number of this version of a campaign, written down on first use."""
+        wanted = select(campaign_version.c.id).where(
+            campaign_version.c.campaign == name, campaign_version.c.digest == digest
+        )
+        async with self._db.read() as conn:
+            found = await conn.scalar(wanted)
+        if found is not None:
+            return int(found)
+        async with self._db.write() as conn:
+            await conn.execute(
+                insert(conn, campaign_version).on_conflict_do_nothing(),
+                [
+                    {
+                        "campaign": name,
+                        "digest": digest,
+                        "definition": dict(definition),
+                        "parts": dict(parts),
+                        "created_at": now,
+                    }
+                ],
+            )
+            return int((await conn.execute(wanted)).scalar_one())
+
+    async def parts(self, version_id: int) -> dict[str, Any]:
+        """The published template and definition of a version."""
+        async with self._db.read() as conn:
+            row = (
+                await conn.execute(
+                    select(campaign_version.c.definition, campaign_version.c.parts).where(
+                        campaign_version.c.id == version_id
+                    )
+                )
+            ).one()
+        return {"definition": row.definition, "parts": row.parts}
+
+    async def open(self, new: NewRun, now: datetime) -> OpenRun:
+        """Write a run down, or find the one that stands."""
+        async with self._db.write() as conn:
+            return await open_run(conn, new, now)
+
+    async def add(self, run_id: int, rows: Sequence[NewDelivery], now: datetime) -> int:
+        """Add a chunk of deliveries; returns how many were new."""
+        async with self._db.write() as conn:
+            return await insert_deliveries(conn, run_id, rows, now, self._new_code)
+
+    async def add_small(self, wanted: Sequence[tuple[NewRun, NewDelivery]], now: datetime) -> int:
+        """Runs of one delivery each (events), whole and released in one transaction."""
+        added = 0
+        async with self._db.write() as conn:
+            for new, row in wanted:
+                opened = await open_run(conn, new, now)
+                if opened.created:
+                    added += await insert_deliveries(conn, opened.id, [row], now, self._new_code)
+        return added
+
+    async def begin_planning(self, run_id: int) -> None:
+        """A run that grows is hidden from senders until its new members are whole."""
+        async with self._db.write() as conn:
+            await conn.execute(
+                update(run)
+                .where(run.c.id == run_id, run.c.state.in_([RunState.QUEUED, RunState.RUNNING, RunState.FINISHED]))
+                .values(state=RunState.PLANNING, finished_at=None)
+            )
+
+    async def release(self, run_id: int, now: datetime, *, missed: bool = False) -> None:
+        """Planning is whole: senders may see it. A run nobody was in time for ends as missed."""
+        async with self._db.write() as conn:
+            waiting = await conn.scalar(
+                select(func.count())
+                .select_from(delivery)
+                .where(delivery.c.run_id == run_id, delivery.c.state != State.SKIPPED)
+            )
+            state = RunState.MISSED if missed and not waiting else RunState.QUEUED
+            await conn.execute(
+                update(run)
+                .where(run.c.id == run_id, run.c.state == RunState.PLANNING)
+                .values(state=state, finished_at=now if state is RunState.MISSED else None)
+            )
+
+    async def ids(self, campaign: str, occurrences: Sequence[str]) -> dict[str, tuple[int, RunState]]:
+        """The runs of a campaign that stand for these occurrences."""
+        async with self._db.read() as conn:
+            rows = await conn.execute(
+                select(run.c.occurrence, run.c.id, run.c.state).where(
+                    run.c.campaign == campaign, run.c.occurrence.in_(occurrences)
+                )
+            )
+            return {row.occurrence: (row.id, RunState(row.state)) for row in rows}
+
+    async def list(self, campaign: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Every run with its deliveries counted by state, oldest first, as the contract's JSON line."""
+        wanted = select(run).order_by(run.c.id)
+        if campaign is not None:
+            wanted = wanted.where(run.c.campaign == campaign)
+        async with self._db.read() as conn:
+            tallies = await tally(conn)
+            async for row in await conn.stream(wanted):
+                counts = tallies.get(row.id, Tally())
+                yield {
+                    "id": row.id,
+                    "campaign": row.campaign,
+                    "occurrence": row.occurrence,
+                    "state": row.state,
+                    **{name: getattr(counts, name) for name in Tally.__dataclass_fields__},
+                    "reason": row.reason,
+                    "due_at": row.due_at,
+                    "finished_at": row.finished_at,
+                }
+
+
+async def tally(conn: AsyncConnection, run_ids: Sequence[int] | None = None) -> dict[int, Tally]:
+    """Deliveries by run and state."""
+    wanted = select(delivery.c.run_id, delivery.c.state, func.count().label("n")).group_by(
+        delivery.c.run_id, delivery.c.state
+    )
+    if run_ids is not None:
+        wanted = wanted.where(delivery.c.run_id.in_(run_ids))
+    counts: dict[int, dict[str, int]] = {}
+    for row in await conn.execute(wanted):
+        counts.setdefault(row.run_id, {})[row.state] = row.n
+    return {run_id: Tally(audience=sum(states.values()), **states) for run_id, states in counts.items()}
