@@ -1,0 +1,71 @@
+"""How often one customer may get one campaign: the once-key a unique index watches, and the gap beside it."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from mailer.core.calendar import aged_before
+from mailer.core.duration import DurationField
+
+#: The stretch in which a customer gets a campaign at most once.
+Per = Literal["run", "day", "week", "quarter", "year", "ever"]
+
+
+class Once(BaseModel):
+    """At most once `per` period, and not within `gap` of the last. Written as a mapping or a bare word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per: Per = "run"
+    gap: DurationField | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_word(cls, value: Any) -> Any:
+        return {"per": value} if isinstance(value, str) else value
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Editors offer both ways of writing it."""
+        mapping = handler(schema)
+        word = handler.resolve_ref_schema(mapping)["properties"]["per"]
+        return {"anyOf": [{"enum": word["enum"], "type": "string"}, mapping]}
+
+
+def period(per: Per, occurrence: str, day: date) -> str:
+    """The period a local date lies in: `2027`, `2027-Q2`, `2027-W13` (ISO 8601); empty for ever."""
+    if per == "week":
+        year, week, _ = day.isocalendar()
+        return f"{year:04d}-W{week:02d}"
+    return {
+        "run": occurrence,
+        "day": f"{day:%Y-%m-%d}",
+        "quarter": f"{day.year:04d}-Q{(day.month + 2) // 3}",
+        "year": f"{day.year:04d}",
+        "ever": "",
+    }[per]
+
+
+def once_key(campaign: str, customer: str, per: Per, occurrence: str, day: date) -> str:
+    """What a delivery holds so that no second one goes out in the same period.
+
+    `customer` is the shop's id and may be any text, so its colons are escaped: no two share a key.
+    """
+    who = customer.replace("%", "%25").replace(":", "%3A")
+    if per == "ever":
+        return f"{campaign}:{who}"
+    when = period(per, occurrence, day)
+    return f"{campaign}:{when}:{who}" if per == "run" else f"{campaign}:{who}:{when}"
+
+
+def too_soon(last: datetime | None, due: datetime, once: Once, zone: ZoneInfo) -> bool:
+    """Whether `due` lies within the gap after `last`; days are counted between local dates."""
+    return last is not None and once.gap is not None and last >= aged_before(due, once.gap, zone)
