@@ -1,18 +1,20 @@
 """The tree of errors. Each carries its facts, and its text is one sentence for a person.
 
-    MailerError
-    ├── UsageError              wrong words on the command line, an id nobody has        (exit 2)
-    ├── SettingsError           settings.yaml or MAILER_* cannot be used                 (exit 2)
-    ├── FileFault               a file of ours: where (file, line, key) and what to do
-    │   ├── CampaignFault       one campaign file cannot be loaded; the others are
-    │   ├── SegmentFault        a segment that cannot be read, or is unknown
-    │   └── TemplateFault       a template part is missing, unreadable or unsafe
-    ├── RenderError             one message cannot be rendered: → failed(render)
-    │   ├── HeaderRefused       data that would change a header: → failed(header)
-    │   ├── NotRepresentable    an address or text SMTP cannot carry here: → failed(not_representable)
-    │   └── TooLarge            → failed(too_large)
-    ├── RelayError              the relay cannot be used as set (TLS, AUTH): nothing was sent
-    └── StoreError              the database is away, too old, or too new for this program
+MailerError
+├── UsageError              wrong words on the command line, an id nobody has        (exit 2)
+├── SettingsError           settings.yaml or MAILER_* cannot be used                 (exit 2)
+├── FileFault               a file of ours: where (file, line, key) and what to do
+│   ├── CampaignFault       one campaign file cannot be loaded; the others are
+│   ├── SegmentFault        a segment that cannot be read, or is unknown
+│   └── TemplateFault       a template part is missing, unreadable or unsafe
+├── RenderError             one message cannot be rendered: → failed(render)
+│   ├── HeaderRefused       data that would change a header: → failed(header)
+│   ├── NotRepresentable    an address or text SMTP cannot carry here: → failed(not_representable)
+│   └── TooLarge            → failed(too_large)
+├── RelayError              the relay cannot be used as set (TLS, AUTH): nothing was sent
+├── StoreError              the database is away, too old, or too new for this program
+│   └── StoreBusy           locked for too long, or a conflict: the same act may succeed when tried again
+└── Fenced                  this sender's lease ran out: its deliveries are no longer its own
 """
 
 from __future__ import annotations
@@ -95,3 +97,11 @@ class RelayError(MailerError):
 
 class StoreError(MailerError):
     """The database cannot be used."""
+
+
+class StoreBusy(StoreError):
+    """The database was locked for too long, or two changes met; trying again may succeed."""
+
+
+class Fenced(MailerError):
+    """The lease of this sender ran out: it must stop, and nothing it holds may start."""

@@ -139,6 +139,7 @@ consent_entry = Table(  # append-only
     Column("purpose", Text, nullable=False),
     Column("action", Text, nullable=False),  # granted, revoked
     Column("source", Text, nullable=False),
+    Column("via", Text, nullable=False, server_default="person"),  # core.consent.Via: what an import may not lift
     Column("text_version", Text),
     Column("at", Instant, nullable=False),
     Column("stored_at", Instant, nullable=False),
@@ -239,6 +240,10 @@ run = Table(
     Index(None, "state"),
 )
 
+#: A delivery a sender may claim. Written out wherever it is asked, so that the partial index serves.
+WAITING = "delivery.state in ('queued', 'deferred') and delivery.sender_id is null"
+
+_WAITING = WAITING.replace("delivery.", "")
 _HOLDING = "state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"
 
 delivery = Table(
@@ -272,9 +277,9 @@ delivery = Table(
     UniqueConstraint("run_id", "customer_id"),
     Index("uq_delivery_once_key", "once_key", unique=True,
           sqlite_where=text(_HOLDING), postgresql_where=text(_HOLDING)),
-    Index("ix_delivery_claim", "priority", "not_before", "id",
-          sqlite_where=text("state in ('queued', 'deferred')"),
-          postgresql_where=text("state in ('queued', 'deferred')")),
+    # By run: what is paused, still being planned, or due much later, is never walked through to find the rest.
+    Index("ix_delivery_claim", "run_id", "not_before", "id",
+          sqlite_where=text(_WAITING), postgresql_where=text(_WAITING)),
     Index("ix_delivery_sender", "sender_id",
           sqlite_where=text("sender_id is not null"), postgresql_where=text("sender_id is not null")),
     Index("ix_delivery_run_state", "run_id", "state"),

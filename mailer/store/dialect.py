@@ -1,0 +1,138 @@
+"""What differs between SQLite and PostgreSQL: URLs, the clock, locks, and what their errors mean."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from sqlalchemy import ColumnElement, Float, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from mailer.errors import SettingsError
+
+#: Seconds a statement waits for a lock before it gives up.
+LOCK_SECONDS = 30
+
+_SCHEMES = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgresql": "postgresql+psycopg",
+    "postgres": "postgresql+psycopg",
+}
+
+#: SQLSTATEs of PostgreSQL that pass when the same transaction is tried again: serialisation failure,
+#: deadlock, lock not available (PostgreSQL documentation, appendix A).
+_BUSY = {"40001", "40P01", "55P03"}
+
+#: SQLITE_BUSY and SQLITE_LOCKED, primary result codes (sqlite.org/rescode.html).
+_SQLITE_BUSY = {5, 6}
+
+
+class DatabaseClock(FunctionElement[float]):
+    """Seconds since the epoch on the database's own clock, to about a millisecond."""
+
+    type = Float()
+    name = "database_clock"
+    inherit_cache = True
+
+
+@compiles(DatabaseClock, "sqlite")
+def _clock_sqlite(element: DatabaseClock, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ARG001 (signature is SQLAlchemy's)
+    # SQLite 3.40 has no unixepoch('subsec'); a julian day is good to 0.04 ms.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(DatabaseClock, "postgresql")
+def _clock_postgresql(element: DatabaseClock, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ARG001 (signature is SQLAlchemy's)
+    # now() stands still for a whole transaction; a lease must not.
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+def clock() -> ColumnElement[float]:
+    """The database's clock as an expression, in seconds since the epoch."""
+    return DatabaseClock()
+
+
+def driver_url(url: str) -> URL:
+    """`sqlite:///path`, `postgresql://…` or `postgres://…` with the driver we use.
+
+    Raises:
+        SettingsError: anything else.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise SettingsError(
+            "database_url cannot be read; write sqlite:///path/to/file.db or postgresql://user@host/name."
+        ) from None
+    scheme = parsed.drivername.partition("+")[0]
+    if scheme not in _SCHEMES:
+        raise SettingsError(
+            f"database_url begins with {scheme}:, and mailer knows sqlite: and postgresql: only."
+        )
+    if scheme == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise SettingsError(
+            "database_url names no file; the processes of mailer share one, such as sqlite:///var/mailer.db."
+        )
+    return parsed.set(drivername=_SCHEMES[scheme])
+
+
+def public_name(url: URL) -> str:
+    """The database as it may be shown: never a password, wherever in the URL it stood."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    host = url.host or url.query.get("host") or "localhost"
+    port = f":{url.port}" if url.port else ""
+    user = f"{url.username}@" if url.username else ""
+    return f"postgresql://{user}{host}{port}/{url.database or ''}"
+
+
+def is_store_trouble(error: DBAPIError) -> bool:
+    """Whether an error is about the database being usable, not about the statement we sent."""
+    if isinstance(error, (OperationalError, InterfaceError, InternalError)) or error.connection_invalidated:
+        return True
+    # sqlite3's plain DatabaseError: not a database; SQLSTATE 42501: no right to the tables
+    return type(error.orig).__name__ == "DatabaseError" or _sqlstate(error) == "42501"
+
+
+def is_busy(error: DBAPIError) -> bool:
+    """Whether the same transaction may well succeed when tried again."""
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return _sqlstate(error) in _BUSY or (code is not None and code & 0xFF in _SQLITE_BUSY)
+
+
+def explain(error: BaseException, where: str) -> str:
+    """One sentence for a person: what went wrong with the database at `where`, and what to do."""
+    cause = getattr(error, "orig", None) or error
+    said = str(cause).strip().splitlines()[0].rstrip(".") if str(cause).strip() else type(cause).__name__
+    said = re.sub(r"(?i)(password\s*=\s*)\S+", r"\1***", said)
+    for pattern, advice in _ADVICE:
+        if re.search(pattern, said):
+            return f"The database {where} {advice}"
+    return f"The database {where} cannot be used: {said}."
+
+
+_ADVICE = (
+    (r"unable to open database file", "cannot be opened; its folder must exist and be writable."),
+    (r"database is locked|database table is locked|lock timeout",
+     f"stayed locked by another program for {LOCK_SECONDS} seconds; try again when it has finished."),
+    (r"disk is full|disk full|No space left", "has no room left on its disk; nothing was written."),
+    (r"readonly database|read-only", "is read-only; nothing was written."),
+    (r"not a database", "is not a SQLite file; check database_url."),
+    (r"malformed", "is damaged; restore it from a backup."),
+    (r"deadlock detected|could not serialize", "was busy with a conflicting change; try again."),
+)  # fmt: skip
+
+
+def _sqlstate(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)
+
+
+def insert(connection: AsyncConnection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that can say what happens when the row is there already."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

@@ -1,0 +1,196 @@
+"""The way to the database: one `Database` a process, transactions that read and transactions that write."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from mailer.errors import StoreBusy, StoreError
+from mailer.store.dialect import LOCK_SECONDS, driver_url, explain, is_busy, is_store_trouble, public_name
+
+_WRITES = "mailer_writes"
+
+
+class Database:
+    """A database, SQLite or PostgreSQL, for one event loop of one process."""
+
+    def __init__(self, engine: AsyncEngine, where: str) -> None:
+        self.dialect = engine.dialect.name  # sqlite or postgresql
+        self.where = where  # as it may be shown
+        self._engine = engine
+        self._reader = engine
+        if self.dialect == "postgresql":
+            self._reader = engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+        # SQLite has one writer. Waiting here is fair and wakes at once; its own busy handler polls.
+        self._turn = asyncio.Lock() if self.dialect == "sqlite" else None
+
+    @classmethod
+    async def connect(cls, url: str) -> Database:
+        """Open the database of `url` (`sqlite:///path`, `postgresql://…`, `postgres://…`).
+
+        An SQLite file and its folder are made when missing; a relative path starts at the working folder.
+
+        Raises:
+            SettingsError: a URL we cannot use.
+            StoreError: the database cannot be reached.
+        """
+        parsed = driver_url(url)
+        where = public_name(parsed)
+        if parsed.get_backend_name() == "sqlite":
+            engine = _sqlite(parsed, where)
+        else:
+            engine = create_async_engine(
+                parsed, pool_size=5, max_overflow=15, pool_pre_ping=True, pool_timeout=LOCK_SECONDS,
+                connect_args={
+                    "connect_timeout": 10,
+                    # A frozen process must not hold its locks for ever.
+                    "options": f"-c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout=60s",
+                },
+            )  # fmt: skip
+            event.listen(engine.sync_engine, "begin", _begin_postgresql)
+        database = cls(engine, where)
+        try:
+            async with database.read() as connection:
+                await connection.exec_driver_sql("select 1")
+        except BaseException:
+            await engine.dispose()
+            raise
+        return database
+
+    def __repr__(self) -> str:
+        return f"Database({self.where!r})"
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that reads one snapshot and never waits for a writer.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        with self._trouble():
+            async with self._reader.connect() as connection, connection.begin():
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that may write; committed at the end, rolled back by any exception.
+
+        On SQLite it holds the one writer's place from its first moment, so keep it short, and never open one
+        inside another.
+
+        Raises:
+            StoreBusy: locked for too long, or a conflict that may pass when tried again.
+            StoreError: the database cannot be used. When the failure was in COMMIT itself nobody knows
+                whether it took: read again.
+        """
+        with self._trouble():
+            async with self._queue():
+                engine = self._engine.execution_options(**{_WRITES: True})
+                async with engine.connect() as connection, connection.begin():
+                    yield connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def _queue(self) -> AsyncIterator[None]:
+        if self._turn is None:
+            yield
+            return
+        try:
+            async with asyncio.timeout(LOCK_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise StoreBusy(
+                f"The database {self.where} was kept by another writer of this program for "
+                f"{LOCK_SECONDS} seconds."
+            ) from None
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if not is_store_trouble(error):
+                raise
+            kind = StoreBusy if is_busy(error) else StoreError
+            raise kind(explain(error, self.where)) from error
+        except (PoolTimeout, sqlite3.Error) as error:
+            raise StoreError(explain(error, self.where)) from error
+
+
+def _sqlite(url: Any, where: str) -> AsyncEngine:
+    folder = Path(url.database).expanduser().parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(
+            f"The folder of the database {where} cannot be made: {error.strerror or error}."
+        ) from error
+    engine = create_async_engine(
+        url.set(database=str(Path(url.database).expanduser())),
+        pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS, connect_args={"timeout": LOCK_SECONDS},
+    )  # fmt: skip
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite does
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA cache_size = -16000")
+    cursor.execute("PRAGMA temp_store = MEMORY")
+    _write_ahead(cursor)
+    cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    # The switch to WAL is kept in the file, and is the one step that does not ask the busy handler.
+    give_up = time.monotonic() + LOCK_SECONDS
+    while True:
+        cursor.execute("PRAGMA journal_mode")
+        if cursor.fetchone()[0] == "wal":
+            return
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.fetchone()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+        if time.monotonic() > give_up:
+            raise sqlite3.OperationalError("its write-ahead log cannot be switched on")
+        time.sleep(0.02)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A deferred transaction that turns to writing ignores busy_timeout; ours say at once what they are.
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # Reading holds no locks; a listing that somebody pages through slowly may stay open.
+    if not connection.get_execution_options().get(_WRITES):
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
