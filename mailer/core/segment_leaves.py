@@ -1,0 +1,162 @@
+"""The leaves of a segment's rule: one class for each thing that can be asked of a customer."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
+
+from mailer.core.duration import DurationField
+from mailer.core.ranges import Count, CountField, DaysField, MoneyField
+from mailer.core.segment_value import FieldName, Strict, TextField, ValueTests, refuse
+
+_POSTAL = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z -]{0,18}[0-9A-Za-z])?[ -]?\*?|\*")
+_PARTS_PER_PERCENT = 10_000
+_EVERYONE = 100 * _PARTS_PER_PERCENT
+
+
+class DateRule(Strict):
+    """The yearly return of a day: today, or so many days from today.
+
+    The year is left aside. Dates that systems write for "unknown" never match. `tz` says whose today is
+    meant; `leap` where 29 February goes in other years (default: the settings' `leap_day`); `set_before`
+    leaves out dates stored more recently than that.
+    """
+
+    attr: FieldName
+    when: Literal["today"] | None = Field(None, alias="is")
+    in_days: DaysField | None = None
+    tz: Literal["customer", "tenant"] = "customer"
+    leap: Literal["feb28", "mar1"] | None = None
+    set_before: DurationField | None = None
+
+    @model_validator(mode="after")
+    def _one_question(self) -> Self:
+        if (self.when is None) == (self.in_days is None):
+            raise refuse("a date needs either 'is: today' or 'in_days', such as 0..7")
+        return self
+
+
+class EventRule(Strict):
+    """How often something happened in (now - `in`, now], or that it never did. No `count`: at least once."""
+
+    name: TextField
+    count: CountField | None = None
+    within: DurationField | None = Field(None, alias="in")
+    where: ValueTests | None = None
+    never: Literal[True] | None = None
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> Self:
+        if self.never and self.count is not None:
+            raise refuse("'never' and 'count' contradict each other; keep one")
+        return self
+
+    @property
+    def wanted(self) -> Count:
+        """The number of events asked for."""
+        if self.never:
+            return Count(0, 0)
+        return self.count or Count(1, None)
+
+
+class OrdersRule(Strict):
+    """How many orders were placed in (now - `in`, now], and what they came to together, after refunds.
+
+    An order refunded in full is no order. Neither `count` nor `net`: at least one order.
+    """
+
+    count: CountField | None = None
+    net: MoneyField | None = None
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    within: DurationField | None = Field(None, alias="in")
+
+
+class SpendRule(Strict):
+    """What all orders came to after refunds, counting only those placed at least `settled` ago."""
+
+    net: MoneyField
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
+    settled: DurationField | None = None
+
+
+def _patterns(value: Any) -> Any:
+    patterns = [value] if isinstance(value, str) else value
+    if isinstance(patterns, (list, tuple)):
+        for pattern in patterns:
+            check_postal(pattern)
+        return [pattern.strip() for pattern in patterns]
+    return patterns
+
+
+def check_postal(pattern: object) -> None:
+    """Refuse what is not a postal code or the beginning of one followed by `*`.
+
+    Raises:
+        PydanticCustomError: one sentence; a ValueError to those who do not know pydantic.
+    """
+    if isinstance(pattern, (int, float)):
+        raise refuse(f"put the postal code {pattern} in quotes; a number loses its leading zeros")
+    if not isinstance(pattern, str) or not _POSTAL.fullmatch(pattern.strip()):
+        raise refuse(
+            f"{pattern!r:.60} is not a postal code; write letters and digits, with * only at the end"
+        )
+
+
+class AreaRule(Strict):
+    """Where a service is used: a service point, or for a customer without any their own postal code."""
+
+    postal: Annotated[tuple[str, ...], BeforeValidator(_patterns), Field(min_length=1, max_length=1_000)]
+
+
+class ServicesRule(Strict):
+    """A service at any service point, or for a customer without any in their own list."""
+
+    has: TextField
+
+
+class SentRule(Strict):
+    """A mail of `campaign` that the relay accepted in (now - `in`, now]."""
+
+    campaign: TextField
+    within: DurationField | None = Field(None, alias="in")
+
+
+class CouponRule(Strict):
+    """A coupon of `campaign` that stands in `state`; without `state`, one the customer was given."""
+
+    campaign: TextField
+    state: Literal["reserved", "issued", "released", "quarantined", "redeemed"] | None = None
+
+
+class IncidentRule(Strict):
+    """Whether an incident that is not over yet affects the customer."""
+
+    open: bool = Field(strict=True)
+
+
+def _share(value: Any) -> int:
+    if isinstance(value, str) and value.strip().endswith("%"):
+        try:
+            percent = Decimal(value.strip()[:-1])
+        except InvalidOperation:
+            percent = Decimal(-1)
+        parts = percent * _PARTS_PER_PERCENT if percent.is_finite() else Decimal(-1)
+        if 0 <= parts <= _EVERYONE and parts == int(parts):
+            return int(parts)
+    raise refuse(f"{value!r:.60} is not a share; write a percentage such as 10%")
+
+
+def _percent(parts: int) -> str:
+    return f"{Decimal(parts) / _PARTS_PER_PERCENT:f}%"
+
+
+#: A stable share of all customers, in millionths.
+ShareField = Annotated[
+    int,
+    BeforeValidator(_share),
+    PlainSerializer(_percent),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+(\.\d+)?%$"}),
+]
