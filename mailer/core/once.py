@@ -28,6 +28,8 @@ class Once(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, value: Any) -> Any:
+        if not isinstance(value, str | dict | Once):
+            raise ValueError(f"{value!r} is no rule; write a word such as year, or a mapping of per and gap")  # noqa: TRY004  # pydantic reports a ValueError only
         return {"per": value} if isinstance(value, str) else value
 
     @classmethod
