@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -20,6 +21,11 @@ from mailer.errors import StoreBusy, StoreError
 from mailer.store.dialect import LOCK_SECONDS, driver_url, explain, is_busy, is_store_trouble, public_name
 
 _WRITES = "mailer_writes"
+
+
+def _json(value: Any) -> str:
+    # SQLite finds a key only where it stands as itself, not as \u escapes; and it reads no NaN.
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 class Database:
@@ -54,6 +60,7 @@ class Database:
         else:
             engine = create_async_engine(
                 parsed, pool_size=5, max_overflow=15, pool_pre_ping=True, pool_timeout=LOCK_SECONDS,
+                json_serializer=_json,
                 connect_args={
                     "connect_timeout": 10,
                     # A frozen process must not hold its locks for ever.
@@ -148,6 +155,7 @@ def _sqlite(url: Any, where: str) -> AsyncEngine:
     engine = create_async_engine(
         url.set(database=str(Path(url.database).expanduser())),
         pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS, connect_args={"timeout": LOCK_SECONDS},
+        json_serializer=_json,
     )  # fmt: skip
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
