@@ -31,6 +31,11 @@ def _percent(value: Any) -> float:
 Percent = Annotated[float, BeforeValidator(_percent)]
 
 
+def _audience(value: Any) -> Any:
+    """A bare name is the segment of that name."""
+    return {"segment": value} if isinstance(value, str) else value
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -55,7 +60,7 @@ class Campaign(_Part):
     description: Annotated[str, Field(max_length=500)] = ""
     purpose: Literal["commercial", "service"]
     trigger: Trigger
-    audience: Rule | str | None = None
+    audience: Annotated[Rule, BeforeValidator(_audience)] = Rule()  # an empty rule is everyone
     once: Once = Once()
     priority: Annotated[int, Field(ge=0, le=100)] = 40
     catch_up: DurationField = Duration(seconds=24 * 3600)

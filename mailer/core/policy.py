@@ -9,10 +9,11 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from mailer.core.calendar import add_duration
+from mailer.core.calendar import aged_before
 from mailer.core.campaign import Campaign
 from mailer.core.delivery import Skip, State
 from mailer.core.handoff import Drop, Go, HandoffFacts, Verdict, Wait
+from mailer.core.once import too_soon
 from mailer.core.quiet import QuietHours, expires_at, held_until
 
 #: A welcome so soon after the customer's own action may arrive in quiet hours.
@@ -100,7 +101,7 @@ def _skip(
             return Skip.UNCONFIRMED_DATE
         if _set_too_soon(candidate, campaign, due, zone):
             return Skip.TOO_SOON
-    if candidate.once_held or _gap_open(candidate, campaign, due, zone):
+    if candidate.once_held or too_soon(candidate.last_sent_at, due, campaign.once, zone):
         return Skip.TOO_SOON
     if due <= campaign.catch_up.before(now):
         return Skip.MISSED
@@ -122,14 +123,7 @@ def _set_too_soon(candidate: Candidate, campaign: Campaign, due: datetime, zone:
     trigger = campaign.anniversary
     if trigger is None or trigger.set_before is None or candidate.date_set_at is None:
         return False
-    return add_duration(candidate.date_set_at, trigger.set_before, zone) > due
-
-
-def _gap_open(candidate: Candidate, campaign: Campaign, due: datetime, zone: ZoneInfo) -> bool:
-    gap = campaign.once.gap
-    if gap is None or candidate.last_sent_at is None:
-        return False
-    return add_duration(candidate.last_sent_at, gap, zone) > due
+    return candidate.date_set_at >= aged_before(due, trigger.set_before, zone)
 
 
 def _own_action(own_action_at: datetime | None, handoff: datetime) -> bool:

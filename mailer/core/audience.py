@@ -1,0 +1,23 @@
+"""Whom a planner asks the store for: a rule, and what narrows it at this moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from mailer.core.segment import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Customers that match `rule` and have no delivery in the run yet. Asked for in order of their number."""
+
+    rule: Rule
+    run_id: int | None = None  # none: the run is not written down yet
+    zones: frozenset[str | None] | None = None  # None in it: those who live in the tenant's zone
+    stored_by: datetime | None = None  # known to us by then
+    changed_since: datetime | None = None  # only those whose record changed since
+    attribute: str | None = None  # anniversaries: the date
+    days: tuple[tuple[int, int], ...] = ()  # (month, day) of it
+    ids: tuple[str, ...] | None = None  # only these, by the shop's ids
+    entering: str | None = None  # only those not yet noted as members of this campaign's segment
