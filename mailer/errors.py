@@ -68,9 +68,19 @@ class TemplateFault(FileFault):
 
 
 class RenderError(MailerError):
-    """One message cannot be made from its template and data."""
+    """One message cannot be made from its template and data; `file` and `line` where the template is at fault."""
 
     reason = "render"
+
+    def __init__(self, message: str = "", *, file: str = "", line: int | None = None) -> None:
+        """Say what is wrong and, if known, where in the template."""
+        super().__init__(message)
+        self.message, self.file, self.line = message, file, line
+
+    def __str__(self) -> str:
+        """`file:line: message`, leaving out what is not known."""
+        place = self.file + (f":{self.line}" if self.file and self.line is not None else "")
+        return f"{place}: {self.message}" if place else self.message
 
 
 class HeaderRefused(RenderError):

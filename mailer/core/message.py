@@ -1,8 +1,10 @@
-"""A message: what leaves for the relay, made from a delivery at send time."""
+"""A message from its rendered parts to the bytes a relay is given. Values only."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +13,47 @@ class Message:
 
     mail_from: str  # addr-spec; empty: the null sender, <>
     rcpt_to: str
-    data: bytes = field(repr=False)  # CRLF line endings, not yet dot-stuffed
+    data: bytes = field(repr=False)  # CRLF line endings, the last line's too; not yet dot-stuffed
     message_id: str  # with its angle brackets; the same on every attempt
     smtputf8: bool = False  # an address needs RFC 6531
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that travels inside the message (RFC 2392)."""
+
+    name: str
+    media_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A template filled in for one customer, before any header is made."""
+
+    subject: str
+    text: str
+    html: str | None = None
+    locale: str = ""  # BCP 47, of the body that was chosen
+    images: Mapping[str, Image] = field(default_factory=dict)  # by Content-ID, without angle brackets
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Everything about a message that does not come from its template."""
+
+    from_name: str
+    from_address: str
+    to_name: str
+    to_address: str
+    message_id: str  # `<left@right>`
+    date: datetime  # aware
+    list_id: str | None = None  # `label.domain`, or `Name <label.domain>` (RFC 2919)
+    unsubscribe_url: str | None = None  # one-click, RFC 8058
+    unsubscribe_mailto: str | None = None  # `mailto:…`, RFC 2369
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    auto_submitted: bool = False  # RFC 3834
+    headers: Mapping[str, str] = field(default_factory=dict)  # such as Feedback-ID
+    smtputf8: bool = False  # whether the relay can carry a non-ASCII local part
+    envelope_from: str | None = None  # where bounces go; None: from_address
