@@ -1,0 +1,74 @@
+"""Fixtures for every floor: `database` is SQLite, then PostgreSQL, each test with a fresh one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from mailer.store.engine import Database
+from tests import counterparts
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        counterparts.make_scratch()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        counterparts.drop_scratch()
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[counterparts.PostgresTemplate]:
+    template = counterparts.PostgresTemplate()
+    yield template
+    template.drop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> counterparts.SqliteTemplate:
+    return counterparts.SqliteTemplate(tmp_path_factory.mktemp("sqlite"))
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: counterparts.SqliteTemplate, tmp_path: Path) -> str:
+    """A migrated SQLite database of this test."""
+    return sqlite_template.copy(tmp_path)
+
+
+@pytest.fixture
+def postgresql_url(postgres_template: counterparts.PostgresTemplate) -> Iterator[str]:
+    """A migrated PostgreSQL database of this test."""
+    url = postgres_template.copy()
+    yield url
+    postgres_template.drop(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database of this test, of each kind."""
+    return str(request.getfixturevalue(f"{request.param}_url"))
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = await Database.connect(database_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def sqlite_database(sqlite_url: str) -> AsyncIterator[Database]:
+    opened = await Database.connect(sqlite_url)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def postgresql_database(postgresql_url: str) -> AsyncIterator[Database]:
+    opened = await Database.connect(postgresql_url)
+    yield opened
+    await opened.close()

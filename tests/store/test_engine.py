@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from mailer.errors import SettingsError, StoreBusy, StoreError
+from mailer.store import dialect
+from mailer.store.engine import Database
+from mailer.store.tables import switch
+from tests.store.rows import NOW
+
+
+async def write(database: Database, *names: str) -> None:
+    async with database.write() as connection:
+        for name in names:
+            await connection.execute(insert(switch).values(name=name, at=NOW))
+
+
+async def test_a_write_is_committed_and_a_failed_one_is_not(database: Database) -> None:
+    await write(database, "kept")
+    with pytest.raises(IntegrityError):
+        await write(database, "lost", "kept")
+    async with database.read() as connection:
+        assert (await connection.scalars(select(switch.c.name))).all() == ["kept"]
+
+
+async def test_a_reader_keeps_its_snapshot_and_never_waits_for_a_writer(database: Database) -> None:
+    async with database.read() as reader:
+        assert (await reader.execute(select(switch))).all() == []
+        async with database.write() as writer:
+            await writer.execute(insert(switch).values(name="new", at=NOW))
+        assert (await reader.execute(select(switch))).all() == []
+    async with database.read() as reader:
+        assert len((await reader.execute(select(switch))).all()) == 1
+
+
+async def test_many_writers_of_one_process_take_turns(database: Database) -> None:
+    await asyncio.gather(*(write(database, str(number)) for number in range(40)))
+    async with database.read() as connection:
+        assert len((await connection.execute(select(switch))).all()) == 40
+
+
+async def test_instants_come_back_in_utc(database: Database) -> None:
+    await write(database, "a")
+    async with database.read() as connection:
+        assert await connection.scalar(select(switch.c.at)) == NOW
+
+
+async def test_the_clock_runs_within_a_transaction(database: Database) -> None:
+    async with database.read() as connection:
+        first = await connection.scalar(select(dialect.clock()))
+        await asyncio.sleep(0.02)
+        second = await connection.scalar(select(dialect.clock()))
+    assert first is not None
+    assert second is not None
+    assert 0.015 < second - first < 5
+    assert abs(time.time() - second) < 5
+
+
+async def test_sqlite_is_set_for_safety(sqlite_database: Database) -> None:
+    async with sqlite_database.read() as connection:
+        found = {
+            name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+
+
+async def test_the_folder_of_an_sqlite_file_is_made(tmp_path: Path) -> None:
+    database = await Database.connect(f"sqlite:///{tmp_path}/var/deep/mailer.db")
+    await database.close()
+    assert (tmp_path / "var/deep/mailer.db").exists()
+
+
+async def test_a_writer_locked_out_says_so(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailer.store.engine.LOCK_SECONDS", 0.2)
+    one, two = await Database.connect(sqlite_url), await Database.connect(sqlite_url)
+    async with one.write() as connection:
+        await connection.execute(insert(switch).values(name="a", at=NOW))
+        with pytest.raises(StoreBusy, match="stayed locked by another program"):
+            async with two.write():
+                pytest.fail("two writers at once")
+        with pytest.raises(StoreBusy, match="another writer of this program"):
+            async with one.write():
+                pytest.fail("two writers at once")
+    await one.close()
+    await two.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        pytest.param("mysql://x/y", "knows sqlite: and postgresql: only", id="another database"),
+        pytest.param("nonsense", "cannot be read", id="no url"),
+        pytest.param("sqlite://", "names no file", id="memory"),
+        pytest.param("sqlite:///:memory:", "names no file", id="memory by name"),
+    ],
+)
+async def test_a_url_we_cannot_use(url: str, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence):
+        await Database.connect(url)
+
+
+async def test_a_server_that_is_away_is_one_sentence_without_the_password() -> None:
+    with pytest.raises(StoreError) as caught:
+        await Database.connect("postgres://ada:s3cret@127.0.0.1:1/mailer?password=s3cret")
+    said = str(caught.value)
+    assert "postgresql://ada@127.0.0.1:1/mailer" in said
+    assert "s3cret" not in said
+    assert "\n" not in said
+
+
+def test_a_password_is_never_shown() -> None:
+    assert dialect.public_name(dialect.driver_url("postgres://a:pw@h/d")) == "postgresql://a@h/d"
+
+
+async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "mailer.db").write_text("just a letter" * 1000)
+    with pytest.raises(StoreError, match="is not a SQLite file"):
+        await Database.connect(f"sqlite:///{tmp_path}/mailer.db")
+
+
+async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be made"):
+        await Database.connect(f"sqlite:///{tmp_path}/file/var/mailer.db")
+
+
+async def test_a_full_database_is_one_sentence_and_nothing_is_written(sqlite_database: Database) -> None:
+    async with sqlite_database.read() as connection:  # of the pool's one connection, which keeps the setting
+        pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
+        await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(StoreError, match="no room left"):
+        await write(sqlite_database, *(f"{number}" + "x" * 1000 for number in range(200)))
+    async with sqlite_database.read() as connection:
+        assert (await connection.execute(select(switch))).all() == []
+
+
+async def test_a_connection_cut_by_the_server_is_replaced(postgresql_database: Database) -> None:
+    with pytest.raises(StoreError):
+        async with postgresql_database.write() as connection:
+            await connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
+    async with postgresql_database.read() as connection:
+        assert await connection.scalar(select(1)) == 1
