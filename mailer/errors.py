@@ -68,7 +68,7 @@ class TemplateFault(FileFault):
 
 
 class RenderError(MailerError):
-    """One message cannot be made from its template and data; `file` and `line` where the template is at fault."""
+    """One message cannot be made from its template and data; `file` and `line` say where, if known."""
 
     reason = "render"
 
