@@ -1,0 +1,192 @@
+"""Who is told what of an incident: the contract kept with every single recipient.
+
+1. Whoever joins gets the first notice, in the current state.
+2. Updates and the closure go only to those whose first notice the relay accepted.
+3. Who falls out of a narrowed area hears so once, then leaves.
+4. First notices still queued when it ends are cancelled.
+5. A reopening soon after goes on in the same thread.
+6. Who cannot be reached is recorded, never dropped.
+
+One mail goes to one address, whatever number of records share it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from mailer.core.delivery import Skip
+from mailer.core.incident import Incident
+from mailer.core.standing import First, Kind, Standing
+
+
+class RecipientState(StrEnum):
+    """What an incident is to one customer."""
+
+    AFFECTED = "affected"
+    LEFT = "left"  # not affected any more
+    UNREACHABLE = "unreachable"  # no address, or a dead one: for another channel
+    DUPLICATE = "duplicate"  # told under another record that has the same address
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A customer record that is affected now, or was."""
+
+    customer_key: int  # customer.id: the lowest is the oldest record
+    address: str  # normalised; empty: none
+    affected: bool
+    suppressed: bool = False  # mail to this address is pointless for anybody
+    points: tuple[Mapping[str, Any], ...] = ()  # affected now; or those last told of
+    standing: Standing = field(default_factory=Standing)
+    state: RecipientState | None = None  # as recorded; none: not yet
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A delivery to be written: queued, or skipped with its reason."""
+
+    customer_key: int
+    kind: Kind
+    points: tuple[Mapping[str, Any], ...] = ()
+    in_reply_to: str | None = None
+    skip: str | None = None  # core.delivery.Skip
+    replaces: tuple[int, ...] = ()  # deliveries cancelled in its favour
+    again: bool = False  # the current update left them out before, and the reason is gone or another
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """What an update asks for."""
+
+    notices: tuple[Notice, ...]
+    cancel: tuple[int, ...]  # deliveries that must not leave any more
+    states: Mapping[int, RecipientState]  # of the records that change, by customer.id
+
+
+def notices(incident: Incident, people: Iterable[Person]) -> Notices:
+    """Decide for everyone affected by an incident, now or before, under its current update.
+
+    Deciding again after the result was written gives nothing. A first notice that is with the relay this
+    moment is waited for: decide again later.
+    """
+    households: dict[str, list[Person]] = {}
+    for person in people:
+        households.setdefault(person.address or f"\0{person.customer_key}", []).append(person)
+    written: list[Notice] = []
+    cancel: list[int] = []
+    states: dict[int, RecipientState] = {}
+    for members in households.values():
+        household = _household(incident, members)
+        cancel += household.stale
+        written += _new(household, household.notices())
+        states.update(household.states())
+    before = {person.customer_key: person.state for members in households.values() for person in members}
+    return Notices(
+        tuple(written),
+        tuple(cancel),
+        {key: state for key, state in states.items() if before[key] is not state},
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Household:
+    """The records that share one address: one of them is written to."""
+
+    closing: bool
+    members: tuple[Person, ...]  # oldest record first
+    affected: tuple[Person, ...]
+    one: Person  # the addressee
+    kind: Kind | None  # what the addressee is to be told now
+    obstacle: str | None  # why no mail can reach this address, as a word of the ledger
+    stale: tuple[int, ...]  # deliveries of older updates that must not leave
+
+    def notices(self) -> list[Notice]:
+        """The addressee's notice, and a line in the ledger for the others affected."""
+        written = any(person.standing.written for person in self.members)
+        found: list[Notice] = []
+        if self.kind is not None and not written:
+            points = tuple(point for person in self.affected for point in person.points) or self.one.points
+            thread = self.one.standing.thread
+            found.append(Notice(self.one.customer_key, self.kind, points, thread, self.obstacle))
+        for other in self.affected:
+            if other is not self.one and (found or written or not other.standing.known):
+                skip = self.obstacle or Skip.DUPLICATE
+                found.append(Notice(other.customer_key, Kind.FIRST, other.points, skip=skip))
+        return found
+
+    def states(self) -> dict[int, RecipientState]:
+        """What the incident now is to each record."""
+        one = self.one.customer_key
+        blocked = {one: RecipientState.UNREACHABLE} if self.obstacle else {}
+        if self.closing:
+            return blocked if self.kind or self.one.standing.first is First.REFUSED else {}
+        others = RecipientState.UNREACHABLE if self.obstacle else RecipientState.DUPLICATE
+        found = {
+            person.customer_key: others if person.affected else RecipientState.LEFT for person in self.members
+        }
+        if self.affected:
+            return found | {one: RecipientState.AFFECTED} | blocked
+        waiting = self.one.standing.first is First.IN_FLIGHT
+        return {key: state for key, state in found.items() if key != one or not waiting}
+
+
+def _household(incident: Incident, people: list[Person]) -> _Household:
+    members = tuple(sorted(people, key=lambda person: person.customer_key))
+    closing = incident.current.closes
+    affected = () if closing else tuple(person for person in members if person.affected)
+    one = _addressee(affected, members)
+    # A farewell that waits still holds, unless they are affected again.
+    farewells = [person.standing.farewell for person in members if affected and person.standing.farewell]
+    return _Household(
+        closing,
+        members,
+        affected,
+        one,
+        _kind(incident, one.standing, affected=bool(affected)),
+        _obstacle(one),
+        (*(unsent for person in members for unsent in person.standing.unsent), *farewells),
+    )
+
+
+def _addressee(affected: tuple[Person, ...], members: tuple[Person, ...]) -> Person:
+    """Whoever has the thread; else whoever's notice is on its way; else the oldest record affected."""
+    for wanted in (First.ACCEPTED, First.IN_FLIGHT):
+        for person in members:
+            if person.standing.first is wanted:
+                return person
+    return (affected or members)[0]
+
+
+def _kind(incident: Incident, told: Standing, *, affected: bool) -> Kind | None:
+    """What a person is to be told now; None: nothing."""
+    closing = incident.current.closes
+    if told.first is not First.ACCEPTED:
+        joins = affected and told.first is not First.IN_FLIGHT
+        return Kind.FIRST if joins else None
+    if not affected and not closing:
+        return Kind.UNAFFECTED if told.farewell is None else None
+    if told.newest >= incident.news or (closing and told.farewell is not None):
+        return None
+    return Kind.CLOSURE if closing else Kind.UPDATE
+
+
+def _obstacle(person: Person) -> str | None:
+    if not person.address:
+        return Skip.NOT_ELIGIBLE
+    if person.suppressed or person.standing.first is First.REFUSED:
+        return Skip.SUPPRESSED
+    return None
+
+
+def _new(household: _Household, found: list[Notice]) -> list[Notice]:
+    """Without what the ledger has already."""
+    told = {person.customer_key: person.standing for person in household.members}
+    return [
+        replace(notice, replaces=household.stale, again=told[notice.customer_key].skipped is not None)
+        for notice in found
+        if not told[notice.customer_key].written
+        and (notice.skip is None or notice.skip != told[notice.customer_key].skipped)
+    ]
