@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from mailer.core.duration import DurationField
+from mailer.core.postal import read_pattern
 from mailer.core.ranges import Count, CountField, DaysField, MoneyField
 from mailer.core.segment_value import FieldName, Strict, TextField, ValueTests, refuse
 
-_POSTAL = re.compile(r"[0-9A-Za-z](?:[0-9A-Za-z -]{0,18}[0-9A-Za-z])?[ -]?\*?|\*")
 _PARTS_PER_PERCENT = 10_000
 _EVERYONE = 100 * _PARTS_PER_PERCENT
 
@@ -82,27 +81,19 @@ class SpendRule(Strict):
     settled: DurationField | None = None
 
 
+def _pattern(value: Any) -> str:
+    if isinstance(value, (int, float)):
+        raise refuse(f"put the postal code {value} in quotes; a number loses its leading zeros")
+    if not isinstance(value, str):
+        raise refuse(f"{value!r:.60} is not a postal code")
+    return read_pattern(value)
+
+
 def _patterns(value: Any) -> Any:
     patterns = [value] if isinstance(value, str) else value
     if isinstance(patterns, (list, tuple)):
-        for pattern in patterns:
-            check_postal(pattern)
-        return [pattern.strip() for pattern in patterns]
+        return [_pattern(pattern) for pattern in patterns]
     return patterns
-
-
-def check_postal(pattern: object) -> None:
-    """Refuse what is not a postal code or the beginning of one followed by `*`.
-
-    Raises:
-        PydanticCustomError: one sentence; a ValueError to those who do not know pydantic.
-    """
-    if isinstance(pattern, (int, float)):
-        raise refuse(f"put the postal code {pattern} in quotes; a number loses its leading zeros")
-    if not isinstance(pattern, str) or not _POSTAL.fullmatch(pattern.strip()):
-        raise refuse(
-            f"{pattern!r:.60} is not a postal code; write letters and digits, with * only at the end"
-        )
 
 
 class AreaRule(Strict):

@@ -1,0 +1,126 @@
+"""Whom an area covers, over service points; a customer without any is one point: own postal code and services."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, String, and_, exists, false, func, or_, select, true
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer.core.incident import Area
+from mailer.core.postal import prefix_of
+from mailer.store.tables import customer, list_member, named_list, service_point
+
+Point = dict[str, str]  # id, service, postal_code, label
+
+#: Above every character a postal code can hold, so that [prefix, prefix + this) is "begins with" for an index.
+_END = "\U0010ffff"
+
+
+def under(code: ColumnElement[str], patterns: Sequence[str], dialect: str) -> ColumnElement[bool]:
+    """Whether a postal code falls under one of the patterns; the same as `core.postal.matches`."""
+    whole = [pattern for pattern in patterns if prefix_of(pattern) is None]
+    tests: list[ColumnElement[bool]] = [code.in_(whole)] if whole else []
+    for prefix in filter(None, map(prefix_of, patterns)):
+        if dialect == "sqlite":  # compares text by code points, and LIKE would ignore case
+            tests.append(and_(code >= prefix, code < prefix + _END))
+        else:
+            tests.append(func.starts_with(code, prefix))
+    return or_(false(), *tests)
+
+
+def uses(services: Sequence[str], dialect: str) -> ColumnElement[bool]:
+    """Whether a customer's own list names one of the services."""
+    if dialect == "sqlite":
+        each = func.json_each(customer.c.services).table_valued("value")
+        return exists(select(1).select_from(each).where(each.c.value.in_(services)))
+    named = func.jsonb_array_elements_text(customer.c.services, type_=String).column_valued("named")
+    return exists(select(1).select_from(named).where(named.in_(services)))
+
+
+def pointless() -> ColumnElement[bool]:
+    """A customer we know no service point of."""
+    return ~exists().where(service_point.c.customer_id == customer.c.id)
+
+
+async def affected_points(conn: AsyncConnection, area: Area) -> dict[int, tuple[Point, ...]]:
+    """Everyone an area covers, by customer.id, with the points that are affected.
+
+    Somebody who is only on a list comes with every point that has one of the services, or with none.
+    """
+    found: dict[int, list[Point]] = {}
+    for row in await conn.execute(_points(area, conn.dialect.name)):
+        point = {"id": row.ext_id, "service": row.service, "postal_code": row.postal_code, "label": row.label}
+        found.setdefault(row.customer_id, []).append(point)
+    for own in await conn.execute(_own(area, conn.dialect.name)):
+        named = [service for service in own.services if not area.services or service in area.services]
+        point = {"id": "", "service": ", ".join(named), "postal_code": own.postal_code, "label": ""}
+        found[own.id] = [point] if own.postal_code or named else []
+    if area.lists:
+        for customer_id in await conn.scalars(_on(area.lists)):
+            found.setdefault(customer_id, [])
+        for customer_id in (await conn.scalars(_on(area.exclusions))).all() if area.exclusions else ():
+            found.pop(customer_id, None)
+    return {customer_id: tuple(points) for customer_id, points in found.items()}
+
+
+async def unmappable(conn: AsyncConnection, area: Area) -> int:
+    """Points of the services that have no postal code: nobody can say whether they are in the area."""
+    if not area.postal:
+        return 0
+    points = select(func.count()).select_from(service_point).where(service_point.c.postal_code == "")
+    own = select(func.count()).select_from(customer).where(customer.c.postal_code == "", pointless())
+    if area.services:
+        points = points.where(service_point.c.service.in_(area.services))
+        own = own.where(uses(area.services, conn.dialect.name))
+    return int(await conn.scalar(points) or 0) + int(await conn.scalar(own) or 0)
+
+
+async def unknown_lists(conn: AsyncConnection, names: Sequence[str]) -> list[str]:
+    """Those of the names no list has."""
+    known = set(await conn.scalars(select(named_list.c.name).where(named_list.c.name.in_(names))))
+    return [name for name in names if name not in known]
+
+
+def _points(area: Area, dialect: str) -> Select[Any]:
+    service = service_point.c.service.in_(area.services) if area.services else true()
+    place = under(service_point.c.postal_code, area.postal, dialect) if area.postal else true()
+    wanted = (
+        select(
+            service_point.c.customer_id,
+            service_point.c.ext_id,
+            service_point.c.service,
+            service_point.c.postal_code,
+            service_point.c.label,
+        )
+        .where(_covered(area, service_point.c.customer_id, service, place))
+        .order_by(service_point.c.customer_id, service_point.c.id)
+    )
+    return (
+        wanted.where(service_point.c.customer_id.not_in(_on(area.exclusions))) if area.exclusions else wanted
+    )
+
+
+def _own(area: Area, dialect: str) -> Select[Any]:
+    service = uses(area.services, dialect) if area.services else true()
+    place = under(customer.c.postal_code, area.postal, dialect) if area.postal else true()
+    wanted = select(customer.c.id, customer.c.services, customer.c.postal_code).where(
+        _covered(area, customer.c.id, service, place), pointless()
+    )
+    return wanted.where(customer.c.id.not_in(_on(area.exclusions))) if area.exclusions else wanted
+
+
+def _covered(
+    area: Area, customer_id: ColumnElement[int], service: ColumnElement[bool], place: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    here = and_(service, place) if area.services or area.postal else false()
+    return or_(here, and_(customer_id.in_(_on(area.lists)), service)) if area.lists else here
+
+
+def _on(names: Sequence[str]) -> Select[Any]:
+    return (
+        select(list_member.c.customer_id)
+        .join(named_list, named_list.c.id == list_member.c.list_id)
+        .where(named_list.c.name.in_(names))
+    )
