@@ -1,0 +1,124 @@
+"""Consent as a ledger: entries are only ever added, and what stands is folded from them. Pure.
+
+An import reports what a shop's own system believed; a person's own act (a confirmation, an unsubscribe)
+weighs more, whatever order the two become known in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+COMMERCIAL = "commercial"  # the purpose consent is asked for
+
+#: Customer events that write the ledger.
+CONFIRMED = "consent.confirmed"
+REVOKED = "consent.revoked"
+
+#: Reasons of a suppression that are a person's word; the first is what a confirmation lifts.
+UNSUBSCRIBED = "unsubscribed"
+COMPLAINT = "complaint"
+
+
+class Action(StrEnum):
+    """What an entry says."""
+
+    GRANTED = "granted"
+    REVOKED = "revoked"
+
+
+class Via(StrEnum):
+    """How an entry came to us."""
+
+    IMPORT = "import"  # a file of the shop
+    EVENT = "event"  # consent.confirmed, consent.revoked
+    LINK = "link"  # the person, on a page of ours
+    PERSON = "person"  # somebody of the shop, for them
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the ledger."""
+
+    action: Action
+    at: datetime
+    via: Via
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What may be relied on now."""
+
+    consent: str = "unknown"  # yes, no, unknown
+    at: datetime | None = None
+    via: Via | None = None
+
+
+def fold(entries: Iterable[Entry]) -> Standing:
+    """What stands after `entries`, in the order they were stored.
+
+    The latest word of the person decides, by when it was said; of two at one instant the refusal. After a
+    refusal an import changes nothing; after a confirmation, or without any such word, the latest import
+    decides, of two at one instant the one stored last.
+    """
+    said: Entry | None = None
+    imports: list[Entry] = []
+    for entry in entries:
+        if entry.via is Via.IMPORT:
+            imports.append(entry)
+        elif said is None or _weight(entry) > _weight(said):
+            said = entry
+    if said is not None and said.action is Action.REVOKED:
+        return _standing(said)
+    standing = said
+    for entry in imports:
+        tie_won = standing is not None and standing.via is Via.IMPORT and entry.at == standing.at
+        if standing is None or tie_won or entry.at > standing.at:
+            standing = entry
+    return _standing(standing) if standing else Standing()
+
+
+def imported(
+    entries: Sequence[Entry], yes: bool, at: datetime, barred: bool
+) -> tuple[Entry, Standing] | None:
+    """The entry an imported `yes` or `no` adds and what then stands; None when it changes nothing.
+
+    Args:
+        entries: of this customer.
+        yes: what the row says.
+        at: when it was given, not later than now.
+        barred: the address is under an unsubscribe or a complaint, which no import lifts.
+    """
+    if yes and barred:
+        return None
+    entry = Entry(Action.GRANTED if yes else Action.REVOKED, at, Via.IMPORT)
+    after = fold([*entries, entry])
+    return (entry, after) if after.consent != fold(entries).consent else None
+
+
+class Effect(StrEnum):
+    """What the person's word does to the address it was given for."""
+
+    BAR = "bar"  # a suppression, commercial, unsubscribed
+    LIFT = "lift"  # that suppression goes, if it is older than the word
+    NONE = "none"
+
+
+def effect(standing: Standing, said: Iterable[Action]) -> Effect:
+    """What `said` does, given what stands after it; a word that came after a newer one does nothing."""
+    words = set(said)
+    if standing.consent == "no" and Action.REVOKED in words:
+        return Effect.BAR
+    if standing.consent == "yes" and Action.GRANTED in words:
+        return Effect.LIFT
+    return Effect.NONE
+
+
+def _weight(entry: Entry) -> tuple[datetime, bool]:
+    return entry.at, entry.action is Action.REVOKED
+
+
+def _standing(entry: Entry) -> Standing:
+    return Standing("yes" if entry.action is Action.GRANTED else "no", entry.at, entry.via)

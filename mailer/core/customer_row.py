@@ -1,0 +1,123 @@
+"""A row of a customer file → the facts it brings. Pure; what is empty is left out and changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any
+
+from mailer.core.address import read_address
+from mailer.core.cell import (
+    MOST_ID,
+    CellFault,
+    attribute_of,
+    country_of,
+    day_of,
+    instant_of,
+    line_of,
+    locale_of,
+    looks_like_a_day,
+    words_of,
+    yes_or_no,
+)
+from mailer.core.importing import Row, RowFault
+from mailer.core.zones import Zones
+
+MOST_FIELD = 200  # characters of a name, a postal code, …
+
+#: Columns with a meaning; any other is an attribute.
+FIELDS = (
+    "id", "email", "first_name", "last_name", "locale", "timezone", "country", "postal_code", "created_at",
+    "services", "consent", "consent_at", "consent_source",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerRow:
+    """One customer as a row tells of them."""
+
+    line: int
+    id: str
+    fields: Mapping[str, Any] = field(default_factory=dict)  # by the name `core.customer.Customer` has for it
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    consent: bool | None = None
+    consent_at: datetime | None = None
+    consent_source: str = ""
+    warnings: tuple[RowFault, ...] = ()
+    placeholders: int = 0
+
+
+class CustomerReader:
+    """Reads rows as the tenant means them: a wall time without an offset is in the tenant's zone."""
+
+    def __init__(self, zones: Zones, tenant_zone: tzinfo) -> None:
+        self._zones = zones
+        self._readers: dict[str, Callable[[Any], Any]] = {
+            "email": _email,
+            "first_name": lambda value: line_of(value, MOST_FIELD),
+            "last_name": lambda value: line_of(value, MOST_FIELD),
+            "locale": locale_of,
+            "timezone": lambda value: zones.find(text) if (text := line_of(value)) else "",
+            "country": country_of,
+            "postal_code": lambda value: line_of(value, MOST_FIELD),
+            "created_at": lambda value: instant_of(value, tenant_zone),
+            "services": words_of,
+            "consent": yes_or_no,
+            "consent_at": lambda value: instant_of(value, tenant_zone),
+            "consent_source": lambda value: line_of(value, MOST_FIELD),
+        }
+
+    def read(self, row: Row) -> CustomerRow | RowFault:
+        """The facts of `row`, or the first value of it that cannot be taken."""
+        fields: dict[str, Any] = {}
+        attributes: dict[str, Any] = {}
+        warnings: list[RowFault] = []
+        placeholders = 0
+        name = "id"
+        try:
+            key = line_of(row.values.get("id"), MOST_ID)
+            if not key:
+                return RowFault(row.line, "id", "The id is empty.")
+            for name, value in row.values.items():
+                reader = self._readers.get(name)
+                if reader is not None:
+                    taken = reader(value)
+                    if taken is None and name in _FALLS_BACK:
+                        warnings.append(RowFault(row.line, name, _FALLS_BACK[name]))
+                    elif taken not in ("", None, ()):
+                        fields[name] = taken
+                elif name != "id" and (taken := attribute_of(value)) is not None:
+                    attributes[name] = taken
+                    day = day_of(taken)
+                    placeholders += day is not None and day.placeholder
+                    if day is None and looks_like_a_day(taken):
+                        warnings.append(RowFault(row.line, name, _ODD_DAY))
+        except CellFault as error:
+            return RowFault(row.line, name, str(error))
+        return CustomerRow(
+            row.line, key,
+            consent=fields.pop("consent", None),
+            consent_at=fields.pop("consent_at", None),
+            consent_source=fields.pop("consent_source", ""),
+            fields=fields, attributes=attributes, warnings=tuple(warnings), placeholders=placeholders,
+        )  # fmt: skip
+
+
+_FALLS_BACK = {
+    "timezone": "This is not an IANA time zone; the customer's country or the tenant's zone is used instead.",
+    "locale": "This is not a language tag such as tr-TR; the customer keeps the one they had.",
+}
+_ODD_DAY = (
+    "This looks like a date but is kept as text; for a greeting on the day write 1990-05-10 or --05-10."
+)
+
+
+def _email(value: Any) -> str:
+    text = line_of(value)
+    if not text:
+        return ""
+    try:
+        return read_address(text)
+    except ValueError as error:
+        raise CellFault(str(error)) from None

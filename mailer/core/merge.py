@@ -1,0 +1,117 @@
+"""A row meets what is stored of the customer: what changes, and what does not. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from mailer.core.cell import day_of
+from mailer.core.consent import Entry, Standing, imported
+from mailer.core.customer import PartialDate, normalise_address
+from mailer.core.customer_row import CustomerRow
+from mailer.core.importing import Change
+from mailer.core.zones import Zones
+
+
+class Fate(StrEnum):
+    """What became of a row that was taken."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A customer as the database has them, or will."""
+
+    id: str
+    key: int | None = None  # customer.id; none: not stored yet
+    email_key: str = ""
+    zone: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict)  # those that are not empty
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    standing: Standing = field(default_factory=Standing)
+    entries: tuple[Entry, ...] = ()  # of the consent ledger, the latest of each kind
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The outcome of one row."""
+
+    fate: Fate
+    after: Stored
+    changes: tuple[Change, ...] = ()
+    days: Mapping[str, PartialDate | None] = field(default_factory=dict)  # by attribute: new, changed, gone
+    entry: Entry | None = None  # to be added to the ledger
+    source: str = ""  # of the entry
+
+
+def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, *, barred: bool) -> Merged:
+    """What `row` makes of `stored` (none: a new customer).
+
+    Args:
+        stored: as it stands, with its ledger where `row` speaks of consent.
+        row: what the file says.
+        zones: to place the customer in.
+        now: the instant of the import.
+        barred: whether the customer's address, as it will be, is under an unsubscribe or a complaint.
+    """
+    before = stored or Stored(row.id)
+    changed = {name: value for name, value in row.fields.items() if before.fields.get(name) != value}
+    altered = {
+        name: value for name, value in row.attributes.items() if _differs(before.attributes, name, value)
+    }
+    after = before
+    if changed:
+        fields = {**before.fields, **changed}
+        email = fields.get("email", "")
+        after = replace(
+            after, fields=fields, email_key=normalise_address(email) if email else "",
+            zone=zones.resolve(fields.get("timezone", ""), fields.get("country", "")),
+        )  # fmt: skip
+    if altered:
+        after = replace(after, attributes={**before.attributes, **altered})
+    given = _consent(before, row, now, barred)
+    if given is not None:
+        entry, standing = given
+        after = replace(after, standing=standing, entries=(*before.entries, entry))
+    if stored is None:
+        return Merged(
+            Fate.CREATED, after, (Change(row.id, "id", None, row.id),), _days({}, altered),
+            given and given[0], row.consent_source or "import",
+        )  # fmt: skip
+    if after is before:
+        return Merged(Fate.UNCHANGED, before)
+    changes = [Change(row.id, name, before.fields.get(name), value) for name, value in changed.items()]
+    changes += [Change(row.id, name, before.attributes.get(name), value) for name, value in altered.items()]
+    if given is not None:
+        changes.append(Change(row.id, "consent", before.standing.consent, after.standing.consent))
+    return Merged(
+        Fate.UPDATED, after, tuple(changes), _days(before.attributes, altered),
+        given and given[0], row.consent_source or "import",
+    )  # fmt: skip
+
+
+def _differs(attributes: Mapping[str, Any], name: str, value: Any) -> bool:
+    # 1, 1.0 and True are equal in Python and three values in JSON.
+    return name not in attributes or attributes[name] != value or type(attributes[name]) is not type(value)
+
+
+def _consent(before: Stored, row: CustomerRow, now: datetime, barred: bool) -> tuple[Entry, Standing] | None:
+    if row.consent is None or before.standing.consent == ("yes" if row.consent else "no"):
+        return None
+    # A date in the future would outweigh whatever the person says until then.
+    return imported(before.entries, row.consent, min(row.consent_at or now, now), barred)
+
+
+def _days(before: Mapping[str, Any], altered: Mapping[str, Any]) -> dict[str, PartialDate | None]:
+    days: dict[str, PartialDate | None] = {}
+    for name, value in altered.items():
+        day, was = day_of(value), day_of(before.get(name))
+        if day != was:
+            days[name] = day
+    return days
