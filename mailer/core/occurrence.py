@@ -127,8 +127,8 @@ def zone_groups(
 ) -> dict[T, list[ZoneInfo]]:
     """The zones that share each occurrence: most of the world's 600 fall into some forty groups.
 
-    `days` is `occurrences` or `anniversary_days` of one zone; what those give is equal when the local date and
-    the due instant are.
+    `days` is `occurrences` or `anniversary_days` of one zone; their answers are equal when local date
+    and due instant are.
     """
     groups: dict[T, list[ZoneInfo]] = {}
     for zone in zones:

@@ -15,7 +15,7 @@ _TEXT = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\s*-\s*([01]\d|2[0-3]):([0-5]\d)",
 
 @dataclass(frozen=True, slots=True)
 class QuietHours:
-    """From `start` until just before `end`, customer-local; over midnight when `end` is earlier. None: never."""
+    """From `start` until just before `end`, customer-local, even over midnight. None: never."""
 
     start: time | None = None
     end: time | None = None
