@@ -201,6 +201,16 @@ class Incident:
         return f"{self.id}:{update.number}"
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whom an area covers today."""
+
+    count: int  # customers
+    samples: tuple[tuple[str, tuple[Mapping[str, Any], ...]], ...]  # the shop's id, the points affected
+    unreachable: int  # of them: no address, or a dead one
+    unmappable: int  # points of the services that have no postal code, so that nobody can say
+
+
 def facts(incident: Incident, update: Update) -> dict[str, Any]:
     """What a template may say of an incident: plain data, instants as RFC 3339 text.
 

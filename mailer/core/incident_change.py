@@ -11,6 +11,10 @@ from mailer.core.incident import Area, Incident, IncidentState, Update, instant_
 from mailer.errors import UsageError
 
 
+LONGEST_TITLE = 200
+LONGEST_MESSAGE = 5_000
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """What a person asks for in an update. None keeps what stands; `clear` names fields to empty."""
@@ -71,10 +75,16 @@ def check(update: Update, eta: datetime | None, promised: datetime | None) -> No
     """Refuse what cannot be published; `eta` and `promised` are those just given.
 
     Raises:
-        UsageError: no title, or an estimate or promise that is already over.
+        UsageError: no title, one that cannot be a subject, or an estimate or promise that is already over.
     """
     if not update.title.strip():
         raise UsageError("an incident needs a title; give one with --title")
+    if len(update.title) > LONGEST_TITLE or not update.title.isprintable() or "=?" in update.title:
+        raise UsageError(
+            f"the title becomes a subject: one line of at most {LONGEST_TITLE} letters, without =?"
+        )
+    if len(update.message) > LONGEST_MESSAGE:
+        raise UsageError(f"the message is longer than {LONGEST_MESSAGE} letters; a notice is read in a hurry")
     for name, instant in (("eta", eta), ("next update", promised)):
         if instant is not None and instant <= update.at:
             raise UsageError(

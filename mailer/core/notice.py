@@ -36,6 +36,8 @@ class Person:
     """A customer record that is affected now, or was."""
 
     customer_key: int  # customer.id: the lowest is the oldest record
+    id: str  # the shop's id
+    email: str  # as given
     address: str  # normalised; empty: none
     affected: bool
     suppressed: bool = False  # mail to this address is pointless for anybody

@@ -1,4 +1,4 @@
-"""Whom an area covers, over service points; a customer without any is one point: own postal code and services."""
+"""Whom an area covers, over service points; a customer without any is one point: their own record."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mailer.store.tables import customer, list_member, named_list, service_point
 
 Point = dict[str, str]  # id, service, postal_code, label
 
-#: Above every character a postal code can hold, so that [prefix, prefix + this) is "begins with" for an index.
+#: Above every character a postal code can hold: [prefix, prefix + this) is "begins with" for an index.
 _END = "\U0010ffff"
 
 

@@ -1,0 +1,243 @@
+"""Incidents and their updates. An update, once written, is never changed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, Select, and_, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer.core.delivery import State
+from mailer.core.incident import CLOSED, Area, Incident, IncidentState, Reach, Update
+from mailer.core.notice import RecipientState
+from mailer.core.standing import Kind
+from mailer.errors import UsageError
+from mailer.store.affected import affected_points, unknown_lists, unmappable
+from mailer.store.engine import Database
+from mailer.store.recipients import addresses
+from mailer.store.tables import customer, delivery, incident, incident_recipient, incident_update, run
+
+
+class Incidents:
+    """Incidents on the database. Each method is one transaction."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def create(self, first: Update, *, planned: bool, lead: str | None, published: bool) -> int:
+        """Write an incident with its first update; returns its number."""
+        async with self._db.write() as conn:
+            incident_id = (
+                await conn.execute(
+                    insert(incident)
+                    .values(
+                        **_standing(first),
+                        planned=planned,
+                        lead=lead,
+                        opened_at=first.at,
+                        published_at=first.at if published else None,
+                        last_update=first.number,
+                    )
+                    .returning(incident.c.id)
+                )
+            ).scalar_one()
+            await conn.execute(insert(incident_update).values(_row(incident_id, first)))
+        return int(incident_id)
+
+    async def append(self, incident_id: int, new: Update) -> None:
+        """Write the next update.
+
+        Raises:
+            UsageError: somebody else wrote one meanwhile.
+        """
+        async with self._db.write() as conn:
+            moved = await conn.scalar(
+                update(incident)
+                .where(incident.c.id == incident_id, incident.c.last_update == new.number - 1)
+                .values(**_standing(new), last_update=new.number)
+                .returning(incident.c.id)
+            )
+            if moved is None:
+                raise UsageError(
+                    f"incident {incident_id} was updated by somebody else just now; look at it and try again"
+                )
+            await conn.execute(insert(incident_update).values(_row(incident_id, new)))
+
+    async def publish(self, incident_id: int, now: datetime) -> None:
+        """A draft becomes public; one that is already stays as it is."""
+        async with self._db.write() as conn:
+            await conn.execute(
+                update(incident)
+                .where(incident.c.id == incident_id, incident.c.published_at.is_(None))
+                .values(published_at=now)
+            )
+
+    async def get(self, incident_id: int) -> Incident | None:
+        """An incident with all its updates."""
+        async with self._db.read() as conn:
+            head = (
+                (await conn.execute(select(incident).where(incident.c.id == incident_id))).mappings().first()
+            )
+            if head is None:
+                return None
+            rows = (
+                await conn.execute(
+                    select(incident_update)
+                    .where(incident_update.c.incident_id == incident_id)
+                    .order_by(incident_update.c.number)
+                )
+            ).mappings()
+            return Incident(
+                id=head["id"],
+                planned=head["planned"],
+                opened_at=head["opened_at"],
+                published_at=head["published_at"],
+                lead=head["lead"],
+                updates=tuple(_update(row) for row in rows),
+            )
+
+    async def public(self, closed_since: datetime) -> list[int]:
+        """The published incidents that are open, or were closed after `closed_since`; oldest first."""
+        newest = and_(
+            incident_update.c.incident_id == incident.c.id, incident_update.c.number == incident.c.last_update
+        )
+        async with self._db.read() as conn:
+            return list(
+                await conn.scalars(
+                    select(incident.c.id)
+                    .join(incident_update, newest)
+                    .where(
+                        incident.c.published_at.is_not(None),
+                        or_(incident.c.state.not_in(sorted(CLOSED)), incident_update.c.at > closed_since),
+                    )
+                    .order_by(incident.c.id)
+                )
+            )
+
+    async def list(self) -> AsyncIterator[dict[str, Any]]:
+        """Every incident, oldest first, as the contract's JSON line; instants stay instants."""
+        async with self._db.read() as conn:
+            reached = await _by_incident(conn, _accepted())
+            unreachable = await _by_incident(conn, _unreachable())
+            async for row in (await conn.stream(select(incident).order_by(incident.c.id))).mappings():
+                yield {
+                    "id": row["id"],
+                    "title": row["title"],
+                    "state": row["state"],
+                    "opened_at": row["opened_at"],
+                    "update": row["last_update"],
+                    "reached": reached.get(row["id"], 0),
+                    "unreachable": unreachable.get(row["id"], 0),
+                }
+
+    async def outcome(self, incident_id: int) -> dict[str, Any]:
+        """How far an incident's notices got: `reached`, `notices` by kind and state, `unreachable` people."""
+        counted = (
+            select(delivery.c.kind, delivery.c.state, func.count().label("n"))
+            .join(run, run.c.id == delivery.c.run_id)
+            .where(run.c.incident_id == incident_id)
+            .group_by(delivery.c.kind, delivery.c.state)
+        )
+        lost = (
+            select(customer.c.ext_id, customer.c.email)
+            .join(incident_recipient, incident_recipient.c.customer_id == customer.c.id)
+            .where(
+                incident_recipient.c.incident_id == incident_id,
+                incident_recipient.c.state == RecipientState.UNREACHABLE,
+            )
+            .order_by(customer.c.id)
+        )
+        async with self._db.read() as conn:
+            notices: dict[str, dict[str, int]] = {}
+            for row in await conn.execute(counted):
+                notices.setdefault(row.kind, {})[row.state] = row.n
+            reached = await _by_incident(conn, _accepted().where(run.c.incident_id == incident_id))
+            unreachable = [{"customer": row.ext_id, "address": row.email} for row in await conn.execute(lost)]
+        return {"reached": reached.get(incident_id, 0), "notices": notices, "unreachable": unreachable}
+
+    async def reach(self, area: Area, samples: int) -> Reach:
+        """Whom an area covers today; the samples are spread evenly over them."""
+        async with self._db.read() as conn:
+            points = await affected_points(conn, area)
+            known = await addresses(conn, sorted(points))
+            lost = await unmappable(conn, area)
+        keys = sorted(points)
+        step = max(1, len(keys) // samples)
+        return Reach(
+            count=len(keys),
+            samples=tuple((known[key].id, points[key]) for key in keys[::step][:samples]),
+            unreachable=sum(1 for key in keys if not known[key].address or known[key].suppressed),
+            unmappable=lost,
+        )
+
+    async def unknown_lists(self, names: Sequence[str]) -> Sequence[str]:
+        """Those of the names no list has."""
+        async with self._db.read() as conn:
+            return await unknown_lists(conn, names)
+
+
+def _standing(of: Update) -> dict[str, Any]:
+    return {
+        "title": of.title,
+        "state": of.state,
+        "starts_at": of.starts_at,
+        "ends_at": of.ends_at,
+        "resolved_at": of.at if of.closes else None,
+        **of.area.as_json(),
+    }
+
+
+def _row(incident_id: int, of: Update) -> dict[str, Any]:
+    return {
+        "incident_id": incident_id,
+        "number": of.number,
+        "state": of.state,
+        "title": of.title,
+        "message": of.message,
+        "eta": of.eta,
+        "next_update": of.next_update,
+        "area": of.area.as_json(),
+        "starts_at": of.starts_at,
+        "ends_at": of.ends_at,
+        "at": of.at,
+        "by": of.by,
+    }
+
+
+def _update(row: RowMapping) -> Update:
+    return Update(
+        number=row["number"],
+        state=IncidentState(row["state"]),
+        title=row["title"],
+        area=Area.from_json(row["area"]),
+        at=row["at"],
+        by=row["by"],
+        message=row["message"],
+        eta=row["eta"],
+        next_update=row["next_update"],
+        starts_at=row["starts_at"],
+        ends_at=row["ends_at"],
+    )
+
+
+def _accepted() -> Select[Any]:
+    return (
+        select(run.c.incident_id, func.count(delivery.c.customer_id.distinct()).label("n"))
+        .join(delivery, delivery.c.run_id == run.c.id)
+        .where(run.c.incident_id.is_not(None), delivery.c.kind == Kind.FIRST, delivery.c.state == State.SENT)
+        .group_by(run.c.incident_id)
+    )
+
+
+def _unreachable() -> Select[Any]:
+    return (
+        select(incident_recipient.c.incident_id, func.count().label("n"))
+        .where(incident_recipient.c.state == RecipientState.UNREACHABLE)
+        .group_by(incident_recipient.c.incident_id)
+    )
+
+
+async def _by_incident(conn: AsyncConnection, counted: Select[Any]) -> dict[int, int]:
+    return {row.incident_id: row.n for row in await conn.execute(counted)}
