@@ -195,6 +195,7 @@ campaign_state = Table(
     Column("name", Text, primary_key=True),
     Column("first_seen_at", Instant, nullable=False),  # nothing due before this is caught up
     Column("planned_at", Instant),  # the last planning pass that completed
+    Column("baseline_at", Instant),  # when its segment's first members were noted, and not mailed
     Column("paused", Boolean, nullable=False, server_default=text("false")),
 )
 
@@ -387,6 +388,7 @@ sender = Table(
     Column("pid", Integer, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("lease_until", Float, nullable=False, index=True),  # seconds since the epoch, the database's clock
+    sqlite_autoincrement=True,  # an id is a fence: a later sender must never be taken for a dead one
 )
 
 lease = Table(  # one planner at a time; planning waits for an open import

@@ -23,6 +23,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("first_seen_at", Instant, nullable=False),
         sa.Column("planned_at", Instant, nullable=True),
+        sa.Column("baseline_at", Instant, nullable=True),
         sa.Column("paused", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_campaign_state")),
     )
@@ -105,6 +106,7 @@ def upgrade() -> None:
         sa.Column("started_at", Instant, nullable=False),
         sa.Column("lease_until", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sender")),
+        sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_sender_lease_until"), "sender", ["lease_until"], unique=False)
     op.create_table(
@@ -131,6 +133,7 @@ def upgrade() -> None:
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("via", sa.Text(), server_default="person", nullable=False),
         sa.Column("text_version", sa.Text(), nullable=True),
         sa.Column("at", Instant, nullable=False),
         sa.Column("stored_at", Instant, nullable=False),

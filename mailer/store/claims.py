@@ -1,0 +1,173 @@
+"""Which deliveries a sender may take now, and taking them: the hot statements of the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    ScalarResult,
+    Select,
+    bindparam,
+    exists,
+    func,
+    select,
+    text,
+    union_all,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer.core.delivery import State
+from mailer.core.run import SENDABLE, RunState
+from mailer.errors import Fenced
+from mailer.store.dialect import clock
+from mailer.store.switches import halted
+from mailer.store.tables import WAITING, campaign_state, delivery, run, sender
+
+_CLAIM_LOCK = 7_021_002  # our number among PostgreSQL's advisory locks: one claim at a time
+
+#: So many runs are looked into by one statement; a few sizes only, so that statements are compiled once.
+_WIDTHS = (1, 8, 64)
+
+_NO_RUN = -1  # fills a statement up to its width
+
+
+def _is_paused() -> ColumnElement[bool]:
+    return exists(select(1).where(campaign_state.c.name == run.c.campaign, campaign_state.c.paused.is_(True)))
+
+
+def _has_due(now: datetime) -> ColumnElement[bool]:
+    return exists(select(1).where(delivery.c.run_id == run.c.id, text(WAITING), delivery.c.not_before <= now))
+
+
+def open_runs(now: datetime) -> Select[tuple[int, int]]:
+    """Runs that have something to claim at `now`, the most urgent first."""
+    return (
+        select(run.c.id, run.c.priority)
+        .where(run.c.state.in_(SENDABLE), ~_is_paused(), ~halted(), _has_due(now))
+        .order_by(run.c.priority.desc(), run.c.due_at, run.c.id)
+    )
+
+
+async def require_lease(connection: AsyncConnection, sender_id: int) -> None:
+    """Hold this sender's lease for the transaction: nobody recovers it before we commit.
+
+    Raises:
+        Fenced: the lease ran out.
+    """
+    alive = await connection.scalar(
+        select(sender.c.id)
+        .where(sender.c.id == sender_id, sender.c.lease_until > clock())
+        .with_for_update(read=True)
+    )
+    if alive is None:
+        raise Fenced(f"The lease of sender {sender_id} ran out; its deliveries were given to others.")
+
+
+async def claim(connection: AsyncConnection, sender_id: int, now: datetime, limit: int) -> list[int]:
+    """Take up to `limit` deliveries for this sender, the most urgent first."""
+    await require_lease(connection, sender_id)
+    if connection.dialect.name == "postgresql":
+        # A claim takes milliseconds and serves for seconds: taking turns is cheaper than meeting on the rows.
+        await connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _CLAIM_LOCK})
+    runs = (await connection.execute(open_runs(now).limit(limit))).all()
+    chosen: list[int] = []
+    touched: set[int] = set()
+    while runs and len(chosen) < limit:
+        width = next((width for width in _WIDTHS if width >= len(runs)), _WIDTHS[-1])
+        part, runs = runs[:width], runs[width:]
+        found = (await connection.execute(*_candidates(width, part, now, limit - len(chosen)))).all()
+        chosen += [row.id for row in found]
+        touched.update(row.run_id for row in found)
+    if not chosen:
+        return []
+    taken = await connection.scalars(
+        update(delivery)
+        .where(delivery.c.id.in_(chosen), text(WAITING))
+        .values(sender_id=sender_id)
+        .returning(delivery.c.id)
+    )
+    mine = set(taken.all())
+    await connection.execute(
+        update(run)
+        .where(run.c.id.in_(touched), run.c.state == RunState.QUEUED)
+        .values(state=RunState.RUNNING)
+    )
+    return [delivery_id for delivery_id in chosen if delivery_id in mine]
+
+
+def _candidates(
+    width: int, runs: Sequence[Any], now: datetime, limit: int
+) -> tuple[Select[Any], dict[str, Any]]:
+    values: dict[str, Any] = {"now": now, "limit": limit}
+    for place in range(width):
+        wanted = runs[place] if place < len(runs) else None
+        values[f"run_{place}"] = wanted.id if wanted else _NO_RUN
+        values[f"priority_{place}"] = wanted.priority if wanted else 0
+    return _statement(width), values
+
+
+@cache
+def _statement(width: int) -> Select[Any]:
+    """The first deliveries of each of `width` runs, merged: never more rows read than runs times limit."""
+    limit = bindparam("limit", type_=delivery.c.attempts.type)
+    parts = []
+    for place in range(width):
+        first = (
+            select(
+                delivery.c.id,
+                delivery.c.run_id,
+                delivery.c.not_before,
+                bindparam(f"priority_{place}", type_=delivery.c.priority.type).label("priority"),
+            )
+            .where(
+                delivery.c.run_id == bindparam(f"run_{place}", type_=delivery.c.run_id.type),
+                text(WAITING),
+                delivery.c.not_before <= bindparam("now", type_=delivery.c.not_before.type),
+            )
+            .order_by(delivery.c.not_before, delivery.c.id)
+            .limit(limit)
+            .subquery()
+        )
+        parts.append(select(first))
+    merged = union_all(*parts).subquery()
+    return (
+        select(merged.c.id, merged.c.run_id)
+        .order_by(merged.c.priority.desc(), merged.c.not_before, merged.c.id)
+        .limit(limit)
+    )
+
+
+async def count_due(connection: AsyncConnection, now: datetime) -> int:
+    """How many deliveries could be claimed at `now`."""
+    runs = open_runs(now).order_by(None).subquery()
+    wanted = select(func.count()).where(
+        delivery.c.run_id.in_(select(runs.c.id)), text(WAITING), delivery.c.not_before <= now
+    )
+    return int((await connection.execute(wanted)).scalar_one())
+
+
+async def any_due(connection: AsyncConnection, now: datetime) -> bool:
+    """Whether any delivery could be claimed at `now`."""
+    return (await connection.execute(open_runs(now).limit(1))).first() is not None
+
+
+async def defer(connection: AsyncConnection, now: datetime, until: datetime, detail: str, limit: int) -> int:
+    """Put off up to `limit` of the deliveries that are due; no attempt is counted."""
+    runs = open_runs(now).order_by(None).subquery()
+    some = (
+        select(delivery.c.id)
+        .where(delivery.c.run_id.in_(select(runs.c.id)), text(WAITING), delivery.c.not_before <= now)
+        .limit(limit)
+    )
+    put_off: ScalarResult[int] = await connection.scalars(
+        update(delivery)
+        .where(delivery.c.id.in_(some), text(WAITING))
+        .values(state=State.DEFERRED, not_before=until, reply=detail, updated_at=now)
+        .returning(delivery.c.id)
+    )
+    return len(put_off.all())

@@ -1,0 +1,42 @@
+"""The kill switch: while it is on, nothing is claimed and nothing is handed off."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Exists, delete, exists, select
+
+from mailer.store.dialect import insert
+from mailer.store.engine import Database
+from mailer.store.tables import switch
+
+HALT = "halt"
+
+
+def halted() -> Exists:
+    """Whether the kill switch is on, as a condition of a query."""
+    return exists(select(1).where(switch.c.name == HALT))
+
+
+class Switches:
+    """Switches that stay as they were put, across restarts."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def halt(self, now: datetime, note: str = "") -> None:
+        """Stop everything that has not started. Halting twice keeps the first instant."""
+        async with self._db.write() as connection:
+            await connection.execute(
+                insert(connection, switch).values(name=HALT, at=now, note=note).on_conflict_do_nothing()
+            )
+
+    async def unhalt(self) -> None:
+        """Let everything go on."""
+        async with self._db.write() as connection:
+            await connection.execute(delete(switch).where(switch.c.name == HALT))
+
+    async def halted_at(self) -> datetime | None:
+        """Since when everything is stopped; None when it is not."""
+        async with self._db.read() as connection:
+            return await connection.scalar(select(switch.c.at).where(switch.c.name == HALT))
