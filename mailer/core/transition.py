@@ -1,4 +1,4 @@
-"""What a finished attempt or a last look makes of a delivery: its next state, its coupon, the fact to keep."""
+"""What a finished attempt or a last look makes of a delivery: its next state, its coupon, the fact kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ledger of deliveries, as senders, the scheduler and people see it: queue, outbox and truth in one table."""
+"""The ledger of deliveries, as senders, the scheduler and people use it: queue, outbox and truth in one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNDONE = (State.QUEUED, State.SENDING, State.DEFERRED)
 
 
 class Ledger:
-    """Deliveries on the database. Every `now` is an aware instant; each method is one transaction unless said."""
+    """Deliveries on the database. `now` is an aware instant; each method is one transaction unless said."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -66,25 +66,17 @@ class Ledger:
             Fenced: this sender's lease ran out; nothing was written.
             StoreError: not durable: nothing may start.
         """
-        for _ in range(_TRIES - 1):
+        left = _TRIES if self._db.dialect == "postgresql" else 1
+        while True:
+            left -= 1
             try:
-                return await self._advance(sender_id, now, finished, starting, judge)
+                async with self._db.write() as connection:
+                    return await handoff.advance(
+                        connection, sender_id, now, ends=finished, starts=starting, judge=judge
+                    )
             except StoreBusy:
-                continue
-        return await self._advance(sender_id, now, finished, starting, judge)
-
-    async def _advance(
-        self,
-        sender_id: int,
-        now: datetime,
-        finished: Sequence[Finish],
-        starting: Sequence[Start],
-        judge: handoff.Judge,
-    ) -> dict[int, Verdict]:
-        async with self._db.write() as connection:
-            return await handoff.advance(
-                connection, sender_id, now, ends=finished, starts=starting, judge=judge
-            )
+                if not left:
+                    raise
 
     async def release(self, sender_id: int, ids: Sequence[int]) -> None:
         """Give back claimed deliveries that were not begun."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from sqlalchemy import RowMapping, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +20,7 @@ _PERSON = (
 )  # fmt: skip
 _OURS = (
     "id", "run_id", "campaign", "purpose", "kind", "email", "due_at", "attempts", "message_id",
-    "customer_id", "context",
+    "customer_id", "expires_at", "context",
 )  # fmt: skip
 _WORTH = ("code", "percent", "amount_e4", "currency", "valid_until")
 
@@ -31,6 +30,8 @@ _JOBS = (
         *(customer.c[name] for name in _PERSON),
         customer.c.email.label("own_email"),
         customer.c.created_at,
+        customer.c.zone,
+        delivery.c.created_at.label("planned_at"),
         *(coupon.c[name] for name in _WORTH),
     )
     .join_from(delivery, customer, customer.c.id == delivery.c.customer_id)
@@ -67,13 +68,16 @@ def _job(row: RowMapping, of: RowMapping) -> SendJob:
         message_id=row["message_id"],
         customer=_customer(row),
         customer_key=row["customer_id"],
+        planned_at=row["planned_at"],
+        expires_at=row["expires_at"],
+        zone=row["zone"],
         context=row["context"] or {},
         content=of["content"] or {},
         coupon=CouponView(**{name: row[name] for name in _WORTH}) if row["code"] else None,
     )
 
 
-def _customer(row: Mapping[str, Any]) -> Customer:
+def _customer(row: RowMapping) -> Customer:
     return Customer(
         id=row["ext_id"],
         email=row["own_email"],
