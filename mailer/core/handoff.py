@@ -39,6 +39,9 @@ class SendJob:
     message_id: str | None  # set from the first attempt on
     customer: Customer
     customer_key: int  # our own number of the customer, for tokens
+    planned_at: datetime  # retries end so long after this
+    expires_at: datetime | None = None
+    zone: str | None = None  # IANA; none: the tenant's
     context: Mapping[str, Any] = field(default_factory=dict)  # of the delivery
     content: Mapping[str, Any] = field(default_factory=dict)  # of the run
     coupon: CouponView | None = None

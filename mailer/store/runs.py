@@ -15,7 +15,7 @@ from mailer.core.delivery import State, Tally
 from mailer.core.run import ENDED, NewDelivery, NewRun, RunState
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
-from mailer.store.tables import campaign_state, campaign_version, coupon, delivery, run
+from mailer.store.tables import campaign_state, campaign_version, coupon, delivery, run, segment_member
 
 #: Values a statement may bind: SQLite takes 32,766, PostgreSQL 65,535. Lists are asked for in slices.
 SLICE = 5_000
@@ -309,9 +309,17 @@ class Runs:
         async with self._db.write() as conn:
             return await open_run(conn, new, now)
 
-    async def add(self, run_id: int, rows: Sequence[NewDelivery], now: datetime) -> int:
-        """Add a chunk of deliveries; returns how many were new."""
+    async def add(
+        self, run_id: int, rows: Sequence[NewDelivery], now: datetime, *, entered: str | None = None
+    ) -> int:
+        """Add a chunk of deliveries; returns how many were new.
+
+        `entered` names a campaign whose segment these customers just entered: noted in the same transaction.
+        """
         async with self._db.write() as conn:
+            if entered is not None and rows:
+                noted = [{"campaign": entered, "customer_id": row.customer_key, "entered_at": now} for row in rows]
+                await conn.execute(insert(conn, segment_member).on_conflict_do_nothing(), noted)
             return await insert_deliveries(conn, run_id, rows, now, self._new_code)
 
     async def add_small(self, wanted: Sequence[tuple[NewRun, NewDelivery]], now: datetime) -> int:

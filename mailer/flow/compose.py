@@ -1,0 +1,131 @@
+"""From a claimed delivery to its message: scene, links, template, letter."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parseaddr
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from mailer.core.handoff import SendJob
+from mailer.core.message import Message
+from mailer.core.scene import Sender, scene
+from mailer.core.token import Keyring, sign
+
+UNSUBSCRIBE = "unsubscribe"
+PREFERENCES = "preferences"
+
+
+class TemplatePort(Protocol):
+    """A published template, compiled."""
+
+    def render(self, context: dict[str, Any], locale: str, tenant_locale: str, zone: ZoneInfo) -> Any: ...
+
+
+class VersionsPort(Protocol):
+    """Where published templates are kept."""
+
+    async def parts(self, version_id: int) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who writes, and how links are made."""
+
+    sender: Sender
+    zone: ZoneInfo
+    public_url: str
+    keys: Keyring
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What goes on the envelope and in the header fields of one message."""
+
+    from_name: str
+    from_address: str
+    to_name: str
+    to_address: str
+    message_id: str
+    date: datetime
+    list_id: str | None
+    unsubscribe_url: str | None
+    in_reply_to: str | None
+
+
+class Composer:
+    """Makes messages; compiled templates are kept for the life of the process."""
+
+    def __init__(
+        self,
+        *,
+        identity: Identity,
+        versions: VersionsPort,
+        compile_template: Callable[[Mapping[str, Any]], TemplatePort],
+        assemble: Callable[[Any, Address], Message],
+    ) -> None:
+        self._identity = identity
+        self._versions = versions
+        self._compile = compile_template
+        self._assemble = assemble
+        self._compiled: dict[int, tuple[TemplatePort, str]] = {}
+
+    async def prepare(self, jobs: Sequence[SendJob]) -> None:
+        """Fetch and compile the templates these deliveries need."""
+        for version_id in {job.version_id for job in jobs} - set(self._compiled):
+            version = await self._versions.parts(version_id)
+            description = str(version["definition"].get("description", ""))
+            self._compiled[version_id] = (self._compile(version["parts"]), description)
+
+    def compose(self, job: SendJob, now: datetime) -> Message:
+        """The message of a delivery, the same on every attempt but for its date.
+
+        Raises:
+            RenderError: it cannot be made; the delivery fails for that reason, the others go on.
+        """
+        template, description = self._compiled[job.version_id]
+        identity = self._identity
+        links = self._links(job)
+        zone = ZoneInfo(job.zone) if job.zone else identity.zone
+        rendered = template.render(
+            scene(job, description, identity.sender, links), job.customer.locale, identity.sender.locale, zone
+        )
+        from_name, from_address = parseaddr(identity.sender.from_)
+        domain = from_address.rpartition("@")[2]
+        commercial = job.purpose == "commercial"
+        name = " ".join(part for part in (job.customer.first_name, job.customer.last_name) if part)
+        return self._assemble(
+            rendered,
+            Address(
+                from_name=from_name,
+                from_address=from_address,
+                to_name=name,
+                to_address=job.email,
+                message_id=job.message_id or self._message_id(job, domain),
+                date=now,
+                list_id=f"{job.campaign}.{domain}" if commercial else None,
+                unsubscribe_url=links.get("unsubscribe") if commercial else None,
+                in_reply_to=job.context.get("in_reply_to"),
+            ),
+        )
+
+    def _links(self, job: SendJob) -> dict[str, str]:
+        if job.purpose != "commercial":
+            return {}
+        claims = [job.delivery_id, job.customer_key, job.email]
+        base, keys = self._identity.public_url, self._identity.keys
+        return {
+            "unsubscribe": f"{base}/u/{sign(keys, UNSUBSCRIBE, claims)}",
+            "preferences": f"{base}/p/{sign(keys, PREFERENCES, claims)}",
+        }
+
+    def _message_id(self, job: SendJob, domain: str) -> str:
+        """Known before the first attempt and the same ever after, without asking the database."""
+        key = self._identity.keys.keys[self._identity.keys.current].encode()
+        said = f"message-id\0{job.delivery_id}\0{job.campaign}\0{job.occurrence}".encode()
+        digest = hmac.new(key, said, hashlib.sha256).hexdigest()[:20]
+        return f"<{job.delivery_id}.{digest}@{domain}>"

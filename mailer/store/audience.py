@@ -1,0 +1,254 @@
+"""Who is in a run's audience, and what the decision about each needs to know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_, update
+
+from mailer.core.audience import Selection
+from mailer.core.delivery import HOLDING, State
+from mailer.core.policy import Candidate
+from mailer.core.segment import Rule
+from mailer.store.dialect import insert
+from mailer.store.engine import Database
+from mailer.store.runs import slices
+from mailer.store.segments import SegmentContext, where
+from mailer.store.tables import (
+    Instant,
+    campaign_state,
+    customer,
+    customer_date,
+    customer_event,
+    delivery,
+    run,
+    segment_member,
+    suppression,
+)
+
+
+class Audience:
+    """The planner's questions to the database."""
+
+    def __init__(self, db: Database, segments: Mapping[str, Rule], tenant: ZoneInfo) -> None:
+        self._db = db
+        self._segments = segments
+        self._tenant = tenant
+
+    async def zones(self) -> frozenset[str | None]:
+        """The zones customers live in; None: the tenant's."""
+        async with self._db.read() as conn:
+            return frozenset((await conn.scalars(select(customer.c.zone).distinct())).all())
+
+    async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> list[Candidate]:
+        """The next candidates whose number is above `after`, at most `limit`."""
+        wanted = self._select(selection, await self._context(now)).where(customer.c.id > after)
+        async with self._db.read() as conn:
+            rows = (await conn.execute(wanted.order_by(customer.c.id).limit(limit))).all()
+            barred = await self._suppressions(conn, [row.email_key for row in rows])
+        dated = selection.attribute is not None
+        return [
+            Candidate(
+                key=row.id,
+                id=row.ext_id,
+                email=row.email,
+                email_key=row.email_key,
+                zone=row.zone,
+                consent=row.consent,
+                consent_at=row.consent_at,
+                suppressed=barred.get(row.email_key, {}),
+                date_set_at=row.set_at if dated else None,
+                date_placeholder=row.placeholder if dated else False,
+            )
+            for row in rows
+        ]
+
+    async def count(self, selection: Selection, now: datetime) -> int:
+        """How many candidates there are."""
+        wanted = self._select(selection, await self._context(now)).subquery()
+        async with self._db.read() as conn:
+            return int(await conn.scalar(select(func.count()).select_from(wanted)) or 0)
+
+    async def held(self, once_keys: Sequence[str]) -> set[str]:
+        """Those of the once-keys that a delivery holds."""
+        found: set[str] = set()
+        async with self._db.read() as conn:
+            for part in slices(once_keys):
+                found.update(
+                    (
+                        await conn.scalars(
+                            select(delivery.c.once_key).where(
+                                delivery.c.once_key.in_(part), delivery.c.state.in_(HOLDING)
+                            )
+                        )
+                    ).all()
+                )
+        return found
+
+    async def last_sent(self, campaign: str, customers: Sequence[int]) -> dict[int, datetime]:
+        """When each of the customers was last sent, or may have been sent, this campaign."""
+        found: dict[int, datetime] = {}
+        async with self._db.read() as conn:
+            for part in slices(customers):
+                rows = await conn.execute(
+                    select(
+                        delivery.c.customer_id,
+                        func.max(func.coalesce(delivery.c.sent_at, delivery.c.updated_at)).label("at"),
+                    )
+                    .where(
+                        delivery.c.campaign == campaign,
+                        delivery.c.customer_id.in_(part),
+                        delivery.c.state.in_([State.SENT, State.IN_DOUBT]),
+                    )
+                    .group_by(delivery.c.customer_id)
+                )
+                found.update({row.customer_id: row.at for row in rows})
+        return found
+
+    async def addresses(self, run_id: int, email_keys: Sequence[str]) -> set[str]:
+        """Those of the addresses that the run writes to already."""
+        found: set[str] = set()
+        async with self._db.read() as conn:
+            for part in slices(email_keys):
+                found.update(
+                    (
+                        await conn.scalars(
+                            select(delivery.c.email_key).where(
+                                delivery.c.run_id == run_id,
+                                delivery.c.email_key.in_(part),
+                                delivery.c.state.in_(HOLDING),
+                            )
+                        )
+                    ).all()
+                )
+        return found
+
+    async def events(
+        self, name: str, campaign: str, since: datetime, until: datetime, after: int, limit: int
+    ) -> list[dict[str, Any]]:
+        """Events of customers in (since, until] that have no run of the campaign yet, by number above `after`."""
+        planned = exists().where(run.c.campaign == campaign, run.c.occurrence == customer_event.c.ext_id)
+        wanted = (
+            select(customer_event, customer.c.ext_id.label("customer"), customer.c.zone)
+            .join(customer, customer.c.id == customer_event.c.customer_id)
+            .where(
+                customer_event.c.name == name,
+                customer_event.c.id > after,
+                customer_event.c.at > since,
+                customer_event.c.at <= until,
+                ~planned,
+            )
+            .order_by(customer_event.c.id)
+            .limit(limit)
+        )
+        async with self._db.read() as conn:
+            return [dict(row) for row in (await conn.execute(wanted)).mappings()]
+
+    async def posts(self, name: str, after: datetime | None, until: datetime) -> list[dict[str, Any]]:
+        """Events about the shop in (after, until], newest first: what a newsletter carries."""
+        wanted = (
+            select(customer_event.c.properties, customer_event.c.at)
+            .where(customer_event.c.name == name, customer_event.c.customer_id.is_(None),
+                   customer_event.c.at <= until)
+            .order_by(customer_event.c.at.desc(), customer_event.c.id.desc())
+            .limit(50)
+        )  # fmt: skip
+        if after is not None:
+            wanted = wanted.where(customer_event.c.at > after)
+        async with self._db.read() as conn:
+            return [{**row.properties, "at": row.at} for row in await conn.execute(wanted)]
+
+    async def last_issue(self, campaign: str) -> datetime | None:
+        """When the last issue with content was due."""
+        async with self._db.read() as conn:
+            return await conn.scalar(
+                select(func.max(run.c.due_at)).where(
+                    run.c.campaign == campaign, run.c.state.not_in(["skipped_empty", "missed", "cancelled"])
+                )
+            )
+
+    async def look_at_members(self, campaign: str, rule: Rule, now: datetime) -> bool:
+        """Forget who left the segment. On the first look, note who is in it; True when it was not the first."""
+        matching = where(rule, await self._context(now))
+        async with self._db.write() as conn:
+            first = await conn.scalar(
+                update(campaign_state)
+                .where(campaign_state.c.name == campaign, campaign_state.c.baseline_at.is_(None))
+                .values(baseline_at=now)
+                .returning(campaign_state.c.name)
+            )
+            if first is not None:
+                baseline = select(literal(campaign), customer.c.id, literal(now, Instant)).where(matching)
+                await conn.execute(
+                    insert(conn, segment_member).from_select(["campaign", "customer_id", "entered_at"], baseline)
+                )
+                return False
+            await conn.execute(
+                segment_member.delete().where(
+                    segment_member.c.campaign == campaign,
+                    segment_member.c.customer_id.not_in(select(customer.c.id).where(matching)),
+                )
+            )
+            return True
+
+    async def _context(self, now: datetime) -> SegmentContext:
+        return SegmentContext(
+            now=now,
+            tenant_zone=self._tenant,
+            dialect=self._db.dialect,
+            segments=self._segments,
+            zones=await self.zones(),
+        )
+
+    def _select(self, selection: Selection, context: SegmentContext) -> Select[Any]:
+        conditions: list[ColumnElement[bool]] = [where(selection.rule, context)]
+        columns: list[Any] = [
+            customer.c.id, customer.c.ext_id, customer.c.email, customer.c.email_key, customer.c.zone,
+            customer.c.consent, customer.c.consent_at,
+        ]  # fmt: skip
+        source: Any = customer
+        if selection.attribute is not None:
+            source = customer.join(customer_date, customer_date.c.customer_id == customer.c.id)
+            columns += [customer_date.c.set_at, customer_date.c.placeholder]
+            conditions += [
+                customer_date.c.attr == selection.attribute,
+                tuple_(customer_date.c.month, customer_date.c.day).in_(selection.days),
+            ]
+            if selection.stored_by is not None:
+                conditions.append(customer_date.c.set_at <= selection.stored_by)
+        if selection.run_id is not None:
+            conditions.append(
+                ~exists().where(delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id)
+            )
+        if selection.zones is not None:
+            named = [zone for zone in selection.zones if zone is not None]
+            here = customer.c.zone.in_(named)
+            conditions.append(or_(here, customer.c.zone.is_(None)) if None in selection.zones else here)
+        if selection.stored_by is not None:
+            conditions.append(customer.c.stored_at <= selection.stored_by)
+        if selection.changed_since is not None:
+            conditions.append(customer.c.updated_at >= selection.changed_since)
+        if selection.ids is not None:
+            conditions.append(customer.c.ext_id.in_(selection.ids))
+        if selection.entering is not None:
+            noted = exists().where(
+                segment_member.c.campaign == selection.entering, segment_member.c.customer_id == customer.c.id
+            )
+            conditions.append(~noted)
+        return select(*columns).select_from(source).where(and_(*conditions))
+
+    @staticmethod
+    async def _suppressions(conn: Any, email_keys: Sequence[str]) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for part in slices(email_keys):
+            rows = await conn.execute(
+                select(suppression.c.email_key, suppression.c.scope, suppression.c.reason).where(
+                    suppression.c.email_key.in_(part)
+                )
+            )
+            for row in rows:
+                found.setdefault(row.email_key, {})[row.scope] = row.reason
+        return found
