@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from mailer.core.calendar import zone_named
 from mailer.core.quiet import QuietHours
 from mailer.errors import FileFault, SettingsError
 from mailer.files import yaml
@@ -21,11 +22,7 @@ TESTS_OWN = "MAILER_TEST_"
 
 
 def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (OSError, ValueError):
-        raise ValueError(f"{name!r} is not an IANA time zone; write one such as Europe/Istanbul") from None
-    return name
+    return zone_named(name).key
 
 
 def _mailbox(text: str) -> str:
@@ -138,6 +135,7 @@ class Settings(_Section):
     tracking: Tracking = Tracking()
     sender: Sender = Sender()
     file: Path = Path("settings.yaml")  # where they were read: set by `load`, never written
+    places: dict[str, str] = {}  # key → `file:line` or the variable that set it; set by `load`
 
     @property
     def state(self) -> Path:
@@ -159,8 +157,9 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
             document = yaml.read(file)
         except FileFault as fault:
             raise SettingsError(str(fault)) from None
-    if "file" in document.values:
-        raise SettingsError(f"{file}:{document.line(('file',))}: file: unknown key; take it out")
+    for own in ("file", "places"):
+        if own in document.values:
+            raise SettingsError(f"{file}:{document.line((own,))}: {own}: unknown key; take it out")
     values = _without_blanks(document.values)
     named = _overlay(values, variables)
     base = file.resolve().parent
@@ -172,6 +171,8 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
     return settings.model_copy(
         update={
             "file": file.resolve(),
+            "places": {".".join(map(str, path)): f"{file}:{line}" for path, line in document.lines.items()}
+            | {".".join(path): variable for path, variable in named.items()},
             "database_url": SecretStr(url),
             "state_dir": _state_dir(settings.state_dir, url, base),
             "jobs_dir": base / settings.jobs_dir,
@@ -199,7 +200,7 @@ def _overlay(values: dict[str, Any], variables: Mapping[str, str]) -> dict[tuple
         if not variable.startswith(PREFIX) or variable.startswith(TESTS_OWN):
             continue
         path = tuple(variable[len(PREFIX) :].lower().split("__"))
-        if path == ("file",):
+        if path in {("file",), ("places",)}:
             raise SettingsError(f"{variable} is not a setting; take it out of the environment")
         place = values
         for key in path[:-1]:

@@ -22,6 +22,8 @@ _WHOLE = 100
 
 def _percent(value: Any) -> float:
     """`10%` → 10.0."""
+    if value == 0 and not isinstance(value, bool):
+        return 0.0
     found = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
     if found is None or float(found[1]) > _WHOLE:
         raise ValueError(f"{value!r} is not a share; write a percentage such as 10%")
@@ -32,7 +34,9 @@ Percent = Annotated[float, BeforeValidator(_percent)]
 
 
 def _audience(value: Any) -> Any:
-    """A bare name is the segment of that name."""
+    """A bare name is the segment of that name; left blank, everyone."""
+    if value is None:
+        return {}
     return {"segment": value} if isinstance(value, str) else value
 
 

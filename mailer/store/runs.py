@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
@@ -266,31 +266,25 @@ class Runs:
                 update(campaign_state).where(campaign_state.c.name == name).values(paused=paused)
             )
 
+    async def find_version(self, name: str, digest: str) -> int | None:
+        """The number of a version that is written down already."""
+        async with self._db.read() as conn:
+            return await conn.scalar(_version(name, digest))
+
     async def version(
         self, name: str, digest: str, definition: Mapping[str, Any], parts: Mapping[str, Any], now: datetime
     ) -> int:
-        """The number of this version of a campaign, written down on first use."""
-        wanted = select(campaign_version.c.id).where(
-            campaign_version.c.campaign == name, campaign_version.c.digest == digest
-        )
-        async with self._db.read() as conn:
-            found = await conn.scalar(wanted)
-        if found is not None:
-            return int(found)
+        """Write a version of a campaign down; its number."""
+        values = {
+            "campaign": name,
+            "digest": digest,
+            "definition": dict(definition),
+            "parts": dict(parts),
+            "created_at": now,
+        }
         async with self._db.write() as conn:
-            await conn.execute(
-                insert(conn, campaign_version).on_conflict_do_nothing(),
-                [
-                    {
-                        "campaign": name,
-                        "digest": digest,
-                        "definition": dict(definition),
-                        "parts": dict(parts),
-                        "created_at": now,
-                    }
-                ],
-            )
-            return int((await conn.execute(wanted)).scalar_one())
+            await conn.execute(insert(conn, campaign_version).values(values).on_conflict_do_nothing())
+            return int((await conn.execute(_version(name, digest))).scalar_one())
 
     async def parts(self, version_id: int) -> dict[str, Any]:
         """The published template and definition of a version."""
@@ -385,6 +379,12 @@ class Runs:
                     "due_at": row.due_at,
                     "finished_at": row.finished_at,
                 }
+
+
+def _version(name: str, digest: str) -> Select[tuple[int]]:
+    return select(campaign_version.c.id).where(
+        campaign_version.c.campaign == name, campaign_version.c.digest == digest
+    )
 
 
 async def tally(conn: AsyncConnection, run_ids: Sequence[int] | None = None) -> dict[int, Tally]:

@@ -1,0 +1,87 @@
+"""Sender processes: started, watched and stopped. They share nothing with us but the database."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+
+GRACE_SECONDS = 30.0  # a sender finishes the messages it has begun
+RESTART_SECONDS = 1.0
+
+
+class SenderProcesses:
+    """Children of this process; each holds the other end of a pipe and dies when we do."""
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._command = (sys.executable, "-m", "mailer", *command)
+        self._environment = dict(environment)
+        self._children: list[asyncio.subprocess.Process] = []
+
+    async def run_until_idle(self, connections: Sequence[int]) -> list[int]:
+        """Start a sender for each share of the connections; returns their exit statuses when all are done."""
+        self._children = [await self._start(share, "--until-idle") for share in connections]
+        try:
+            return list(await asyncio.gather(*(child.wait() for child in self._children)))
+        finally:
+            await self.stop()
+
+    async def keep(self, connections: Sequence[int], stop: asyncio.Event) -> None:
+        """Keep a sender running for each share; one that dies is replaced."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for share in connections:
+                    group.create_task(self._keep_one(share, stop))
+        finally:
+            await self.stop()
+
+    async def _keep_one(self, share: int, stop: asyncio.Event) -> None:
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                child = await self._start(share)
+                self._children.append(child)
+                ended = asyncio.create_task(child.wait())
+                await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if not ended.done():
+                    ended.cancel()
+                    return
+                self._children.remove(child)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), RESTART_SECONDS)
+        finally:
+            stopped.cancel()
+
+    async def stop(self) -> None:
+        """Ask every child to finish what it has begun; those that cannot are killed."""
+        for child in self._children:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    child.terminate()
+        waits = [asyncio.create_task(child.wait()) for child in self._children]
+        if waits:
+            await asyncio.wait(waits, timeout=GRACE_SECONDS)
+        for child in self._children:
+            if child.returncode is None:
+                with contextlib.suppress(ProcessLookupError):
+                    child.kill()
+                await child.wait()
+        self._children = []
+
+    async def _start(self, connections: int, *more: str) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *self._command,
+            "--connections",
+            str(connections),
+            *more,
+            stdin=asyncio.subprocess.PIPE,
+            env=self._environment,
+        )
+
+
+def shares(connections: int, processes: int) -> list[int]:
+    """`connections` dealt out over `processes` as evenly as they go; nobody gets none."""
+    processes = max(1, min(processes, connections))
+    each, rest = divmod(connections, processes)
+    return [each + (1 if index < rest else 0) for index in range(processes)]

@@ -1,0 +1,150 @@
+"""When the planner looks: every few seconds for what customers just did, every minute for everything."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # it ships no types
+
+from mailer.errors import StoreError
+from mailer.flow.plan import Planner, PlanReport
+
+log = structlog.get_logger()
+
+PLANNING, IMPORTING = "planner", "import"  # leases
+LEASE_SECONDS = 30.0
+RENEW_SECONDS = 10.0
+WAIT_SECONDS = 0.25  # between two looks at a lease somebody else holds
+
+EVENTS_EVERY = 2  # seconds
+ALL_EVERY = 60  # seconds
+
+
+class LeasesPort(Protocol):
+    """Leases by name, on the database's clock."""
+
+    async def acquire(self, name: str, owner: str, seconds: float) -> bool: ...
+    async def renew(self, name: str, owner: str, seconds: float) -> bool: ...
+    async def release(self, name: str, owner: str) -> None: ...
+    async def holder(self, name: str) -> str | None: ...
+
+
+class IncidentsPort(Protocol):
+    """Incidents that are open and may have new recipients."""
+
+    async def plan_open(self, now: datetime) -> Any: ...
+
+
+class KeeperPort(Protocol):
+    """What senders that died held."""
+
+    async def recover(self, now: datetime) -> Any: ...
+
+
+class FinisherPort(Protocol):
+    """Ends runs in which nothing is left to do."""
+
+    async def finish_runs(self, now: datetime) -> list[int]: ...
+
+
+class Scheduler:
+    """Plans under a lease, so that of many schedulers one plans at a time; the others find it done."""
+
+    def __init__(
+        self,
+        *,
+        planner: Planner,
+        incidents: IncidentsPort,
+        senders: KeeperPort,
+        ledger: FinisherPort,
+        leases: LeasesPort,
+        owner: str,
+        clock: Callable[[], datetime],
+        reload: Callable[[], Awaitable[None]],
+        tell: Callable[[str], None],
+    ) -> None:
+        self._planner = planner
+        self._incidents = incidents
+        self._senders = senders
+        self._ledger = ledger
+        self._leases = leases
+        self._owner = owner
+        self._clock = clock
+        self._reload = reload
+        self._tell = tell
+        self._told: set[str] = set()
+
+    async def plan_once(self, *, events_only: bool = False) -> PlanReport:
+        """One pass at the clock's time. Waits for another planner and for an open import to end."""
+        async with self._alone():
+            await self._reload()
+            now = self._clock()
+            report = await self._planner.plan(now, events_only=events_only)
+            planned = await self._incidents.plan_open(now)
+            report.added += planned.notices
+            report.faults.extend(str(fault) for fault in planned.faults)
+            await self._senders.recover(now)
+            await self._ledger.finish_runs(now)
+        for fault in report.faults:
+            if fault not in self._told:
+                self._tell(fault)
+        self._told = set(report.faults) if not events_only else self._told | set(report.faults)
+        return report
+
+    async def keep(self, stop: asyncio.Event) -> None:
+        """Plan until told to stop. What goes wrong with the database is told and tried again."""
+        due: asyncio.Queue[bool] = asyncio.Queue()
+        due.put_nowait(False)
+
+        def wake(events_only: bool) -> None:
+            if due.empty():  # a pass that takes longer than the interval needs no second one behind it
+                due.put_nowait(events_only)
+
+        waker = AsyncIOScheduler(timezone=UTC)
+        always = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+        waker.add_job(wake, "cron", second=0, args=[False], **always)
+        waker.add_job(wake, "interval", seconds=EVENTS_EVERY, args=[True], **always)
+        waker.start()
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                asked = asyncio.create_task(due.get())
+                await asyncio.wait({asked, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if not asked.done():
+                    asked.cancel()
+                    break
+                try:
+                    await self.plan_once(events_only=asked.result())
+                except StoreError as trouble:
+                    self._tell(f"Planning waits: {trouble}")
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), EVENTS_EVERY)
+        finally:
+            stopped.cancel()
+            waker.shutdown(wait=False)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        while not await self._leases.acquire(PLANNING, self._owner, LEASE_SECONDS):
+            await asyncio.sleep(WAIT_SECONDS)
+        keeper = asyncio.create_task(self._hold())
+        try:
+            while await self._leases.holder(IMPORTING) is not None:
+                await asyncio.sleep(WAIT_SECONDS)
+            yield
+        finally:
+            keeper.cancel()
+            with contextlib.suppress(StoreError):  # it runs out by itself
+                await self._leases.release(PLANNING, self._owner)
+
+    async def _hold(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            with contextlib.suppress(StoreError):
+                await self._leases.renew(PLANNING, self._owner, LEASE_SECONDS)

@@ -1,0 +1,56 @@
+"""A campaign's definition and template as a run is released with them: published, vetted, kept under a digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from mailer.core.campaign import Campaign
+from mailer.errors import FileFault, TemplateFault
+
+
+class VersionBook(Protocol):
+    """Where versions are kept."""
+
+    async def find_version(self, name: str, digest: str) -> int | None: ...
+    async def version(
+        self, name: str, digest: str, definition: Mapping[str, Any], parts: Mapping[str, Any], now: datetime
+    ) -> int: ...
+
+
+Publish = Callable[[str], Mapping[str, Any]]
+Vet = Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], Awaitable[Sequence[FileFault]]]
+
+
+class Versions:
+    """Publishes on demand. A version that is known was vetted when it was written down."""
+
+    def __init__(
+        self, *, book: VersionBook, publish: Publish, vet: Vet, samples: Callable[[Campaign], list[dict[str, Any]]]
+    ) -> None:
+        self._book = book
+        self._publish = publish
+        self._vet = vet
+        self._samples = samples
+
+    async def of(self, campaign: Campaign, now: datetime) -> int:
+        """The number of the campaign's version as its files stand now.
+
+        Raises:
+            TemplateFault: its template cannot be published, or failed in the vetting.
+        """
+        parts = self._publish(campaign.template_folder)
+        definition = campaign.model_dump(mode="json", by_alias=True, exclude_none=True)
+        text = json.dumps([definition, parts], sort_keys=True, ensure_ascii=False, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        known = await self._book.find_version(campaign.name, digest)
+        if known is not None:
+            return known
+        faults = await self._vet(parts, self._samples(campaign))
+        if faults:
+            first = faults[0]
+            raise TemplateFault(first.message, first.file, first.line, first.key)
+        return await self._book.version(campaign.name, digest, definition, parts, now)
