@@ -1,0 +1,180 @@
+"""The sandbox templates run in: plain data in, text out, nothing else within reach.
+
+The sandbox of Jinja is not a resource limit and trusts the objects it is given. So the context may hold plain
+data only, attributes are an allow-list, and whatever builds text from a number (`*`, `%`, widths) is bounded.
+Time and memory are bounded by `guard`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+from jinja2 import StrictUndefined
+from jinja2.exceptions import SecurityError
+from jinja2.filters import FILTERS as STOCK_FILTERS
+from jinja2.runtime import Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from mailer.errors import RenderError
+from mailer.render.filters import FILTERS
+
+#: The longest text or list one expression may build.
+EXPRESSION_LIMIT = 100_000
+#: The longest loop `range` may drive.
+RANGE_LIMIT = 1_000
+_DEPTH_LIMIT = 20
+_NODE_LIMIT = 200_000
+_EXPONENT_LIMIT = 64
+_BASE_LIMIT = 10**6
+
+#: Jinja's own filters that neither make markup, nor reach attributes, nor grow with a number.
+HARMLESS = frozenset({
+    "abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "groupby",
+    "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr",
+    "reverse", "round", "safe", "select", "selectattr", "slice", "sort", "string", "striptags", "sum",
+    "title", "trim", "truncate", "unique", "upper", "urlencode", "wordcount",
+})  # fmt: skip
+
+_DICT_METHODS = frozenset({"get", "items", "keys", "values"})
+_TEXT_METHODS = frozenset({
+    "capitalize", "casefold", "count", "endswith", "find", "isalpha", "isdigit", "isnumeric", "lower",
+    "lstrip", "rstrip", "split", "splitlines", "startswith", "strip", "title", "upper",
+})  # fmt: skip
+_DATE_PARTS = frozenset({"year", "month", "day", "hour", "minute", "second", "weekday", "isoweekday", "date"})
+_SAFE_ATTRIBUTES: dict[type, frozenset[str]] = {
+    dict: _DICT_METHODS,
+    str: _TEXT_METHODS,
+    list: frozenset({"count", "index"}),
+    tuple: frozenset({"count", "index"}),
+    date: _DATE_PARTS - {"hour", "minute", "second", "date"},
+    datetime: _DATE_PARTS,
+}
+_SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None), Decimal, date, datetime})
+
+
+class Missing(StrictUndefined):
+    """A name nobody gave: any use of it ends the render, and says which names there are."""
+
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_hint:
+            return self._undefined_hint
+        name = self._undefined_name
+        if isinstance(self._undefined_obj, Mapping):
+            known = ", ".join(sorted(str(key) for key in self._undefined_obj)[:30])
+            return f"there is no {name!r} here; there is: {known}" if known else f"there is no {name!r} here"
+        return f"{name!r} is not defined"
+
+
+def bounded_range(*args: int) -> range:
+    """`range`, no longer than RANGE_LIMIT."""
+    made = range(*args)
+    if len(made) > RANGE_LIMIT:
+        raise SecurityError(f"a range of more than {RANGE_LIMIT:,} steps is not allowed")
+    return made
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja with the allow-lists above. One for HTML (`markup`), one for text and subjects."""
+
+    intercepted_binops = frozenset({"*", "**", "%", "+"})
+
+    def __init__(self, *, markup: bool) -> None:
+        super().__init__(undefined=Missing, autoescape=markup)
+        self.globals = {"range": bounded_range}
+        self.filters = {name: STOCK_FILTERS[name] for name in HARMLESS} | FILTERS
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A key of a dict before any method: `incident.update` is data, not `dict.update`."""
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+    def wrap_str_format(self, value: Any) -> None:
+        """`str.format` stands on no allow-list here."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Only what is listed; objects of Jinja's own (`loop`, macros, undefined) by Jinja's own rules."""
+        for kind in type(obj).__mro__:
+            allowed = _SAFE_ATTRIBUTES.get(kind)
+            if allowed is not None:
+                return attr in allowed
+        if isinstance(obj, (int, float, Decimal)) or callable(obj):
+            return False
+        return super().is_safe_attribute(obj, attr, value)
+
+    def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
+        """Refused access ends the render like a missing name."""
+        kind = type(obj).__name__
+        return self.undefined(
+            f"{attribute!r} of a {kind} is not allowed", name=attribute, obj=obj, exc=SecurityError
+        )
+
+    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+        """Refuse the few operations whose result is far larger than their operands."""
+        if operator == "**" and not _small_power(left, right):
+            raise SecurityError("such a large power is not allowed")
+        if operator == "%" and isinstance(left, str):
+            raise SecurityError("'%' on text is not allowed; write the text with {{ }} in it")
+        if operator == "*":
+            _check_repetition(left, right)
+        result = super().call_binop(context, operator, left, right)
+        if operator == "+" and isinstance(result, (str, list, tuple)) and len(result) > EXPRESSION_LIMIT:
+            raise SecurityError("the text or list that '+' would build is too long")
+        return result
+
+
+def _small_power(base: Any, exponent: Any) -> bool:
+    numbers = isinstance(base, (int, float, Decimal)) and isinstance(exponent, (int, float, Decimal))
+    return numbers and -_BASE_LIMIT <= base <= _BASE_LIMIT and -_EXPONENT_LIMIT <= exponent <= _EXPONENT_LIMIT
+
+
+def _check_repetition(left: Any, right: Any) -> None:
+    pairs: tuple[tuple[Any, Any], ...] = ((left, right), (right, left))
+    for many, times in pairs:
+        if (
+            isinstance(many, (str, list, tuple))
+            and isinstance(times, int)
+            and len(many) * times > EXPRESSION_LIMIT
+        ):
+            raise SecurityError("the text or list that '*' would build is too long")
+
+
+def check_plain(value: Any) -> None:
+    """Refuse a context that holds anything but plain data, by exact type: no objects, no subclasses.
+
+    A subclass of `str` may call itself safe markup, and any object is a way out of the sandbox.
+
+    Raises:
+        RenderError: something else, with the path to it; or data too deep or too large.
+    """
+    budget = [_NODE_LIMIT]
+    _check(value, "", 0, budget)
+
+
+def _check(value: Any, path: str, depth: int, budget: list[int]) -> None:
+    kind = type(value)
+    if kind in _SCALARS:
+        return
+    budget[0] -= 1
+    if depth > _DEPTH_LIMIT or budget[0] < 0:
+        raise RenderError(f"the data for this message is too deep or too large at {path or 'the top'}")
+    if kind is dict:
+        for key, inner in value.items():
+            if type(key) is not str:
+                raise RenderError(f"{path or 'the context'} has a key that is not text")
+            if type(inner) not in _SCALARS:
+                _check(inner, f"{path}.{key}" if path else key, depth + 1, budget)
+    elif kind is list or kind is tuple:
+        for index, inner in enumerate(value):
+            if type(inner) not in _SCALARS:
+                _check(inner, f"{path}[{index}]", depth + 1, budget)
+    else:
+        raise RenderError(f"{path or 'the context'} is a {kind.__name__}; templates take plain data only")
+
+
+HTML = Sandbox(markup=True)
+TEXT = Sandbox(markup=False)
