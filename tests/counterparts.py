@@ -94,6 +94,12 @@ class PostgresTemplate:
         admin(self.server, f"CREATE DATABASE {name} TEMPLATE {self.name}")
         return self._text(name)
 
+    def empty(self) -> str:
+        """The URL of a database without any table."""
+        name = f"mailer_test_{uuid4().hex[:12]}"
+        admin(self.server, f"CREATE DATABASE {name}")
+        return self._text(name)
+
     def drop(self, url: str) -> None:
         """Remove a copy, whoever is still connected."""
         admin(self.server, f"DROP DATABASE IF EXISTS {make_url(url).database} WITH (FORCE)")

@@ -53,10 +53,10 @@ class Senders:
             )
         return kept is not None
 
-    async def retire(self, sender_id: int, now: datetime) -> Recovered:
-        """Sign a sender off; what it holds is let go as if it had died."""
+    async def retire(self, sender_id: int, now: datetime) -> None:
+        """Sign a sender off; what it still holds is let go as if it had died."""
         async with self._db.write() as connection:
-            return await _let_go(connection, [sender_id], now)
+            await _let_go(connection, [sender_id], now)
 
     async def recover(self, now: datetime) -> Recovered:
         """Free what senders held whose lease ran out. Two processes may do this at once."""
