@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from pydantic.json_schema import SkipJsonSchema
@@ -22,7 +22,7 @@ from mailer.core.segment_leaves import (
     ShareField,
     SpendRule,
 )
-from mailer.core.segment_value import LONGEST_NAME, Strict, TextField, ValueTest, ValueTests, refuse
+from mailer.core.segment_value import LONGEST_NAME, Strict, TextField, ValueTest, ValueTests, is_date, refuse
 from mailer.errors import SegmentFault
 
 DEEPEST = 50
@@ -83,10 +83,27 @@ class Rule(Strict):
                 raise refuse(f"'{branch}' needs a list of rules: write [ ] around it or a dash before each")
         return value
 
+    @model_validator(mode="after")
+    def _day_of_joining(self) -> Self:
+        test = (self.attr or {}).get("created_at")
+        if test is not None:
+            wanted = (test.equals, test.is_not, *(test.one_of or ()), test.gt, test.gte, test.lt, test.lte)
+            days = all(one is None or (isinstance(one, str) and is_date(one)) for one in wanted)
+            if test.has or test.contains or test.starts or not days:
+                raise refuse("created_at is compared with days, such as {gte: 2026-05-10}")
+        return self
+
     def branches(self) -> Iterator[Rule]:
         """The rules directly below this one."""
         for below in (self.all, self.any, self.not_):
             yield from below or ()
+
+    @property
+    def weight(self) -> int:
+        """How many conditions this node itself comes to; ten values to choose from count as one more."""
+        asked = [*(self.attr or {}).values(), *((self.event and self.event.where) or {}).values()]
+        values = sum(len(test.one_of or ()) for test in asked) + len(self.area.postal if self.area else ())
+        return len(self.model_fields_set) + sum(len(test.model_fields_set) for test in asked) + values // 10
 
     def walk(self) -> Iterator[Rule]:
         """This rule and every one below it."""
@@ -152,7 +169,7 @@ _PLAIN = {
     "string_type": "a text is needed here; put numbers in quotes",
     "string_too_short": "an empty text is no name",
     "string_too_long": "this text is too long",
-    "string_pattern_mismatch": "this is not written as it should be; a currency is three capitals, such as TRY",
+    "string_pattern_mismatch": "write it as it should be; a currency is three capitals, such as TRY",
     "bool_type": "write true or false",
     "dict_type": "a mapping is needed here, such as {city: İzmir}",
     "tuple_type": "a list is needed here",
@@ -216,7 +233,7 @@ def check_segments(rule: Rule, segments: Mapping[str, Rule], *, name: str = "", 
 def _follow(rule: Rule, segments: Mapping[str, Rule], path: list[str], budget: list[int], file: str) -> None:
     key = path[0] if path else None
     for node in rule.walk():
-        budget[0] -= max(1, len(node.model_fields_set))
+        budget[0] -= max(1, node.weight)
         if budget[0] < 0:
             raise SegmentFault(
                 f"with the segments it names, the rule has more than {MOST_RULES} parts", file, key=key

@@ -99,7 +99,7 @@ def _patterns(value: Any) -> Any:
 class AreaRule(Strict):
     """Where a service is used: a service point, or for a customer without any their own postal code."""
 
-    postal: Annotated[tuple[str, ...], BeforeValidator(_patterns), Field(min_length=1, max_length=1_000)]
+    postal: Annotated[tuple[str, ...], BeforeValidator(_patterns), Field(min_length=1, max_length=200)]
 
 
 class ServicesRule(Strict):

@@ -28,7 +28,7 @@ LONGEST_NAME = 100
 LONGEST_TEXT = 1_000
 MOST_VALUES = 500
 _DIGITS = 15  # what a double keeps of a decimal number, so both databases and Python agree
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DATE = re.compile(r"[1-9]\d{3}-\d{2}-\d{2}", re.ASCII)
 
 
 def refuse(sentence: str) -> PydanticCustomError:
@@ -92,7 +92,7 @@ def _ordered(value: Any) -> int | float | str:
 def is_date(text: str) -> bool:
     """Whether `text` is a day as ISO 8601 writes it, such as 2026-05-10."""
     try:
-        return _DATE.fullmatch(text) is not None and bool(dt.date.fromisoformat(text))
+        return _DATE.fullmatch(text) is not None and dt.date.fromisoformat(text).year < dt.MAXYEAR
     except ValueError:
         return False
 
@@ -116,8 +116,8 @@ class ValueTest(Strict):
     """Tests beside each other all have to hold. Letters compare as they stand: `İzmir` is not `izmir`.
 
     A number asked for equals the same number kept as text, as a CSV file brings it. `has` looks into a list,
-    or into text separated by `;`. `gt`, `gte`, `lt`, `lte` compare numbers, or days. What is missing (absent or
-    empty) passes `is_not` and `missing` only.
+    or into text separated by `;`. `gt`, `gte`, `lt`, `lte` compare numbers, or days. What is missing (absent,
+    empty) passes only `is_not` and `missing`.
     """
 
     equals: ScalarField | None = Field(None, alias="is")
@@ -147,4 +147,4 @@ class ValueTest(Strict):
 
 
 #: Field → what is asked of it; several fields all have to hold.
-ValueTests = Annotated[dict[FieldName, ValueTest], Field(min_length=1, max_length=50)]
+ValueTests = Annotated[dict[FieldName, ValueTest], Field(min_length=1, max_length=20)]

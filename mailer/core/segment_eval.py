@@ -1,0 +1,245 @@
+"""The reference evaluator: whether a rule holds for one customer, and why, branch by branch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from mailer.core import postal
+from mailer.core.calendar import LeapDay, aged_before, celebrated_on, local_date
+from mailer.core.duration import Duration
+from mailer.core.ranges import Days
+from mailer.core.segment import Rule, check_segments, named
+from mailer.core.segment_facts import CustomerFacts, EvalContext, OrderTotals, in_share, order_totals
+from mailer.core.segment_leaves import (
+    AreaRule,
+    CouponRule,
+    DateRule,
+    EventRule,
+    IncidentRule,
+    OrdersRule,
+    SentRule,
+    ServicesRule,
+    SpendRule,
+)
+from mailer.core.segment_match import passes
+from mailer.core.segment_value import ValueTest, ValueTests
+
+#: States in which a coupon has been given to its customer.
+GIVEN = ("issued", "quarantined", "redeemed")
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One node of a rule, whether it holds for the customer, and what was found there."""
+
+    text: str
+    holds: bool
+    found: str = ""
+    parts: tuple[Branch, ...] = ()
+
+    def lines(self, depth: int = 0) -> Iterator[str]:
+        """The tree as sentences, one a line: `yes  city is İzmir (İzmir)`."""
+        found = f" ({self.found})" if self.found else ""
+        yield f"{'yes' if self.holds else 'no ':3}  {'  ' * depth}{self.text}{found}"
+        for part in self.parts:
+            yield from part.lines(depth + 1)
+
+
+def evaluate(rule: Rule, facts: CustomerFacts, context: EvalContext) -> Branch:
+    """Whether `rule` holds for the customer of `facts`, explained.
+
+    Raises:
+        SegmentFault: a segment it names is unknown or leads back to itself.
+    """
+    check_segments(rule, context.segments)
+    return _rule(rule, facts, context)
+
+
+def _rule(rule: Rule, facts: CustomerFacts, context: EvalContext) -> Branch:
+    parts = [*_trees(rule, facts, context), *_leaves(rule, facts, context)]
+    if len(parts) == 1:
+        return parts[0]
+    return Branch(
+        "all of these" if parts else "everyone", all(part.holds for part in parts), "", tuple(parts)
+    )
+
+
+def _trees(rule: Rule, facts: CustomerFacts, context: EvalContext) -> Iterator[Branch]:
+    kinds: tuple[tuple[tuple[Rule, ...] | None, str, Callable[[list[bool]], bool]], ...] = (
+        (rule.all, "all of these", all),
+        (rule.any, "any of these", any),
+        (rule.not_, "none of these", lambda held: not any(held)),
+    )
+    for below, text, fold in kinds:
+        if below is not None:
+            parts = tuple(_rule(inner, facts, context) for inner in below)
+            yield Branch(text, fold([part.holds for part in parts]), "", parts)
+    if rule.segment is not None:
+        inner = _rule(named(rule.segment, context.segments), facts, context)
+        yield Branch(f"segment {rule.segment}", inner.holds, "", (inner,))
+
+
+def _leaves(rule: Rule, facts: CustomerFacts, context: EvalContext) -> Iterator[Branch]:
+    for key, look in _LOOKS.items():
+        asked = getattr(rule, key)
+        if asked is not None:
+            yield look(asked, facts, context)
+    for name, test in (rule.attr or {}).items():
+        value = facts.value(name, context)
+        yield Branch(f"{name} {in_words(test)}", passes(test, value), _shown(value))
+
+
+def in_words(test: ValueTest) -> str:
+    """A test as words: `is İzmir`, `gte 18 and lt 65`."""
+    written = test.model_dump(mode="json", by_alias=True)
+    return " and ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in written.items())
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_shown(one) for one in value) or "nothing"
+    return "nothing" if value is None or value == "" else str(value)[:200]
+
+
+def _window(within: Duration | None) -> str:
+    return f" in the last {within}" if within else ""
+
+
+def _since(within: Duration | None, context: EvalContext) -> datetime | None:
+    return None if within is None else context.back(within)
+
+
+def _happened(at: datetime, since: datetime | None, context: EvalContext) -> bool:
+    return at <= context.now and (since is None or at > since)
+
+
+def _date(rule: DateRule, facts: CustomerFacts, context: EvalContext) -> Branch:
+    days = rule.in_days or Days(0, 0)
+    text = f"{rule.attr} is celebrated " + ("today" if rule.when else f"in {days} days")
+    zone = context.tenant_zone if rule.tz == "tenant" else facts.clock(context)
+    known = facts.dates.get(rule.attr)
+    if known is None:
+        return Branch(text, holds=False, found="no date")
+    wanted = celebrated_within(local_date(context.now, zone), days, rule.leap or context.leap_day)
+    old = rule.set_before is None or known.set_at < aged_before(
+        context.now, rule.set_before, context.tenant_zone
+    )
+    holds = (known.month, known.day) in wanted and old and not known.placeholder
+    remark = (
+        ", a placeholder" if known.placeholder else "" if old else f", stored less than {rule.set_before} ago"
+    )
+    return Branch(text, holds, f"{known.month:02d}-{known.day:02d}{remark}")
+
+
+def celebrated_within(today: Any, days: Days, leap: LeapDay) -> frozenset[tuple[int, int]]:
+    """The stored (month, day) whose day comes round `days` from `today`."""
+    low, high = days.low or 0, days.high or 0
+    return frozenset(
+        stored
+        for ahead in range(low, high + 1)
+        for stored in celebrated_on(today + timedelta(days=ahead), leap)
+    )
+
+
+def _event(rule: EventRule, facts: CustomerFacts, context: EvalContext) -> Branch:
+    since = _since(rule.within, context)
+    count = sum(
+        event.name == rule.name and _happened(event.at, since, context) and _all(rule.where, event.properties)
+        for event in facts.events
+    )
+    where = " where " + ", ".join(f"{name} {in_words(test)}" for name, test in (rule.where or {}).items())
+    text = f"{rule.name}{where if rule.where else ''} happened {rule.wanted} times{_window(rule.within)}"
+    return Branch(text, rule.wanted.holds(count), f"{count} times")
+
+
+def _all(tests: ValueTests | None, values: Any) -> bool:
+    return all(passes(test, values.get(name)) for name, test in (tests or {}).items())
+
+
+def orders_hold(rule: OrdersRule, totals: OrderTotals) -> bool:
+    """Whether these orders are what the rule asks for."""
+    if rule.count is None and rule.net is None:
+        return totals.count > 0
+    return (rule.count is None or rule.count.holds(totals.count)) and (
+        rule.net is None or rule.net.holds(totals.net_e4)
+    )
+
+
+def _orders(rule: OrdersRule, facts: CustomerFacts, context: EvalContext) -> Branch:
+    totals = order_totals(
+        facts, context, since=_since(rule.within, context), until=context.now,
+        currency=rule.currency or context.currency,
+    )  # fmt: skip
+    asked = [f"{name} {wanted}" for name, wanted in (("count", rule.count), ("net", rule.net)) if wanted]
+    text = f"orders{_window(rule.within)}: {', '.join(asked) or 'at least one'}"
+    return Branch(text, orders_hold(rule, totals), _money(totals))
+
+
+def _spend(rule: SpendRule, facts: CustomerFacts, context: EvalContext) -> Branch:
+    until = context.now if rule.settled is None else context.back(rule.settled)
+    currency = rule.currency or context.currency
+    totals = order_totals(facts, context, since=None, until=until, currency=currency)
+    settled = f", settled for {rule.settled}" if rule.settled else ""
+    return Branch(
+        f"spent {rule.net} {currency}".rstrip() + settled, rule.net.holds(totals.net_e4), _money(totals)
+    )
+
+
+def _money(totals: OrderTotals) -> str:
+    return f"{totals.count} orders, {totals.net_e4 / 10_000:.2f}"
+
+
+def _area(rule: AreaRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
+    codes = [point.postal_code for point in facts.points] or [facts.customer.postal_code]
+    holds = any(postal.matches(pattern, code) for pattern in rule.postal for code in codes)
+    return Branch(f"area {', '.join(rule.postal)}", holds, _shown(codes))
+
+
+def _services(rule: ServicesRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
+    used = [point.service for point in facts.points] or list(facts.customer.services)
+    return Branch(f"uses {rule.has}", rule.has in used, _shown(used))
+
+
+def _consent(rule: str, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
+    found = f"consent {facts.consent}"
+    if facts.suppressed:
+        found += f", address suppressed for {' and '.join(sorted(facts.suppressed))}"
+    return Branch(f"consent to {rule} mail", facts.consent == "yes" and not facts.suppressed, found)
+
+
+def _sent(rule: SentRule, facts: CustomerFacts, context: EvalContext) -> Branch:
+    since = _since(rule.within, context)
+    sent = [at for campaign, at in facts.sent if campaign == rule.campaign and _happened(at, since, context)]
+    return Branch(f"sent {rule.campaign}{_window(rule.within)}", bool(sent), f"{len(sent)} times")
+
+
+def _coupon(rule: CouponRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
+    states = [state for campaign, state in facts.coupons if campaign == rule.campaign]
+    wanted = (rule.state,) if rule.state else GIVEN
+    text = f"coupon of {rule.campaign}{f' that is {rule.state}' if rule.state else ''}"
+    return Branch(text, any(state in wanted for state in states), _shown(states))
+
+
+def _incident(rule: IncidentRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
+    text = "affected by an open incident" if rule.open else "not affected by any open incident"
+    return Branch(text, facts.in_open_incident is rule.open)
+
+
+def _list(rule: str, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
+    return Branch(f"on the list {rule}", rule in facts.lists, _shown(sorted(facts.lists)))
+
+
+def _random(rule: int, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
+    return Branch(f"in a stable share of {rule / 10_000:g}%", in_share(facts.key, rule))
+
+
+_LOOKS: dict[str, Callable[[Any, CustomerFacts, EvalContext], Branch]] = {
+    "date": _date, "event": _event, "orders": _orders, "spend": _spend, "area": _area, "services": _services,
+    "consent": _consent, "sent": _sent, "coupon": _coupon, "incident": _incident, "list": _list,
+    "random": _random,
+}  # fmt: skip
