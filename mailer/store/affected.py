@@ -36,7 +36,7 @@ def uses(services: Sequence[str], dialect: str) -> ColumnElement[bool]:
         each = func.json_each(customer.c.services).table_valued("value")
         return exists(select(1).select_from(each).where(each.c.value.in_(services)))
     named = func.jsonb_array_elements_text(customer.c.services, type_=String).column_valued("named")
-    return exists(select(1).select_from(named).where(named.in_(services)))
+    return exists(select(1).where(named.in_(services)))
 
 
 def pointless() -> ColumnElement[bool]:
