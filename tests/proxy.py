@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 
@@ -38,6 +38,22 @@ class Line:
             await writer.drain()
 
 
+async def join(line: Line, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """One connection, until either side ends it or the line is cut."""
+    far_reader, far_writer = await asyncio.open_connection("127.0.0.1", line.target)
+    ways = [
+        asyncio.ensure_future(line.up(reader, far_writer)),
+        asyncio.ensure_future(line.down(far_reader, writer)),
+    ]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        far_writer.transport.abort()
+        for way in ways:
+            way.add_done_callback(lambda done: done.cancelled() or done.exception())
+            way.cancel()
+
+
 @asynccontextmanager
 async def line_to(target: int, *, cut_after: int | None = None, deaf: bool = False) -> AsyncIterator[Line]:
     """A line to a port of 127.0.0.1 until the block ends."""
@@ -48,20 +64,11 @@ async def line_to(target: int, *, cut_after: int | None = None, deaf: bool = Fal
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", line.target)
-        ways = [
-            asyncio.ensure_future(line.up(reader, far_writer)),
-            asyncio.ensure_future(line.down(far_reader, writer)),
-        ]
+        task.add_done_callback(tasks.discard)
         try:
-            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            await join(line, reader, writer)
         finally:
-            for way in ways:
-                way.cancel()
-            await asyncio.gather(*ways, return_exceptions=True)
             writer.transport.abort()
-            far_writer.transport.abort()
-            tasks.discard(task)
 
     server = await asyncio.start_server(connected, "127.0.0.1", 0)
     line.port = server.sockets[0].getsockname()[1]
@@ -72,5 +79,5 @@ async def line_to(target: int, *, cut_after: int | None = None, deaf: bool = Fal
         waiting = list(tasks)
         for task in waiting:
             task.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.sleep(0.01)  # aborted transports close their sockets in the loop's next rounds

@@ -146,9 +146,7 @@ class Conversation:
         scripted = self.script.answer("auth")
         if scripted:
             await self.voice.perform(scripted)
-        elif self.script.login is not None and await self.knows(
-            mechanism.upper(), initial, *self.script.login
-        ):
+        elif self.script.login is not None and await self.voice.hears(mechanism, initial, *self.script.login):
             self.user = self.script.login[0]
             await self.voice.say("235 2.7.0 welcome")
         else:
@@ -254,6 +252,7 @@ async def running(
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
+        await asyncio.sleep(0.01)  # aborted transports close their sockets in the loop's next rounds
 
 
 async def main(options: argparse.Namespace, steps: Mapping[str, Any]) -> None:

@@ -57,6 +57,22 @@ class Session:
             self._drop()
             raise
 
+    async def ready(self) -> TryLater | None:
+        """Connect where there is no connection, so that a delivery is begun only with a relay at hand.
+
+        Returns what keeps us from the relay, none when it is there.
+
+        Raises:
+            RelayError: the relay refuses our user name or password.
+        """
+        try:
+            await self._ready()
+        except Trouble as trouble:
+            self._drop()
+            outcome = trouble.outcome()
+            return outcome if isinstance(outcome, TryLater) else TryLater(Phase.CONNECT, detail=str(trouble))
+        return None
+
     async def probe(self) -> None:
         """Connect, encrypt, log in, NOOP and leave: can the relay be used as set?
 
