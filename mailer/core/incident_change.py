@@ -10,7 +10,6 @@ from typing import Any
 from mailer.core.incident import Area, Incident, IncidentState, Update, instant_text, may_move, patterns
 from mailer.errors import UsageError
 
-
 LONGEST_TITLE = 200
 LONGEST_MESSAGE = 5_000
 
@@ -94,20 +93,18 @@ def check(update: Update, eta: datetime | None, promised: datetime | None) -> No
 
 def _moved(incident_id: int, area: Area, change: Change) -> Area:
     """The area after a change; what bounded it may not vanish, for then it would cover everybody."""
-    added = patterns((*area.postal, *change.add_postal))
+    standing = area.postal if change.postal is None else change.postal
+    wanted = patterns((*standing, *change.add_postal))
     gone = {pattern.strip() for pattern in change.remove_postal}
-    unknown = gone.difference(added)
+    unknown = gone.difference(wanted)
     if unknown:
         raise UsageError(
             f"incident {incident_id} has no postal pattern {', '.join(sorted(unknown))}; "
             f"it has {', '.join(area.postal) or 'none'}"
         )
-    postal = (
-        tuple(pattern for pattern in added if pattern not in gone) if change.postal is None else change.postal
-    )
     new = Area.of(
         area.services if change.services is None else change.services,
-        postal,
+        (pattern for pattern in wanted if pattern not in gone),
         (*area.lists, *change.add_lists),
         (*area.exclusions, *change.add_exclusions),
     )
