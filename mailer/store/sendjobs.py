@@ -32,8 +32,6 @@ _JOBS = (
         customer.c.created_at,
         customer.c.zone,
         delivery.c.created_at.label("planned_at"),
-        customer.c.zone,
-        delivery.c.created_at.label("planned_at"),
         *(coupon.c[name] for name in _WORTH),
     )
     .join_from(delivery, customer, customer.c.id == delivery.c.customer_id)
@@ -70,9 +68,6 @@ def _job(row: RowMapping, of: RowMapping) -> SendJob:
         message_id=row["message_id"],
         customer=_customer(row),
         customer_key=row["customer_id"],
-        planned_at=row["planned_at"],
-        expires_at=row["expires_at"],
-        zone=row["zone"],
         planned_at=row["planned_at"],
         expires_at=row["expires_at"],
         zone=row["zone"],
