@@ -1,0 +1,128 @@
+"""Customer events: written once by their id, with what they say of consent in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer.core.consent import CONFIRMED, REVOKED, Action, Via
+from mailer.core.event_row import EventRow
+from mailer.core.importing import RowFault
+from mailer.core.merge import Fate
+from mailer.store.consent import Said, record
+from mailer.store.dialect import insert
+from mailer.store.engine import Database
+from mailer.store.scratch import Scratch
+from mailer.store.tables import customer, customer_event
+
+_WORDS = {CONFIRMED: Action.GRANTED, REVOKED: Action.REVOKED}
+
+Whom = dict[str, tuple[int, str]]  # the shop's id of a customer → customer.id, email_key
+
+
+class Events:
+    """Writes customer events."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | RowFault]:
+        """What became of each row, in one transaction; an event whose id is known already changes nothing."""
+        async with self._database.write() as connection:
+            whom = await _whom(connection, rows)
+            fates, new = _judge(rows, whom, await _known(connection, rows))
+            if not new:
+                return fates
+            statement = insert(connection, customer_event).on_conflict_do_nothing()
+            written = set(
+                await connection.scalars(
+                    statement.returning(customer_event.c.ext_id), [_columns(row, whom, now) for row in new]
+                )
+            )
+            await record(
+                connection, [_said(row, whom) for row in new if row.id in written and _speaks(row)], now
+            )
+        return fates
+
+    @asynccontextmanager
+    async def rehearsal(self) -> AsyncIterator[RehearsedEvents]:
+        """The same, writing nothing."""
+        async with Scratch.open() as scratch:
+            yield RehearsedEvents(self._database, scratch)
+
+
+class RehearsedEvents:
+    """Answers as `Events` would, and remembers the ids it would have written."""
+
+    def __init__(self, database: Database, scratch: Scratch) -> None:
+        self._database = database
+        self._scratch = scratch
+
+    async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | RowFault]:  # noqa: ARG002 (as Events)
+        """What would become of each row."""
+        async with self._database.read() as connection:
+            whom = await _whom(connection, rows)
+            known = await _known(connection, rows)
+        known |= set(await self._scratch.get([row.id for row in rows]))
+        fates, new = _judge(rows, whom, known)
+        await self._scratch.put({row.id: 1 for row in new})
+        return fates
+
+
+def _judge(
+    rows: Sequence[EventRow], whom: Whom, known: set[str]
+) -> tuple[list[Fate | RowFault], list[EventRow]]:
+    fates: list[Fate | RowFault] = []
+    new: list[EventRow] = []
+    seen = set(known)
+    for row in rows:
+        if row.customer and row.customer not in whom:
+            fates.append(RowFault(row.line, "customer", f"No customer has the id {row.customer!r}."))
+        elif row.id in seen:
+            fates.append(Fate.UNCHANGED)
+        else:
+            seen.add(row.id)
+            new.append(row)
+            fates.append(Fate.CREATED)
+    return fates, new
+
+
+async def _whom(connection: AsyncConnection, rows: Sequence[EventRow]) -> Whom:
+    named = {row.customer for row in rows} - {""}
+    found = await connection.execute(
+        select(customer.c.ext_id, customer.c.id, customer.c.email_key).where(customer.c.ext_id.in_(named))
+    )
+    return {ext_id: (key, email_key) for ext_id, key, email_key in found}
+
+
+async def _known(connection: AsyncConnection, rows: Sequence[EventRow]) -> set[str]:
+    ids = {row.id for row in rows}
+    return set(
+        await connection.scalars(select(customer_event.c.ext_id).where(customer_event.c.ext_id.in_(ids)))
+    )
+
+
+def _columns(row: EventRow, whom: Whom, now: datetime) -> dict[str, object]:
+    return {
+        "ext_id": row.id, "customer_id": whom[row.customer][0] if row.customer else None, "name": row.name,
+        "at": row.at, "stored_at": now, "properties": dict(row.properties),
+        "order_ref": row.order_ref, "net_e4": row.net_e4, "currency": row.currency,
+    }  # fmt: skip
+
+
+def _speaks(row: EventRow) -> bool:
+    return row.name in _WORDS and bool(row.customer)
+
+
+def _said(row: EventRow, whom: Whom) -> Said:
+    key, email_key = whom[row.customer]
+    source = row.properties.get("source")
+    return Said(
+        key, email_key, _WORDS[row.name], row.at, Via.EVENT,
+        source if isinstance(source, str) else f"event:{row.id}",
+        {"event": row.id, **row.properties},
+    )  # fmt: skip
