@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mailer.core.campaign import NAME, Campaign
-from mailer.core.segment import Rule
+from mailer.core.segment import Rule, check_segments
+from mailer.core.trigger import SegmentTrigger
 from mailer.errors import CampaignFault, FileFault, SegmentFault
 from mailer.files import yaml
 
@@ -27,12 +28,6 @@ class Catalog:
     segments: Mapping[str, Rule] = field(default_factory=dict)
     faults: tuple[FileFault, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)  # campaign → file
-
-    def rule(self, campaign: Campaign) -> Rule | None:
-        """The campaign's audience as a rule; none: everyone."""
-        if isinstance(campaign.audience, str):
-            return self.segments[campaign.audience]
-        return campaign.audience
 
 
 def read(folder: Path) -> Catalog:
@@ -74,7 +69,7 @@ def _segments(path: Path, faults: list[FileFault]) -> dict[str, Rule]:
         except ValidationError as error:
             faults.append(_fault(SegmentFault, error, document, (name,)))
     for name, rule in list(segments.items()):
-        problem = _unknown_segment(rule, segments)
+        problem = _unknown_segment(rule, {**segments, name: rule})
         if problem:
             faults.append(SegmentFault(problem, document.file, document.line((name,)), name))
             del segments[name]
@@ -99,25 +94,21 @@ def _campaign(path: Path, segments: Mapping[str, Rule]) -> Campaign:
         campaign = Campaign.model_validate({**values, "name": name})
     except ValidationError as error:
         raise _fault(CampaignFault, error, document, ()) from None
-    if isinstance(campaign.audience, str) and campaign.audience not in segments:
-        raise CampaignFault(
-            f"there is no segment {campaign.audience!r} in {SEGMENTS_FILE}", document.file,
-            document.line(("audience",)), "audience",
-        )
-    problem = _unknown_segment(campaign.audience, segments) if isinstance(campaign.audience, Rule) else None
-    segment = getattr(campaign.trigger, "segment", None)
-    if problem is None and segment is not None and segment not in segments:
-        problem = f"there is no segment {segment!r} in {SEGMENTS_FILE}"
-        raise CampaignFault(problem, document.file, document.line(("trigger",)), "trigger.segment")
+    problem = _unknown_segment(campaign.audience, segments)
     if problem:
         raise CampaignFault(problem, document.file, document.line(("audience",)), "audience")
+    trigger = campaign.trigger
+    if isinstance(trigger, SegmentTrigger):
+        problem = _unknown_segment(Rule(segment=trigger.segment), segments)
+        if problem:
+            raise CampaignFault(problem, document.file, document.line(("trigger",)), "trigger.segment")
     return campaign
 
 
 def _unknown_segment(rule: Rule, segments: Mapping[str, Rule]) -> str | None:
     """A sentence when `rule` names a segment that is not there, or leads back to itself."""
     try:
-        rule.check_references(segments)
+        check_segments(rule, segments)
     except SegmentFault as fault:
         return fault.message
     return None

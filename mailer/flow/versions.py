@@ -22,19 +22,16 @@ class VersionBook(Protocol):
 
 
 Publish = Callable[[str], Mapping[str, Any]]
-Vet = Callable[[Mapping[str, Any], Sequence[Mapping[str, Any]]], Awaitable[Sequence[FileFault]]]
+Vet = Callable[[Campaign, Mapping[str, Any]], Awaitable[Sequence[FileFault]]]
 
 
 class Versions:
     """Publishes on demand. A version that is known was vetted when it was written down."""
 
-    def __init__(
-        self, *, book: VersionBook, publish: Publish, vet: Vet, samples: Callable[[Campaign], list[dict[str, Any]]]
-    ) -> None:
+    def __init__(self, *, book: VersionBook, publish: Publish, vet: Vet) -> None:
         self._book = book
         self._publish = publish
         self._vet = vet
-        self._samples = samples
 
     async def of(self, campaign: Campaign, now: datetime) -> int:
         """The number of the campaign's version as its files stand now.
@@ -49,7 +46,7 @@ class Versions:
         known = await self._book.find_version(campaign.name, digest)
         if known is not None:
             return known
-        faults = await self._vet(parts, self._samples(campaign))
+        faults = await self._vet(campaign, parts)
         if faults:
             first = faults[0]
             raise TemplateFault(first.message, first.file, first.line, first.key)

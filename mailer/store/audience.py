@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_, update
 
@@ -13,10 +13,12 @@ from mailer.core.audience import Selection
 from mailer.core.delivery import HOLDING, State
 from mailer.core.policy import Candidate
 from mailer.core.segment import Rule
+from mailer.core.segment_facts import EvalContext
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.runs import slices
-from mailer.store.segments import SegmentContext, where
+from mailer.store.segment_context import SegmentContext
+from mailer.store.segments import where
 from mailer.store.tables import (
     Instant,
     campaign_state,
@@ -33,10 +35,9 @@ from mailer.store.tables import (
 class Audience:
     """The planner's questions to the database."""
 
-    def __init__(self, db: Database, segments: Mapping[str, Rule], tenant: ZoneInfo) -> None:
+    def __init__(self, db: Database, moment: Callable[[], EvalContext]) -> None:
         self._db = db
-        self._segments = segments
-        self._tenant = tenant
+        self._moment = moment
 
     async def zones(self) -> frozenset[str | None]:
         """The zones customers live in; None: the tenant's."""
@@ -195,13 +196,8 @@ class Audience:
             return True
 
     async def _context(self, now: datetime) -> SegmentContext:
-        return SegmentContext(
-            now=now,
-            tenant_zone=self._tenant,
-            dialect=self._db.dialect,
-            segments=self._segments,
-            zones=await self.zones(),
-        )
+        context = replace(self._moment(), now=now)
+        return replace(SegmentContext.of(context, self._db.dialect), zones=await self.zones())
 
     def _select(self, selection: Selection, context: SegmentContext) -> Select[Any]:
         conditions: list[ColumnElement[bool]] = [where(selection.rule, context)]

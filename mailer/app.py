@@ -1,0 +1,341 @@
+"""The composition root: settings → App. The only place that knows every part, and the only one with a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parseaddr
+from functools import cached_property
+from typing import Any
+
+from mailer.core.campaign import Campaign
+from mailer.core.coupon import make_code
+from mailer.core.handoff import HandoffFacts, Verdict
+from mailer.core.message import Message
+from mailer.core.policy import Rules, judge
+from mailer.core.quiet import QuietHours
+from mailer.core.samples import vetting_scenes
+from mailer.core.scene import Sender
+from mailer.core.segment import Rule
+from mailer.core.segment_facts import EvalContext
+from mailer.core.token import Keyring
+from mailer.core.trigger import IncidentTrigger
+from mailer.errors import FileFault, UsageError
+from mailer.files import catalog
+from mailer.files.key import secret_key
+from mailer.files.templates import TemplateFolder
+from mailer.flow.compose import Address, Composer, Identity
+from mailer.flow.notify import Notifier
+from mailer.flow.plan import Planner
+from mailer.flow.scheduler import Scheduler
+from mailer.flow.send import SenderConfig, SendLoop
+from mailer.flow.versions import Versions
+from mailer.render.mime import Letter, assemble
+from mailer.render.publish import publish
+from mailer.render.renderer import Template
+from mailer.render.vet import vet
+from mailer.settings import Settings
+from mailer.smtp.relay import RelayConfig, Tls
+from mailer.smtp.session import Session
+from mailer.store import migrate
+from mailer.store.audience import Audience
+from mailer.store.engine import Database
+from mailer.store.incidents import Incidents
+from mailer.store.leases import Leases
+from mailer.store.ledger import Ledger
+from mailer.store.recipients import Recipients
+from mailer.store.runs import Runs
+from mailer.store.senders import Senders
+
+Tell = Callable[[str], None]  # a sentence for the person at the terminal or in the log
+
+
+def system_clock() -> datetime:
+    """The instant it is."""
+    return datetime.now(UTC)
+
+
+def fixed_clock(instant: datetime) -> Callable[[], datetime]:
+    """A clock that stands still: rehearsals, tests and back-fills."""
+    return lambda: instant
+
+
+class App:
+    """Every part, wired. Parts are made when they are first asked for."""
+
+    def __init__(self, settings: Settings, db: Database, clock: Callable[[], datetime], tell: Tell) -> None:
+        self.settings = settings
+        self.db = db
+        self.clock = clock
+        self.tell = tell
+        self.campaigns: dict[str, Campaign] = {}
+        self.segments: dict[str, Rule] = {}
+        self.faults: tuple[FileFault, ...] = ()
+        self.sources: Mapping[str, str] = {}
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls, settings: Settings, clock: Callable[[], datetime], tell: Tell, *, load: bool = True
+    ) -> AsyncIterator[App]:
+        """Open the database, made or upgraded where that is allowed, and read the campaigns.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        db = await Database.connect(settings.database_url.get_secret_value())
+        try:
+            await migrate.require(db)
+            app = cls(settings, db, clock, tell)
+            if load:
+                await app.reload()
+                await app.planner.look(clock())
+            yield app
+        finally:
+            await db.close()
+
+    async def reload(self) -> None:
+        """Read the campaigns again. A file that cannot be read is told once and stops no other."""
+        found = await asyncio.to_thread(catalog.read, self.settings.jobs_dir)
+        known = {str(fault) for fault in self.faults}
+        self.campaigns.clear()
+        self.campaigns.update(found.campaigns)
+        self.segments.clear()
+        self.segments.update(found.segments)
+        self.faults, self.sources = found.faults, found.sources
+        for fault in found.faults:
+            if str(fault) not in known:
+                self.tell(str(fault))
+
+    def campaign(self, name: str) -> Campaign:
+        """The campaign of that name.
+
+        Raises:
+            UsageError: there is none, or its file cannot be read.
+        """
+        if name in self.campaigns:
+            return self.campaigns[name]
+        for fault in self.faults:
+            if fault.file.endswith((f"/{name}.yaml", f"/{name}.yml")):
+                raise UsageError(f"The campaign {name} cannot be used: {fault}")
+        raise UsageError(f"There is no campaign {name!r}; see mailer campaigns list.")
+
+    # The tenant -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def rules(self) -> Rules:
+        """The tenant's rules."""
+        return Rules(
+            zone=self.settings.tenant.zone,
+            quiet=QuietHours.parse(self.settings.policy.quiet_hours),
+            seed=self.keys.current,
+        )
+
+    @cached_property
+    def keys(self) -> Keyring:
+        """The keys that sign links."""
+        given = self.settings.secret_key
+        if given is not None:
+            return Keyring.single(given.get_secret_value())
+        return Keyring.single(secret_key(self.settings.state, secrets.token_urlsafe(32)))
+
+    @cached_property
+    def sender(self) -> Sender:
+        """The tenant as mails show it."""
+        tenant = self.settings.tenant
+        return Sender(
+            tenant.name, tenant.from_, tenant.postal_address, tenant.currency, tenant.country, tenant.locale
+        )
+
+    @cached_property
+    def domain(self) -> str:
+        """The domain mails come from."""
+        return parseaddr(self.settings.tenant.from_)[1].rpartition("@")[2]
+
+    def moment(self) -> EvalContext:
+        """Now, as segments see it."""
+        return EvalContext(
+            now=self.clock(),
+            tenant_zone=self.rules.zone,
+            segments=self.segments,
+            leap_day=self.settings.policy.leap_day,
+            currency=self.settings.tenant.currency,
+        )
+
+    # The store ------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Runs and versions."""
+        return Runs(self.db, lambda prefix: make_code(prefix, secrets.randbelow))
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """Deliveries."""
+        return Ledger(self.db)
+
+    @cached_property
+    def leases(self) -> Leases:
+        """Leases by name."""
+        return Leases(self.db)
+
+    @cached_property
+    def senders(self) -> Senders:
+        """Sender processes."""
+        return Senders(self.db)
+
+    # The use cases --------------------------------------------------------------------------------------------
+
+    @cached_property
+    def templates(self) -> TemplateFolder:
+        """The templates as files."""
+        return TemplateFolder(self.settings.templates_dir)
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Publishes templates and keeps what was published."""
+
+        async def vetted(campaign: Campaign, parts: Mapping[str, Any]) -> list[FileFault]:
+            return await vet(
+                parts,
+                [context for _locale, context in vetting_scenes(campaign, self.sender)],
+                tenant_locale=self.settings.tenant.locale,
+            )
+
+        return Versions(book=self.runs, publish=self.published, vet=vetted)
+
+    def published(self, template: str) -> dict[str, Any]:
+        """A template's files as a run keeps them.
+
+        Raises:
+            TemplateFault: something in them cannot be published.
+        """
+        return publish(template, self.templates, self.settings.public_url)
+
+    @cached_property
+    def planner(self) -> Planner:
+        """Turns what falls due into runs."""
+        return Planner(
+            campaigns=self.campaigns,
+            segments=self.segments,
+            book=self.runs,
+            people=Audience(self.db, self.moment),
+            version=self.versions.of,
+            rules=self.rules,
+            leap_day=self.settings.policy.leap_day,
+            currency=self.settings.tenant.currency,
+        )
+
+    @cached_property
+    def incidents(self) -> Notifier:
+        """Tells customers of outages."""
+        return Notifier(Incidents(self.db), Recipients(self.db), self, self.domain)
+
+    def incident_campaigns(self) -> list[str]:
+        """Campaigns that carry outage notices."""
+        return [
+            name
+            for name, campaign in sorted(self.campaigns.items())
+            if campaign.enabled and isinstance(campaign.trigger, IncidentTrigger)
+        ]
+
+    async def version_for(self, campaign: str) -> int:
+        """The version of a campaign, published now."""
+        return await self.versions.of(self.campaign(campaign), self.clock())
+
+    def scheduler(self) -> Scheduler:
+        """Plans under the planner's lease."""
+        return Scheduler(
+            planner=self.planner,
+            incidents=self.incidents,
+            senders=self.senders,
+            ledger=self.ledger,
+            leases=self.leases,
+            owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            clock=self.clock,
+            reload=self.reload,
+            tell=self.tell,
+        )
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Who writes, and how links are made."""
+        return Identity(self.sender, self.rules.zone, self.settings.public_url, self.keys)
+
+    @cached_property
+    def composer(self) -> Composer:
+        """Makes messages."""
+        return Composer(
+            identity=self.identity, versions=self.runs, compile_template=Template, assemble=_assembled
+        )
+
+    def session(self) -> Session:
+        """A connection to the relay."""
+        return Session(self.relay())
+
+    def relay(self) -> RelayConfig:
+        """The relay of the settings.
+
+        Raises:
+            UsageError: none is set.
+        """
+        relay = self.settings.relay
+        if relay.host is None:
+            raise UsageError("No relay is set; write relay.host in the settings.")
+        return RelayConfig(
+            host=relay.host,
+            port=relay.port,
+            username=relay.username or "",
+            password=relay.password.get_secret_value() if relay.password else "",
+            tls=Tls(relay.tls),
+            local_hostname=self.domain if self.domain.isascii() else "",
+        )
+
+    async def send(self, connections: int, *, until_idle: bool, stop: asyncio.Event) -> None:
+        """Be a sender process."""
+        config = SenderConfig(
+            connections=connections,
+            claim_size=self.settings.sender.claim_size,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            jitter=random.random,
+        )
+        loop = SendLoop(
+            ledger=self.ledger,
+            senders=self.senders,
+            composer=self.composer,
+            open_session=self.session,
+            judge=self._judge,
+            clock=self.clock,
+            config=config,
+        )
+        await loop.run(until_idle=until_idle, stop=stop)
+
+    def _judge(self, facts: HandoffFacts, now: datetime) -> Verdict:
+        return judge(facts, self.rules, now)
+
+
+def _assembled(rendered: Any, address: Address) -> Message:
+    """A rendered template and its addresses as a message."""
+    return assemble(
+        rendered,
+        Letter(
+            from_name=address.from_name,
+            from_address=address.from_address,
+            to_name=address.to_name,
+            to_address=address.to_address,
+            message_id=address.message_id,
+            date=address.date,
+            list_id=address.list_id,
+            unsubscribe_url=address.unsubscribe_url,
+            in_reply_to=address.in_reply_to,
+            references=address.in_reply_to,
+            auto_submitted=True,
+        ),
+    )

@@ -1,0 +1,90 @@
+"""Customers and occasions that try a template: the ordinary ones, and those that break careless ones."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from mailer.core.campaign import Campaign
+from mailer.core.coupon import sample_code
+from mailer.core.customer import Customer
+from mailer.core.handoff import CouponView, SendJob
+from mailer.core.scene import Sender, scene
+from mailer.core.trigger import EventTrigger, IncidentTrigger
+
+SOME_DAY = datetime(2027, 3, 1, 9, tzinfo=UTC)
+
+CUSTOMERS = (
+    Customer(id="1", email="ayse@kardelen.example", first_name="Ayşe", last_name="Yılmaz", locale="tr",
+             postal_code="34710", attributes={"birthday": "1990-05-10"}),
+    Customer(id="2", email="nobody@kardelen.example"),
+    Customer(id="3", email="x@kardelen.example", first_name="<script>alert(1)</script>",
+             last_name="{{7*7}}\"' onmouseover=x", locale="en"),
+    Customer(id="4", email="long@kardelen.example", first_name="Ä" * 200, last_name="ß" * 200, locale="de-CH"),
+)  # fmt: skip
+
+_STATES = ("investigating", "identified", "monitoring", "resolved", "reopened")
+
+
+def sample_coupon(campaign: Campaign) -> CouponView | None:
+    """What a preview shows in place of a code; none is used up."""
+    spec = campaign.coupon
+    if spec is None:
+        return None
+    prefix = getattr(spec, "prefix", "")
+    currency = (spec.currency or "TRY") if spec.amount is not None else None
+    valid_until = (SOME_DAY + spec.valid.elapsed()).date() if spec.valid else None
+    return CouponView(sample_code(prefix), spec.percent, spec.amount_e4, currency, valid_until)
+
+
+def sample_job(campaign: Campaign, customer: Customer, *, state: str = "", kind: str = "") -> SendJob:
+    """A delivery that nobody planned."""
+    context: dict[str, Any] = {}
+    content: dict[str, Any] = {}
+    if isinstance(campaign.trigger, EventTrigger):
+        context = {"event": campaign.trigger.event, "properties": _properties(campaign.trigger.event)}
+    if campaign.content is not None:
+        posts = [("Yeni sezon geldi", "https://kardelen.example/yeni"), ("A & B <sale>", "https://kardelen.example/b")]
+        content["posts"] = [
+            {"title": title, "url": url, "summary": "…", "at": SOME_DAY.isoformat()} for title, url in posts
+        ]
+    if isinstance(campaign.trigger, IncidentTrigger):
+        content["incident"] = _incident(state or "investigating")
+        context["points"] = [{"id": "p1", "service": "fibre", "postal_code": "34710", "label": "Ev"}]
+    return SendJob(
+        delivery_id=0, run_id=0, version_id=0, campaign=campaign.name, purpose=campaign.purpose,
+        occurrence=date(2027, 3, 1).isoformat(), kind=kind or ("first" if content.get("incident") else ""),
+        email=customer.email, due_at=SOME_DAY, attempts=0, message_id=None, customer=customer, customer_key=0,
+        planned_at=SOME_DAY, context=context, content=content, coupon=sample_coupon(campaign),
+    )  # fmt: skip
+
+
+def vetting_scenes(campaign: Campaign, sender: Sender) -> list[tuple[str, dict[str, Any]]]:
+    """(locale, scene) for every sample customer, and for every state where it is about an incident."""
+    links = {}
+    if campaign.purpose == "commercial":
+        links = {"unsubscribe": "https://kardelen.example/u/x", "preferences": "https://kardelen.example/p/x"}
+    jobs = [sample_job(campaign, customer) for customer in CUSTOMERS]
+    if isinstance(campaign.trigger, IncidentTrigger):
+        jobs += [
+            sample_job(campaign, customer, state=state, kind="closure" if state == "resolved" else "update")
+            for state in _STATES
+            for customer in CUSTOMERS[:1]
+        ]
+    return [(job.customer.locale, scene(job, campaign.description, sender, links)) for job in jobs]
+
+
+def _properties(event: str) -> dict[str, Any]:
+    if event.startswith("order."):
+        return {"order": "A-1001", "net": "1249.90", "currency": "TRY"}
+    return {"score": 10} if event == "survey.answered" else {}
+
+
+def _incident(state: str) -> dict[str, Any]:
+    later = (SOME_DAY + timedelta(hours=2)).isoformat()
+    return {
+        "id": 1, "title": "Fiber kesintisi", "state": state, "update": 1, "message": "Kablo hasarı.",
+        "started_at": SOME_DAY.isoformat(), "eta": later, "next_update": None, "reference": "INC-1",
+        "planned": False, "starts_at": None, "ends_at": None, "services": ["fibre"],
+        "resolved_at": later if state == "resolved" else None,
+    }  # fmt: skip
