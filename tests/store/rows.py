@@ -12,7 +12,8 @@ from mailer.core.customer import normalise_address
 from mailer.core.delivery import State
 from mailer.core.run import RunState
 from mailer.store.engine import Database
-from mailer.store.tables import campaign_version, coupon, customer, delivery, run
+from mailer.store.senders import Senders
+from mailer.store.tables import campaign_version, coupon, customer, delivery, delivery_event, run
 
 #: The instant tests happen at, unless they say another.
 NOW = datetime(2027, 5, 10, 7, 0, tzinfo=UTC)
@@ -94,3 +95,55 @@ async def a_coupon(database: Database, delivery_id: int, **values: Any) -> int:
         "customer_id": of["customer_id"], "percent": 20, "created_at": NOW,
     }  # fmt: skip
     return await add(database, coupon, **(given | values))
+
+
+async def put(database: Database, table: Table, **values: Any) -> None:
+    """Insert one row of a table without numbers."""
+    async with database.write() as connection:
+        await connection.execute(insert(table).values(**values))
+
+
+async def add_many(database: Database, run_id: int, count_: int, **values: Any) -> None:
+    """So many deliveries in a run, each to a customer of its own."""
+    of = await one(database, run, run_id)
+    names = [f"m{next(_numbers)}" for _ in range(count_)]
+    async with database.write() as connection:
+        await connection.execute(
+            insert(customer),
+            [
+                {
+                    "ext_id": name, "email": f"{name}@shop.example", "email_key": f"{name}@shop.example",
+                    "stored_at": NOW, "updated_at": NOW, "services": [], "attributes": {}, "consent": "yes",
+                }
+                for name in names
+            ],
+        )  # fmt: skip
+        ids = (await connection.execute(select(customer.c.id, customer.c.ext_id))).all()
+        wanted = set(names)
+        await connection.execute(
+            insert(delivery),
+            [
+                {
+                    "run_id": run_id, "customer_id": found.id, "campaign": of["campaign"],
+                    "purpose": of["purpose"], "priority": of["priority"],
+                    "once_key": f"{run_id}:{found.ext_id}", "email": f"{found.ext_id}@shop.example",
+                    "email_key": f"{found.ext_id}@shop.example", "state": State.QUEUED, "due_at": NOW,
+                    "not_before": NOW, "created_at": NOW, "updated_at": NOW,
+                    **values,
+                }
+                for found in ids
+                if found.ext_id in wanted
+            ],
+        )  # fmt: skip
+
+
+async def a_sender(database: Database, lease_seconds: float = 60) -> int:
+    """A sender that signed on with a lease."""
+    return await Senders(database).register("host", 1, NOW, lease_seconds)
+
+
+async def events(database: Database, delivery_id: int) -> list[str]:
+    """The kinds of the facts kept of a delivery, in their order."""
+    async with database.read() as connection:
+        wanted = select(delivery_event.c.kind).where(delivery_event.c.delivery_id == delivery_id)
+        return list((await connection.scalars(wanted.order_by(delivery_event.c.id))).all())

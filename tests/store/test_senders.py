@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from mailer.core.delivery import State
+from mailer.store.engine import Database
+from mailer.store.senders import Senders
+from mailer.store.tables import coupon, delivery, delivery_event
+from tests.store.rows import NOW, a_coupon, a_delivery, a_sender, events, one
+
+LATER = NOW + timedelta(minutes=2)
+
+
+@pytest.mark.parametrize(
+    ("held", "row", "code", "counted"),
+    [
+        pytest.param(("queued", "commercial"), {"state": "queued"}, "reserved", "released", id="queued"),
+        pytest.param(("deferred", "service"), {"state": "deferred"}, "reserved", "released", id="deferred"),
+        pytest.param(("sending", "commercial"), {"state": "in_doubt"}, "quarantined", "in_doubt",
+                     id="commercial"),
+        pytest.param(("sending", "service"), {"state": "queued", "not_before": LATER, "message_id": "<m@x>"},
+                     "reserved", "requeued", id="service"),
+        pytest.param(("sent", "commercial"), {"state": "sent"}, "reserved", None, id="over already"),
+    ],
+)  # fmt: skip
+async def test_what_a_dead_sender_held(
+    database: Database, held: tuple[str, str], row: dict[str, Any], code: str, counted: str | None
+) -> None:
+    senders, dead = Senders(database), await a_sender(database, lease_seconds=-1)
+    state, purpose = held
+    alive = await a_sender(database)
+    found = await a_delivery(
+        database, state=state, purpose=purpose, sender_id=dead, message_id="<m@x>", attempts=1
+    )
+    kept = await a_delivery(database, state="sending", sender_id=alive)
+    promised = await a_coupon(database, found)
+    recovered = await senders.recover(LATER)
+    after = await one(database, delivery, found)
+    assert {name: after[name] for name in row} == row
+    assert (after["sender_id"], after["attempts"]) == (None, 1)
+    assert (await one(database, coupon, promised))["state"] == code
+    counts = {name: getattr(recovered, name) for name in ("released", "in_doubt", "requeued")}
+    assert counts == dict.fromkeys(counts, 0) | ({counted: 1} if counted else {})
+    assert await events(database, found) == (["in_doubt"] if state == "sending" else [])
+    assert (await one(database, delivery, kept))["sender_id"] == alive
+    assert await senders.others_hold()
+    assert not await senders.others_hold([alive])
+
+
+async def test_two_recover_at_once(database: Database) -> None:
+    dead = await a_sender(database, lease_seconds=-1)
+    for _ in range(5):
+        await a_delivery(database, state="sending", sender_id=dead)
+    senders = Senders(database)
+    results = await asyncio.gather(*(senders.recover(NOW) for _ in range(4)))
+    assert sum(result.in_doubt for result in results) == 5
+    async with database.read() as connection:
+        assert await connection.scalar(select(func.count()).select_from(delivery_event)) == 5
+
+
+async def test_a_sender_that_retires_leaves_nothing_held(database: Database) -> None:
+    mine = await a_sender(database)
+    found = await a_delivery(database, sender_id=mine, state="sending")
+    waiting = await a_delivery(database, sender_id=mine)
+    await Senders(database).retire(mine, NOW)
+    assert (await one(database, delivery, found))["state"] == State.IN_DOUBT
+    assert (await one(database, delivery, waiting))["sender_id"] is None
+    assert not await Senders(database).renew(mine, 30)
