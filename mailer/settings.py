@@ -249,3 +249,8 @@ def _state_dir(given: Path | None, url: str, base: Path) -> Path:
         return base / given
     scheme, _, path = url.partition(":///")
     return Path(path).parent if scheme.startswith("sqlite") and path else base / "var"
+
+
+def child_environment(more: Mapping[str, str]) -> dict[str, str]:
+    """What a child process of ours gets as its environment: ours, and `more`."""
+    return {**os.environ, **more}

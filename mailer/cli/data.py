@@ -1,0 +1,232 @@
+"""Verbs that take data in and show it: customers, events, points, lists, suppressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from mailer.cli.invocation import run, this
+from mailer.cli.output import errors, shown, tell
+from mailer.core import customer_row, event_row, point_row
+from mailer.core.importing import Columns, ImportReport
+from mailer.errors import UsageError
+from mailer.files.rows import RowFile
+
+PANEL = "Data"
+MOST_SHOWN = 20  # rejected rows a person is shown; --json has all
+
+customers = typer.Typer(no_args_is_help=True, help="Who we may write to.")
+events = typer.Typer(no_args_is_help=True, help="What customers did.")
+points = typer.Typer(no_args_is_help=True, help="Where services are used.")
+lists = typer.Typer(no_args_is_help=True, help="Named lists of customers.")
+suppressions = typer.Typer(no_args_is_help=True, help="Addresses we do not write to.")
+
+File = Annotated[Path, typer.Argument(help="CSV or JSON Lines.", metavar="FILE")]
+Maps = Annotated[
+    list[str] | None, typer.Option("--map", metavar="COLUMN=FIELD", help="A column under another name.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would change; write nothing.")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    for name, part in (
+        ("customers", customers), ("events", events), ("points", points), ("lists", lists),
+        ("suppressions", suppressions),
+    ):  # fmt: skip
+        cli.add_typer(part, name=name, rich_help_panel=PANEL)
+
+
+@customers.command("import")
+def import_customers(file: File, maps: Maps = None, dry_run: DryRun = False) -> None:
+    """Take customers in. Good rows go in, the others are reported; importing again changes nothing twice."""
+
+    async def work() -> None:
+        async with this.app() as app:
+            with _rows(file, customer_row.FIELDS, maps, required=("id",)) as (rows, progress):
+                report = await app.customer_import.run(
+                    rows, now=this.clock(), dry_run=dry_run, progress=progress
+                )
+        _finish(report, dry_run=dry_run)
+
+    run(work())
+
+
+@customers.command("list")
+def list_customers() -> None:
+    """Every customer."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await this.out.stream(
+                app.customers.list(),
+                ("id", "email", "first_name", "last_name", "locale", "timezone", "consent"),
+                "There are no customers yet; see mailer customers import --help.",
+            )
+
+    run(work())
+
+
+@customers.command("show")
+def show_customer(customer: Annotated[str, typer.Argument(metavar="ID")]) -> None:
+    """One customer: what is known, and every send and every skip, explained."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            found = await app.customer_story(customer)
+            if this.json:
+                this.out.one(found)
+                return
+            timeline = found.pop("deliveries")
+            entries = found.pop("consent_entries")
+            this.out.one(found)
+            if entries:
+                tell("\nConsent")
+                this.out.many(entries, ("at", "action", "source"), "")
+            tell("\nMails")
+            this.out.many(
+                timeline, ("due_at", "campaign", "occurrence", "state", "why", "sent_at"), "None planned so far."
+            )
+
+    run(work())
+
+
+@events.command("import")
+def import_events(file: File, maps: Maps = None, dry_run: DryRun = False) -> None:
+    """Take events in, each once by its id."""
+
+    async def work() -> None:
+        async with this.app() as app:
+            with _rows(file, event_row.FIELDS, maps, required=("id",)) as (rows, progress):
+                report = await app.event_import.run(
+                    rows, now=this.clock(), dry_run=dry_run, progress=progress
+                )
+        _finish(report, dry_run=dry_run)
+
+    run(work())
+
+
+@points.command("import")
+def import_points(file: File, maps: Maps = None) -> None:
+    """Take service points in: where each customer uses which service."""
+
+    async def work() -> None:
+        async with this.app() as app:
+            with _rows(file, point_row.FIELDS, maps, required=("customer",)) as (rows, progress):
+                report = await app.point_import.run(rows, now=this.clock(), progress=progress)
+        _finish(report, dry_run=False)
+
+    run(work())
+
+
+@lists.command("load")
+def load_list(name: str, file: File) -> None:
+    """Let the list NAME be what the file holds: an id or an address a line, or a CSV with such a column."""
+
+    async def work() -> None:
+        async with this.app() as app:
+            report = await load_list_file(app, name, file)
+        _finish(report, dry_run=False)
+
+    run(work())
+
+
+async def load_list_file(app: Any, name: str, file: Path) -> ImportReport:
+    """Read a list from a file into the database."""
+    with _rows(file, ("id", "email"), None, required=("id", "email"), single="id") as (rows, progress):
+        report: ImportReport = await app.list_load.run(name, rows, now=this.clock(), progress=progress)
+    return report
+
+
+@suppressions.command("list")
+def list_suppressions() -> None:
+    """Every suppressed address, and why."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await this.out.stream(
+                app.suppressions.list(), ("address", "scope", "reason", "source", "at"), "No address is suppressed."
+            )
+
+    run(work())
+
+
+@suppressions.command("add")
+def add_suppression(
+    address: str,
+    scope: Annotated[
+        str, typer.Option(help="all: write nothing at all; commercial: no commercial mail.")
+    ] = "all",
+) -> None:
+    """Write to this address no more."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            new = await app.suppressions.add(address, scope, "manual", "command line", this.clock())
+            tell(f"{address} is suppressed." if new else f"{address} was suppressed already.")
+
+    run(work())
+
+
+@suppressions.command("remove")
+def remove_suppression(address: str) -> None:
+    """Lift every suppression of an address. An unsubscribe stays: only a confirmation lifts it."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            lifted = await app.suppressions.remove(address)
+            if not lifted:
+                raise UsageError(f"{address} is not suppressed.")
+            tell(f"{address} may be written to again.")
+
+    run(work())
+
+
+@contextmanager
+def _rows(
+    file: Path,
+    fields: Collection[str],
+    maps: list[str] | None,
+    *,
+    required: Collection[str],
+    single: str | None = None,
+) -> Iterator[tuple[RowFile, Callable[[int], None]]]:
+    """The file's rows, and a progress bar on a terminal."""
+    with RowFile(file, Columns.mapped(fields, maps or ()), required=required, single=single) as rows:
+        bar = Progress(
+            TextColumn(f"{file.name}"), BarColumn(), TextColumn("{task.fields[rows]} rows"), TimeRemainingColumn(),
+            console=errors, transient=True, disable=not errors.is_terminal,
+        )  # fmt: skip
+        task = bar.add_task("rows", total=rows.size or None, rows=0)
+        with bar:
+            yield rows, lambda count: bar.update(task, completed=rows.position, rows=count)
+
+
+def _finish(report: ImportReport, *, dry_run: bool) -> None:
+    """Say what an import came to; exit status 1 when there is something to look at."""
+    if this.json:
+        this.out.one(report.as_json())
+    if dry_run:
+        for change in report.changes:
+            tell(f"{change.id}: {change.field}: {shown(change.old) or '–'} → {shown(change.new) or '–'}")
+    for fault in report.rejected[:MOST_SHOWN]:
+        tell(f"line {fault.line}: {fault.field}: {fault.reason}")
+    if len(report.rejected) > MOST_SHOWN:
+        tell(f"… and {len(report.rejected) - MOST_SHOWN} more rejected rows; --json lists them all.")
+    for warning in report.warnings:
+        tell(f"line {warning.line}: {warning.field}: {warning.reason} (taken all the same)")
+    if report.placeholders:
+        tell(f"{report.placeholders} dates look like a system's placeholder (1970-01-01); no greeting goes out for them.")
+    verb = "would be " if dry_run else ""
+    gone = f", {report.removed} {verb}removed" if report.removed is not None else ""
+    tell(
+        f"{report.created} {verb}created, {report.updated} {verb}updated, {report.unchanged} unchanged{gone}, "
+        f"{len(report.rejected)} rejected."
+    )
+    if report.rejected:
+        raise typer.Exit(1)

@@ -1,0 +1,84 @@
+"""What every verb shares: the settings file, the clock, how to print, and how errors end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mailer import settings as settings_file
+from mailer.app import App, fixed_clock, system_clock
+from mailer.cli.output import Output, tell
+from mailer.errors import UsageError
+from mailer.settings import Settings
+
+
+@dataclass
+class Invocation:
+    """One call of the program."""
+
+    settings_path: Path = Path("settings.yaml")
+    settings_given: bool = False
+    now: datetime | None = None
+    json: bool = False
+    debug: bool = False
+
+    @property
+    def out(self) -> Output:
+        """Where facts go."""
+        return Output(as_json=self.json)
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """The clock of this process: the system's, or the one `--now` stopped."""
+        return system_clock if self.now is None else fixed_clock(self.now)
+
+    def settings(self) -> Settings:
+        """The settings.
+
+        Raises:
+            SettingsError: they cannot be used.
+        """
+        return settings_file.load(self.settings_path, must_exist=self.settings_given)
+
+    @asynccontextmanager
+    async def app(self, *, load: bool = True) -> AsyncIterator[App]:
+        """The product, opened."""
+        async with App.open(self.settings(), self.clock, tell, load=load) as app:
+            yield app
+
+    def child_command(self, verb: str) -> tuple[str, ...]:
+        """How a child process of ours is called so that it shares settings and clock."""
+        command = ["--settings", str(self.settings_path.resolve())] if self.settings_given or self.settings_path.exists() else []
+        if self.now is not None:
+            command += ["--now", self.now.isoformat()]
+        if self.debug:
+            command.append("--debug")
+        return (*command, verb)
+
+
+this = Invocation()
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    """Run a verb's work to its end."""
+    asyncio.run(work)
+
+
+def read_instant(text: str, option: str) -> datetime:
+    """An RFC 3339 instant, such as 2027-01-15T08:00:00Z.
+
+    Raises:
+        UsageError: anything else.
+    """
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise UsageError(f"{option} {text!r} is not an instant; write it as 2027-01-15T08:00:00Z.")
+    return found.astimezone(UTC)

@@ -1,0 +1,97 @@
+"""Verbs about what goes out: runs, deliveries, coupons."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mailer.cli.invocation import run, this
+from mailer.cli.output import tell
+from mailer.errors import UsageError
+
+PANEL = "Results"
+
+deliveries = typer.Typer(help="Every mail and every skip.", invoke_without_command=True)
+coupons = typer.Typer(no_args_is_help=True, help="The codes that went out.")
+
+_RUN_COLUMNS = (
+    "id", "campaign", "occurrence", "state", "audience", "queued", "sending", "sent", "deferred", "failed",
+    "in_doubt", "skipped", "cancelled", "expired",
+)  # fmt: skip
+_DELIVERY_COLUMNS = (
+    "id", "campaign", "occurrence", "customer", "address", "state", "reason", "attempts", "due_at", "sent_at",
+    "reply",
+)  # fmt: skip
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    cli.command("runs", rich_help_panel=PANEL)(runs)
+    cli.add_typer(deliveries, name="deliveries", rich_help_panel=PANEL)
+    cli.add_typer(coupons, name="coupons", rich_help_panel=PANEL)
+
+
+def runs(campaign: Annotated[str | None, typer.Option(help="Only this campaign's.")] = None) -> None:
+    """Every run, its deliveries counted by state."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await this.out.stream(app.runs.list(campaign), _RUN_COLUMNS, "No run so far.")
+
+    run(work())
+
+
+@deliveries.callback()
+def list_deliveries(
+    context: typer.Context,
+    campaign: Annotated[str | None, typer.Option(help="Only this campaign's.")] = None,
+    run_id: Annotated[int | None, typer.Option("--run", help="Only this run's.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    customer: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
+) -> None:
+    """Every delivery: who was sent what, and who was not, with the reason."""
+    if context.invoked_subcommand is not None:
+        return
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            rows = app.ledger.list(campaign, run_id, state, customer)
+            await this.out.stream(rows, _DELIVERY_COLUMNS, "No delivery so far.")
+
+    run(work())
+
+
+@deliveries.command("settle")
+def settle(
+    delivery: Annotated[int, typer.Argument(metavar="ID")],
+    sent: Annotated[bool, typer.Option("--sent", help="It arrived; leave it.")] = False,
+    resend: Annotated[bool, typer.Option("--resend", help="It did not; send it again.")] = False,
+) -> None:
+    """Say what became of a delivery in doubt."""
+    if sent == resend:
+        raise UsageError("Say what became of it: --sent or --resend.")
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await app.ledger.settle(delivery, sent, this.clock())
+            tell(f"Delivery {delivery} {'counts as sent' if sent else 'goes out again'}.")
+
+    run(work())
+
+
+@coupons.command("list")
+def list_coupons(
+    campaign: Annotated[str | None, typer.Option(help="Only this campaign's.")] = None,
+) -> None:
+    """Every code, who holds it, and what it is worth."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await this.out.stream(
+                app.coupons.list(campaign),
+                ("code", "campaign", "customer", "state", "percent", "amount", "currency", "valid_until"),
+                "No coupon so far.",
+            )
+
+    run(work())

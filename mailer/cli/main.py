@@ -1,0 +1,133 @@
+"""The command line: global options, the verbs, and one sentence for every error."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+from click.exceptions import ClickException, UsageError as WrongWords
+from typer.main import get_command
+
+from mailer.cli import campaigns, data, incidents, ledger, mails, operate, segments
+from mailer.cli.invocation import read_instant, this
+from mailer.cli.output import tell
+from mailer.errors import MailerError
+
+cli = typer.Typer(
+    name="mailer",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Lifecycle e-mail that can say who got what, when, and why not.",
+    epilog="--settings, --now, --json and --debug may stand anywhere on the line.",
+)
+
+#: Options that may stand anywhere on the line: (name, takes a value).
+_GLOBAL = {"--settings": True, "--now": True, "--json": False, "--debug": False}
+
+
+@cli.callback()
+def options(
+    settings: Annotated[
+        Path | None, typer.Option(help="The settings file. Default: settings.yaml in this folder.")
+    ] = None,
+    now: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="Act as if it were this instant (RFC 3339).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print facts as JSON lines.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks and what goes on inside.")] = False,
+) -> None:
+    """Take the options every verb shares."""
+    if settings is not None:
+        this.settings_path, this.settings_given = settings, True
+    this.now = read_instant(now, "--now") if now is not None else None
+    this.json, this.debug = as_json, debug
+    _log(debug=debug)
+
+
+for part in (operate, data, segments, campaigns, incidents, ledger, mails):
+    part.register(cli)
+
+
+def _log(*, debug: bool) -> None:
+    """What goes on inside is for --debug; people get sentences."""
+    level = "debug" if debug else "error"
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def arranged(arguments: Sequence[str]) -> list[str]:
+    """The words with the global options first, wherever they stood."""
+    first: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        name, equals, _value = word.partition("=")
+        if word == "--":
+            rest += [word, *words]
+        elif name not in _GLOBAL or (equals and not _GLOBAL[name]):
+            rest.append(word)
+        elif _GLOBAL[name] and not equals:
+            first += [word, *[value for value in [next(words, None)] if value is not None]]
+        else:
+            first.append(word)
+    return first + rest
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program; never returns."""
+    sys.exit(status(sys.argv[1:] if arguments is None else arguments))
+
+
+def status(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit status."""
+    command = get_command(cli)
+    try:
+        answer = command.main(arranged(arguments), prog_name="mailer", standalone_mode=False)
+    except WrongWords as error:
+        place = error.ctx.command_path if error.ctx else "mailer"
+        tell(f"{error.format_message()} Try '{place} --help'.")
+        return 2
+    except ClickException as error:
+        tell(error.format_message())
+        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        tell("Stopped.")
+        return 130
+    except BrokenPipeError:
+        return _closed_pipe()
+    except BaseExceptionGroup as group:
+        return _explained(_first(group))
+    except Exception as error:  # noqa: BLE001 - the last resort: one sentence, the traceback for --debug
+        return _explained(error)
+    return answer if isinstance(answer, int) else 0
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _explained(error: BaseException) -> int:
+    if this.debug:
+        traceback.print_exception(error)
+    if isinstance(error, MailerError):
+        text = str(error)
+        tell(text if text.endswith((".", "!", "?")) else f"{text}.")
+        return error.exit_status
+    tell(f"Something we did not expect went wrong ({type(error).__name__}: {error}). Run it again with --debug to see where.")
+    return 1
+
+
+def _closed_pipe() -> int:
+    """Whoever read our output (head, less) has seen enough."""
+    sys.stdout = None  # type: ignore[assignment]  # nothing more can be written, not even at exit
+    return 0

@@ -1,0 +1,89 @@
+"""Verbs that run the product: up, run, and the parts of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from mailer.cli.invocation import run as run_async
+from mailer.cli.invocation import this
+from mailer.cli.output import tell
+from mailer.errors import Fenced, RelayError
+from mailer.supervisor import keep_running, stop_on_signals, until_idle
+
+SENDER = "_sender"
+ORPHAN_GRACE = 5.0  # seconds a sender whose parent died has to finish what it has begun
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    cli.command("run", rich_help_panel="Run")(run)
+    cli.command("migrate", rich_help_panel="Run")(migrate)
+    cli.command(SENDER, hidden=True)(sender)
+
+
+def run(
+    until_idle_: Annotated[
+        bool, typer.Option("--until-idle", help="Do everything due at the clock, then end.")
+    ] = False,
+) -> None:
+    """Plan and send, without the web."""
+
+    async def work() -> None:
+        async with this.app() as app:
+            command = this.child_command(SENDER)
+            if until_idle_:
+                await until_idle(app, command)
+            else:
+                await keep_running(app, command)
+
+    run_async(work())
+
+
+def migrate() -> None:
+    """Create or upgrade the database."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await app.upgrade()
+            tell(f"The database {app.db.where} is up to date.")
+
+    run_async(work())
+
+
+def sender(
+    connections: Annotated[int, typer.Option(min=1)] = 1,
+    until_idle_: Annotated[bool, typer.Option("--until-idle")] = False,
+) -> None:
+    """Be a sender process; started by `run` and `up`."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app, stop_on_signals() as stop:
+            orphan = asyncio.create_task(_die_with_parent(stop))
+            try:
+                await app.send(connections, until_idle=until_idle_, stop=stop)
+            finally:
+                orphan.cancel()
+
+    try:
+        run_async(work())
+    except (RelayError, Fenced) as error:
+        tell(str(error))
+        raise typer.Exit(3) from None
+
+
+async def _die_with_parent(stop: asyncio.Event) -> None:
+    """Our stdin is a pipe that only our parent holds: its end is the parent's end."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(OSError, ValueError):
+        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        await reader.read()
+        stop.set()
+        await asyncio.sleep(ORPHAN_GRACE)
+        os._exit(1)

@@ -1,0 +1,103 @@
+"""How verbs speak: facts on stdout, as a table or as JSON lines; everything else for people on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Row = Mapping[str, Any]
+
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+facts = Console(highlight=False)
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: instants as RFC 3339 UTC with `Z`, in whole seconds."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def as_line(row: Row) -> str:
+    """One JSON line."""
+    return json.dumps(plain(row), ensure_ascii=False)
+
+
+def shown(value: Any) -> str:
+    """A value in a table's cell."""
+    value = plain(value)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(shown(inner) for inner in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {shown(inner)}" for key, inner in value.items())
+    return "".join(letter if letter.isprintable() else "�" for letter in str(value))
+
+
+def tell(sentence: str) -> None:
+    """A sentence for the person at the terminal."""
+    errors.print(Text(sentence))
+
+
+class Output:
+    """Prints the facts of one verb, as its caller wants them."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+
+    def one(self, row: Row) -> None:
+        """A single fact: a JSON line, or its fields below each other."""
+        if self.as_json:
+            print(as_line(row))  # noqa: T201 - stdout is the product here
+            return
+        width = max((len(key) for key in row), default=0)
+        for key, value in row.items():
+            text = shown(value)
+            if text:
+                facts.print(Text(f"{key:<{width}}  ", style="dim") + Text(text))
+
+    def many(self, rows: Iterable[Row], columns: Sequence[str], empty: str) -> None:
+        """Rows with these columns; `empty` is said where there are none."""
+        if self.as_json:
+            for row in rows:
+                print(as_line(row))  # noqa: T201 - stdout is the product here
+            return
+        self._table(list(rows), columns, empty)
+
+    async def stream(self, rows: AsyncIterable[Row], columns: Sequence[str], empty: str) -> None:
+        """The same of a stream; JSON lines come as they are found, however many."""
+        if self.as_json:
+            async for row in rows:
+                print(as_line(row))  # noqa: T201 - stdout is the product here
+            return
+        self._table([row async for row in rows], columns, empty)
+
+    def _table(self, rows: Sequence[Row], columns: Sequence[str], empty: str) -> None:
+        if not rows:
+            tell(empty)
+            return
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for column in columns:
+            numbers = all(isinstance(row.get(column), int | float | None) for row in rows)
+            table.add_column(column.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(shown(row.get(column))) for column in columns))
+        facts.print(table)

@@ -1,0 +1,141 @@
+"""One process in charge: it plans, starts sender processes, and keeps the built-in mailbox where no relay is set."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from mailer import settings as settings_file
+from mailer.app import App
+from mailer.cluster.processes import SenderProcesses, shares
+from mailer.errors import MailerError, RelayError, SettingsError
+from mailer.mailbox.server import serve
+from mailer.mailbox.storage import Mailbox
+from mailer.settings import Relay
+from mailer.smtp.session import Session
+
+PER_SENDER = 200  # deliveries that are worth a sender process of their own
+LOOK_SECONDS = 0.3  # between two looks at what other processes hold
+MOST_FAILURES = 3  # rounds of senders that end badly before we give up
+
+
+@asynccontextmanager
+async def stop_on_signals() -> AsyncIterator[asyncio.Event]:
+    """An event that SIGINT and SIGTERM set: what was begun is finished. A second signal does not wait."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def ask() -> None:
+        stop.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ask)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@asynccontextmanager
+async def relay_at_hand(app: App) -> AsyncIterator[Mapping[str, str]]:
+    """The environment sender processes get: with the built-in mailbox as their relay where none is set."""
+    if app.settings.relay.host is not None:
+        yield settings_file.child_environment({})
+        return
+    server = await serve(Mailbox(app.settings.state / "mailbox"), "127.0.0.1", 0)
+    try:
+        relay = Relay(host="127.0.0.1", port=server.port, tls="none", connections=app.settings.relay.connections)
+        app.settings = app.settings.model_copy(update={"relay": relay})
+        yield settings_file.child_environment(
+            {"MAILER_RELAY__HOST": "127.0.0.1", "MAILER_RELAY__PORT": str(server.port), "MAILER_RELAY__TLS": "none"}
+        )
+    finally:
+        await server.close()
+
+
+async def until_idle(app: App, command: tuple[str, ...]) -> None:
+    """Do everything due at the clock, once; wait for what other processes hold, and recover what died held.
+
+    Raises:
+        SettingsError: the relay refuses the user name or password; nothing was sent and everything is kept.
+    """
+    async with relay_at_hand(app) as environment, stop_on_signals() as stop:
+        await app.scheduler().plan_once()
+        processes = SenderProcesses(command, environment)
+        failures = 0
+        while not stop.is_set():
+            waiting = await app.ledger.due(app.clock())
+            if waiting:
+                await _admitted(app)
+                statuses = await _or_stop(processes.run_until_idle(_shares(app, waiting)), stop, processes.stop)
+                failures = failures + 1 if any(statuses or ()) else 0
+                if failures == MOST_FAILURES:
+                    raise MailerError("The senders keep failing; what was not sent stays queued. Their errors are above.")
+            await app.senders.recover(app.clock())
+            if await app.senders.others_hold():
+                await asyncio.sleep(LOOK_SECONDS)
+            elif not await app.ledger.due(app.clock()):
+                break
+        await app.ledger.finish_runs(app.clock())
+
+
+async def keep_running(
+    app: App, command: tuple[str, ...], also: Callable[[asyncio.Event], Awaitable[None]] | None = None
+) -> None:
+    """Plan and send until told to stop; `also` runs beside (the web)."""
+    async with relay_at_hand(app) as environment, stop_on_signals() as stop:
+        await _admitted(app)
+        processes = SenderProcesses(command, environment)
+        share = _shares(app, 1_000_000)
+
+        async def guarded(part: Awaitable[None]) -> None:
+            try:
+                await part
+            finally:
+                stop.set()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(guarded(app.scheduler().keep(stop)))
+            group.create_task(guarded(processes.keep(share, stop)))
+            if also is not None:
+                group.create_task(guarded(also(stop)))
+
+
+async def _admitted(app: App) -> None:
+    """Ask the relay for entry before anything is sent; one that is away is waited for, one that refuses us is not."""
+    session = Session(app.relay())
+    try:
+        trouble = await session.ready()
+        if trouble is not None:
+            app.tell(f"The relay {app.relay()} does not answer ({trouble.detail or trouble.reply}); mails wait for it.")
+    except RelayError as refusal:
+        places = app.settings.places
+        place = places.get("relay.password") or places.get("relay") or str(app.settings.file)
+        raise SettingsError(f"{place}: relay.password: {refusal}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            await session.close()
+
+
+def _shares(app: App, waiting: int) -> list[int]:
+    most = app.settings.sender.processes or settings_file.cores()
+    return shares(app.settings.relay.connections, min(most, -(-waiting // PER_SENDER)))
+
+
+async def _or_stop(
+    work: Awaitable[list[int]], stop: asyncio.Event, end: Callable[[], Awaitable[None]]
+) -> list[int] | None:
+    """Wait for `work`; when `stop` is set first, `end` it and wait for it all the same."""
+    working = asyncio.ensure_future(work)
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not working.done():
+        await end()
+    return await working
