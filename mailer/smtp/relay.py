@@ -44,6 +44,10 @@ class RelayConfig:
     timeouts: Timeouts = Timeouts()
     messages_per_connection: int = 500  # then a new connection: relays dislike endless ones
 
+    def __post_init__(self) -> None:
+        # A mode given as its word must not compare unequal to all of ours and end in no TLS.
+        object.__setattr__(self, "tls", Tls(self.tls))
+
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 

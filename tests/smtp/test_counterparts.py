@@ -63,9 +63,9 @@ async def aiosmtpd() -> AsyncIterator[tuple[int, Basket]]:
 HOSTILE = {
     "lf dot lf": b"a\n.\nMAIL FROM:<e@evil.example>\nRCPT TO:<v@example.com>\nDATA\nboo\n.\n",
     "cr dot cr": b"a\r.\rMAIL FROM:<e@evil.example>\rRCPT TO:<v@example.com>\rDATA\rboo\r.\r",
-    "lf dot crlf": b"a\n.\r\nMAIL FROM:<e@evil.example>\r\nRCPT TO:<v@example.com>\r\nDATA\r\nboo\r\n.\r\n",
+    "lf dot crlf": b"a\n.\r\nMAIL FROM:<e@evil.example>\r\nRCPT TO:<v@b.example>\r\nDATA\r\nboo\r\n.\r\n",
     "crlf dot cr": b"a\r\n.\rMAIL FROM:<e@evil.example>\r\n",
-    "crlf dot crlf": b"a\r\n.\r\nMAIL FROM:<e@evil.example>\r\nRCPT TO:<v@example.com>\r\nDATA\r\nboo\r\n.\r\n",
+    "crlf dot crlf": b"a\r\n.\r\nMAIL FROM:<e@evil.example>\r\nRCPT TO:<v@b.example>\r\nDATA\r\nboo\r\n.\r\n",
     "nul before the dot": b"a\r\n\x00.\r\nb\r\n",
     "dots all over": b".\r\n..\r\n...\r\n.a\r\n",
 }

@@ -186,5 +186,15 @@ async def test_the_probe_tells_a_refused_connection_from_an_unknown_name() -> No
         await Session(RelayConfig("relay.invalid")).probe()
 
 
+async def test_a_mode_given_as_a_word_is_the_mode() -> None:
+    async with running() as relay:
+        outcome = await outcome_of(session(relay, tls="starttls"))
+    assert outcome == TryLater(
+        Phase.TLS, detail="the relay does not offer STARTTLS, which relay.tls asks for"
+    )
+    with pytest.raises(ValueError, match="maybe"):
+        session(relay, tls="maybe")
+
+
 def test_the_password_is_not_in_a_repr() -> None:
     assert "sesame" not in repr(RelayConfig("relay.test", username="shop", password="open sesame"))

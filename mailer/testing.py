@@ -1,0 +1,72 @@
+"""Fakes we ship, for our tests and for those of people who build on us. Production never imports them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from mailer.core.customer import Customer
+from mailer.core.delivery import Accepted, Outcome, Phase, Reply, TryLater
+from mailer.core.message import Message
+
+
+class FrozenClock:
+    """A clock that moves when told to."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now.astimezone(UTC)
+
+    def __call__(self) -> datetime:
+        """The instant it stands at, in UTC."""
+        return self.now
+
+    def advance(self, **by: float) -> datetime:
+        """Move by `timedelta(**by)`; the new instant."""
+        self.now += timedelta(**by)
+        return self.now
+
+
+def accept(_message: Message) -> Outcome:
+    """A relay that takes everything."""
+    return Accepted(Reply(250, "ok", "2.0.0"))
+
+
+class FakeTransport:
+    """A relay in memory: `answer` decides; `sent` holds what was accepted, `tried` all that began."""
+
+    def __init__(self, answer: Callable[[Message], Outcome] = accept) -> None:
+        self._answer = answer
+        self.sent: list[Message] = []
+        self.tried: list[Message] = []
+        self.closed = 0
+
+    async def send(self, message: Message, may_start: Callable[[], bool]) -> Outcome:
+        """As a real session does it: nothing begins unless `may_start` says so."""
+        if not may_start():
+            return TryLater(Phase.DATA, detail="held")
+        self.tried.append(message)
+        outcome = self._answer(message)
+        if isinstance(outcome, Accepted):
+            self.sent.append(message)
+        return outcome
+
+    async def close(self) -> None:
+        """Count the farewells."""
+        self.closed += 1
+
+
+def a_customer(**changes: Any) -> Customer:
+    """Someone in Istanbul we know enough of; name what should be different."""
+    someone = Customer(
+        id="c1",
+        email="ayse@example.com",
+        first_name="Ayşe",
+        last_name="Yılmaz",
+        locale="tr",
+        timezone="Europe/Istanbul",
+        country="TR",
+        postal_code="34710",
+    )
+    return replace(someone, **changes)
