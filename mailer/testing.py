@@ -41,6 +41,11 @@ class FakeTransport:
         self.sent: list[Message] = []
         self.tried: list[Message] = []
         self.closed = 0
+        self.down: TryLater | None = None  # what keeps us from the relay, when it should
+
+    async def ready(self) -> TryLater | None:
+        """Whether the relay is there."""
+        return self.down
 
     async def send(self, message: Message, may_start: Callable[[], bool]) -> Outcome:
         """As a real session does it: nothing begins unless `may_start` says so."""

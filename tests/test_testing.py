@@ -13,6 +13,9 @@ MESSAGE = Message("shop@kardelen.example", "ayse@example.com", b"\r\n", "<1@kard
 
 async def test_the_fake_transport_holds_what_may_not_start_and_keeps_what_it_accepts() -> None:
     transport = FakeTransport()
+    assert await transport.ready() is None
+    transport.down = TryLater(Phase.CONNECT)
+    assert await transport.ready() == TryLater(Phase.CONNECT)
     assert await transport.send(MESSAGE, lambda: False) == TryLater(Phase.DATA, detail="held")
     assert transport.tried == []
     assert isinstance(await transport.send(MESSAGE, lambda: True), Accepted)

@@ -106,7 +106,7 @@ class Link:
         # It listens before the first byte leaves: a relay may say 5yz in the middle of the body.
         answer = asyncio.ensure_future(protocol.read_response())
         answer.add_done_callback(_seen)
-        # A block waits until the last one is the kernel's. Not 0: asyncio's TLS would pause on an empty buffer.
+        # A block waits until the last one is the kernel's. Not 0: then asyncio's TLS pauses on an empty one.
         transport.set_write_buffer_limits(high=1, low=0)
         phase = Phase.BODY
         last = (len(payload) - 1) // _BLOCK * _BLOCK

@@ -298,6 +298,28 @@ async def test_a_size_refused_at_mail_is_too_large() -> None:
             await send_one(relay)
 
 
+async def test_getting_ready_connects_once_and_begins_nothing() -> None:
+    async with running() as relay:
+        session = Session(config(relay))
+        assert await session.ready() is None
+        assert await session.ready() is None
+        assert relay.verbs() == ["EHLO"]
+        assert isinstance(await session.send(message(), yes), Accepted)
+        await session.close()
+    assert relay.connections == 1
+
+
+@pytest.mark.parametrize("answer", ["421 4.3.2 busy", "554 5.3.2 go away", "cut", r"raw what\r\n"])
+async def test_getting_ready_says_what_keeps_us(answer: str) -> None:
+    async with running({"banner": [answer, "220 ok"]}) as relay:
+        session = Session(config(relay))
+        trouble = await session.ready()
+        assert isinstance(trouble, TryLater)
+        assert trouble.phase is Phase.CONNECT
+        assert await session.ready() is None
+        await session.close()
+
+
 async def test_nobody_listens() -> None:
     async with running() as relay:
         pass
