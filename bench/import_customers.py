@@ -36,11 +36,35 @@ NOW = datetime(2027, 1, 1, tzinfo=UTC)
 def write_file(path: Path, rows: int) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         out = csv.writer(file)
-        out.writerow("id email first_name last_name locale country postal_code birthday consent city".split())
+        out.writerow(
+            [
+                "id",
+                "email",
+                "first_name",
+                "last_name",
+                "locale",
+                "country",
+                "postal_code",
+                "birthday",
+                "consent",
+                "city",
+            ]
+        )
         for n in range(rows):
-            out.writerow([f"c{n}", f"customer{n}@shop{n % 97}.example", "Ayşe", "Yılmaz", "tr-TR", "TR",
-                          f"{34000 + n % 999}", f"{1950 + n % 60}-{1 + n % 12:02d}-{1 + n % 28:02d}",
-                          "yes" if n % 3 else "", "İstanbul"])  # fmt: skip
+            out.writerow(
+                [
+                    f"c{n}",
+                    f"customer{n}@shop{n % 97}.example",
+                    "Ayşe",
+                    "Yılmaz",
+                    "tr-TR",
+                    "TR",
+                    f"{34000 + n % 999}",
+                    f"{1950 + n % 60}-{1 + n % 12:02d}-{1 + n % 28:02d}",
+                    "yes" if n % 3 else "",
+                    "İstanbul",
+                ]
+            )
 
 
 async def measure(rows: int, url: str | None) -> None:
@@ -61,10 +85,20 @@ async def measure(rows: int, url: str | None) -> None:
                 report = await use.run(source, now=NOW)
             took = time.perf_counter() - began
             peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(json.dumps({
-                "step": step, "rows": rows, "seconds": round(took, 1), "rows_per_second": round(rows / took),
-                "peak_mb": round(peak), "created": report.created, "unchanged": report.unchanged,
-            }), flush=True)  # fmt: skip
+            print(
+                json.dumps(
+                    {
+                        "step": step,
+                        "rows": rows,
+                        "seconds": round(took, 1),
+                        "rows_per_second": round(rows / took),
+                        "peak_mb": round(peak),
+                        "created": report.created,
+                        "unchanged": report.unchanged,
+                    }
+                ),
+                flush=True,
+            )
         await database.close()
 
 

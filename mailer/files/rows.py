@@ -118,9 +118,12 @@ class RowFile:
         if first is None:
             return
         delimiter = _delimiter(first.text)
-        cells = _cells(first.text, delimiter)
+        taken = [first]
+        cells = _record(taken, lines, delimiter)
+        if isinstance(cells, str):
+            raise FileFault(cells.rstrip("."), str(self.path), line=first.number)
         if self._single is not None and not self._has_header(cells):
-            lines.give_back([first])
+            lines.give_back(taken)
             yield from self._values(lines, self._single)
             return
         fields = self._header(cells, first.number)
@@ -233,10 +236,6 @@ def _json(text: str) -> dict[str, Any] | str:
     if not isinstance(values, dict):
         return "The line is not a JSON object."
     return values if len(values) <= MOST_COLUMNS else f"The object has more than {MOST_COLUMNS} keys."
-
-
-def _cells(text: str, delimiter: str) -> list[str]:
-    return next(csv.reader([text.rstrip("\r\n")], delimiter=delimiter), [])
 
 
 def _delimiter(header: str) -> str:

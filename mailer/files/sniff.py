@@ -37,7 +37,6 @@ class Kind:
 
     encoding: str
     json: bool
-    head: str  # the beginning, decoded
 
 
 def open_file(path: Path) -> BufferedReader:
@@ -79,7 +78,7 @@ def sniff(file: BufferedReader, path: Path) -> Kind:
     json = start.startswith("{") or (not start and path.suffix.lower() in {".jsonl", ".ndjson", ".json"})
     if not start and not json:
         raise FileFault("is empty", str(path))
-    return Kind(encoding, json, text)
+    return Kind(encoding, json)
 
 
 def damaged(text: str) -> bool:
