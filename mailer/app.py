@@ -16,8 +16,9 @@ from typing import Any
 
 from mailer.core.campaign import Campaign
 from mailer.core.coupon import make_code
+from mailer.core.customer_row import CustomerReader
+from mailer.core.event_row import EventReader
 from mailer.core.handoff import HandoffFacts, Verdict
-from mailer.core.message import Message
 from mailer.core.policy import Rules, judge
 from mailer.core.quiet import QuietHours
 from mailer.core.samples import vetting_scenes
@@ -30,28 +31,42 @@ from mailer.errors import FileFault, UsageError
 from mailer.files import catalog
 from mailer.files.key import secret_key
 from mailer.files.templates import TemplateFolder
-from mailer.flow.compose import Address, Composer, Identity
+from mailer.files.zones import load_zones
+from mailer.flow.campaigns import CampaignDesk
+from mailer.flow.compose import Composer, Identity
+from mailer.flow.imports import CustomerImport, EventImport, ListLoad, PointImport
 from mailer.flow.notify import Notifier
 from mailer.flow.plan import Planner
+from mailer.flow.preview import Previews
 from mailer.flow.scheduler import Scheduler
+#SEG
 from mailer.flow.send import SenderConfig, SendLoop
 from mailer.flow.versions import Versions
-from mailer.render.mime import Letter, assemble
+from mailer.mailbox.storage import Mailbox
+from mailer.render.mime import assemble
 from mailer.render.publish import publish
 from mailer.render.renderer import Template
-from mailer.render.vet import vet
+from mailer.render.vet import Sample, vet
 from mailer.settings import Settings
 from mailer.smtp.relay import RelayConfig, Tls
 from mailer.smtp.session import Session
 from mailer.store import migrate
 from mailer.store.audience import Audience
+from mailer.store.coupons import Coupons
+from mailer.store.customer_merge import CustomerMerge
+from mailer.store.customers import Customers
 from mailer.store.engine import Database
+from mailer.store.events import Events
 from mailer.store.incidents import Incidents
 from mailer.store.leases import Leases
 from mailer.store.ledger import Ledger
+from mailer.store.lists import Lists
+from mailer.store.points import Points
 from mailer.store.recipients import Recipients
 from mailer.store.runs import Runs
+from mailer.store.segments import Segments
 from mailer.store.senders import Senders
+from mailer.store.suppressions import Suppressions
 
 Tell = Callable[[str], None]  # a sentence for the person at the terminal or in the log
 
@@ -64,6 +79,11 @@ def system_clock() -> datetime:
 def fixed_clock(instant: datetime) -> Callable[[], datetime]:
     """A clock that stands still: rehearsals, tests and back-fills."""
     return lambda: instant
+
+
+def mailbox_of(settings: Settings, clock: Callable[[], datetime]) -> Mailbox:
+    """The built-in mailbox of an installation."""
+    return Mailbox(settings.state / "mailbox", clock)
 
 
 class App:
@@ -190,7 +210,66 @@ class App:
         """Sender processes."""
         return Senders(self.db)
 
+    @cached_property
+    def audience(self) -> Audience:
+        """Whom campaigns reach."""
+        return Audience(self.db, self.moment)
+
+    @cached_property
+    def customers(self) -> Customers:
+        """Customers by the shop's id."""
+        return Customers(self.db)
+
+    @cached_property
+    def suppressions(self) -> Suppressions:
+        """Addresses we do not write to."""
+        return Suppressions(self.db)
+
+    @cached_property
+    def coupons(self) -> Coupons:
+        """Codes."""
+        return Coupons(self.db)
+
+    async def upgrade(self) -> None:
+        """Bring the database to this program's schema."""
+        await migrate.upgrade(self.db)
+
     # The use cases --------------------------------------------------------------------------------------------
+
+    @property
+    def customer_import(self) -> CustomerImport:
+        """Takes customers in."""
+        return CustomerImport(
+            CustomerMerge(self.db, load_zones()), self.leases, CustomerReader(load_zones(), self.rules.zone)
+        )
+
+    @property
+    def event_import(self) -> EventImport:
+        """Takes events in."""
+        return EventImport(Events(self.db), self.leases, EventReader(self.rules.zone))
+
+    @property
+    def point_import(self) -> PointImport:
+        """Takes service points in."""
+        return PointImport(Points(self.db), self.leases)
+
+    @property
+    def list_load(self) -> ListLoad:
+        """Takes named lists in."""
+        return ListLoad(Lists(self.db), self.leases)
+
+    @cached_property
+    def campaign_desk(self) -> CampaignDesk:
+        """Questions about campaigns."""
+        return CampaignDesk(
+            campaigns=self.campaigns,
+            sources=lambda: self.sources,
+            people=self.audience,
+            customers=self.customers,
+            pauses=self.runs,
+            zone=self.rules.zone,
+            leap_day=self.settings.policy.leap_day,
+        )
 
     @cached_property
     def templates(self) -> TemplateFolder:
@@ -200,15 +279,25 @@ class App:
     @cached_property
     def versions(self) -> Versions:
         """Publishes templates and keeps what was published."""
+        return Versions(book=self.runs, publish=self.published, vet=self.vetted)
 
-        async def vetted(campaign: Campaign, parts: Mapping[str, Any]) -> list[FileFault]:
-            return await vet(
-                parts,
-                [context for _locale, context in vetting_scenes(campaign, self.sender)],
-                tenant_locale=self.settings.tenant.locale,
-            )
+    @cached_property
+    def previews(self) -> Previews:
+        """Mails nobody planned."""
+        return Previews(
+            desk=self.campaign_desk,
+            composer=self.composer,
+            published=self.published,
+            vet=self.vetted,
+            open_session=self.session,
+        )
 
-        return Versions(book=self.runs, publish=self.published, vet=vetted)
+    async def vetted(self, campaign: Campaign, parts: Mapping[str, Any]) -> list[FileFault]:
+        """What goes wrong when a template is tried in a limited child process."""
+        scenes = vetting_scenes(campaign, self.sender)
+        zone, tenant_locale = self.settings.tenant.timezone, self.settings.tenant.locale
+        samples = [Sample(name, scene, locale, tenant_locale, zone) for name, locale, scene in scenes]
+        return list(await vet(parts, samples))
 
     def published(self, template: str) -> dict[str, Any]:
         """A template's files as a run keeps them.
@@ -225,7 +314,7 @@ class App:
             campaigns=self.campaigns,
             segments=self.segments,
             book=self.runs,
-            people=Audience(self.db, self.moment),
+            people=self.audience,
             version=self.versions.of,
             rules=self.rules,
             leap_day=self.settings.policy.leap_day,
@@ -272,7 +361,7 @@ class App:
     def composer(self) -> Composer:
         """Makes messages."""
         return Composer(
-            identity=self.identity, versions=self.runs, compile_template=Template, assemble=_assembled
+            identity=self.identity, versions=self.runs, compile_template=Template, assemble=assemble
         )
 
     def session(self) -> Session:
@@ -320,22 +409,3 @@ class App:
     def _judge(self, facts: HandoffFacts, now: datetime) -> Verdict:
         return judge(facts, self.rules, now)
 
-
-def _assembled(rendered: Any, address: Address) -> Message:
-    """A rendered template and its addresses as a message."""
-    return assemble(
-        rendered,
-        Letter(
-            from_name=address.from_name,
-            from_address=address.from_address,
-            to_name=address.to_name,
-            to_address=address.to_address,
-            message_id=address.message_id,
-            date=address.date,
-            list_id=address.list_id,
-            unsubscribe_url=address.unsubscribe_url,
-            in_reply_to=address.in_reply_to,
-            references=address.in_reply_to,
-            auto_submitted=True,
-        ),
-    )

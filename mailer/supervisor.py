@@ -48,7 +48,7 @@ async def relay_at_hand(app: App) -> AsyncIterator[Mapping[str, str]]:
     if app.settings.relay.host is not None:
         yield settings_file.child_environment({})
         return
-    server = await serve(Mailbox(app.settings.state / "mailbox"), "127.0.0.1", 0)
+    server = await serve(Mailbox(app.settings.state / "mailbox", app.clock), "127.0.0.1", 0)
     try:
         relay = Relay(host="127.0.0.1", port=server.port, tls="none", connections=app.settings.relay.connections)
         app.settings = app.settings.model_copy(update={"relay": relay})

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from mailer import settings as settings_file
-from mailer.app import App, fixed_clock, system_clock
+from mailer.app import App, fixed_clock, mailbox_of, system_clock
 from mailer.cli.output import Output, tell
 from mailer.errors import UsageError
+from mailer.mailbox.storage import Mailbox
 from mailer.settings import Settings
 
 
@@ -50,6 +51,10 @@ class Invocation:
         """The product, opened."""
         async with App.open(self.settings(), self.clock, tell, load=load) as app:
             yield app
+
+    def mailbox(self) -> Mailbox:
+        """The built-in mailbox, which needs no database."""
+        return mailbox_of(self.settings(), self.clock)
 
     def child_command(self, verb: str) -> tuple[str, ...]:
         """How a child process of ours is called so that it shares settings and clock."""

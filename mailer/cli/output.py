@@ -16,6 +16,8 @@ Row = Mapping[str, Any]
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 facts = Console(highlight=False)
+if not facts.is_terminal:
+    facts = Console(highlight=False, width=1_000)  # a pipe has no edge to fold at
 
 
 def plain(value: Any) -> Any:

@@ -20,6 +20,7 @@ from mailer.core.occurrence import (
     catch_up_window,
     fixed_zone,
     last_due_over_zones,
+    next_due,
     occurrences,
 )
 from mailer.core.trigger import AnniversaryTrigger, AtTrigger, CronTrigger
@@ -115,3 +116,20 @@ def entry_occasion(now: datetime, tenant: ZoneInfo) -> Occasion:
     """Those who entered a segment since the last look, by the tenant's date."""
     day = local_date(now, tenant)
     return Occasion(day.isoformat(), day, (Group(now, None),), now)
+
+
+def next_at(
+    campaign: Campaign, zones: Iterable[str | None], *, now: datetime, tenant: ZoneInfo, leap_day: LeapDay
+) -> datetime | None:
+    """The first instant after `now` at which the campaign falls due for anybody; None: nobody can say."""
+    trigger = campaign.trigger
+    if isinstance(trigger, CronTrigger | AtTrigger):
+        fixed = fixed_zone(trigger, tenant)
+        places = {fixed} if fixed else {ZoneInfo(name) if name else tenant for name in zones} or {tenant}
+        return min((due for due in (next_due(trigger, zone, now) for zone in places) if due), default=None)
+    if isinstance(trigger, AnniversaryTrigger):
+        tomorrow = now + timedelta(days=2)
+        places = {ZoneInfo(name) if name else tenant for name in zones} or {tenant}
+        days = [day.due for zone in places for day in anniversary_days(trigger, zone, now, tomorrow, leap_day)]
+        return min(days, default=None)
+    return None

@@ -23,6 +23,7 @@ CUSTOMERS = (
     Customer(id="4", email="long@kardelen.example", first_name="Ä" * 200, last_name="ß" * 200, locale="de-CH"),
 )  # fmt: skip
 
+_WHO = {"1": "a customer", "2": "a customer without a name", "3": "a name full of markup", "4": "a very long name"}
 _STATES = ("investigating", "identified", "monitoring", "resolved", "reopened")
 
 
@@ -59,8 +60,8 @@ def sample_job(campaign: Campaign, customer: Customer, *, state: str = "", kind:
     )  # fmt: skip
 
 
-def vetting_scenes(campaign: Campaign, sender: Sender) -> list[tuple[str, dict[str, Any]]]:
-    """(locale, scene) for every sample customer, and for every state where it is about an incident."""
+def vetting_scenes(campaign: Campaign, sender: Sender) -> list[tuple[str, str, dict[str, Any]]]:
+    """(who, locale, scene) for every sample customer, and for every state where it is about an incident."""
     links = {}
     if campaign.purpose == "commercial":
         links = {"unsubscribe": "https://kardelen.example/u/x", "preferences": "https://kardelen.example/p/x"}
@@ -71,7 +72,9 @@ def vetting_scenes(campaign: Campaign, sender: Sender) -> list[tuple[str, dict[s
             for state in _STATES
             for customer in CUSTOMERS[:1]
         ]
-    return [(job.customer.locale, scene(job, campaign.description, sender, links)) for job in jobs]
+    return [
+        (_WHO[job.customer.id], job.customer.locale, scene(job, campaign.description, sender, links)) for job in jobs
+    ]
 
 
 def _properties(event: str) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parseaddr
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from mailer.core.handoff import SendJob
-from mailer.core.message import Message
+from mailer.core.message import Letter, Message, Rendered
 from mailer.core.scene import Sender, scene
 from mailer.core.token import Keyring, sign
 
@@ -23,7 +23,7 @@ PREFERENCES = "preferences"
 class TemplatePort(Protocol):
     """A published template, compiled."""
 
-    def render(self, context: dict[str, Any], locale: str, tenant_locale: str, zone: ZoneInfo) -> Any: ...
+    def render(self, context: dict[str, Any], locale: str, tenant_locale: str, zone: ZoneInfo) -> Rendered: ...
 
 
 class VersionsPort(Protocol):
@@ -42,21 +42,6 @@ class Identity:
     keys: Keyring
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """What goes on the envelope and in the header fields of one message."""
-
-    from_name: str
-    from_address: str
-    to_name: str
-    to_address: str
-    message_id: str
-    date: datetime
-    list_id: str | None
-    unsubscribe_url: str | None
-    in_reply_to: str | None
-
-
 class Composer:
     """Makes messages; compiled templates are kept for the life of the process."""
 
@@ -66,7 +51,7 @@ class Composer:
         identity: Identity,
         versions: VersionsPort,
         compile_template: Callable[[Mapping[str, Any]], TemplatePort],
-        assemble: Callable[[Any, Address], Message],
+        assemble: Callable[[Rendered, Letter], Message],
     ) -> None:
         self._identity = identity
         self._versions = versions
@@ -79,28 +64,44 @@ class Composer:
         for version_id in {job.version_id for job in jobs} - set(self._compiled):
             version = await self._versions.parts(version_id)
             description = str(version["definition"].get("description", ""))
-            self._compiled[version_id] = (self._compile(version["parts"]), description)
+            self.install(version_id, version["parts"], description)
 
-    def compose(self, job: SendJob, now: datetime) -> Message:
-        """The message of a delivery, the same on every attempt but for its date.
+    def install(self, version_id: int, parts: Mapping[str, Any], description: str) -> None:
+        """Compile a published template under a number."""
+        self._compiled[version_id] = (self._compile(parts), description)
+
+    def render(self, job: SendJob) -> Rendered:
+        """The template filled in for one delivery.
+
+        Raises:
+            RenderError: the template or the data is at fault.
+        """
+        template, description = self._compiled[job.version_id]
+        identity = self._identity
+        return template.render(
+            scene(job, description, identity.sender, self._links(job)),
+            job.customer.locale,
+            identity.sender.locale,
+            ZoneInfo(job.zone) if job.zone else identity.zone,
+        )
+
+    def compose(self, job: SendJob, now: datetime, *, mark: bool = False) -> Message:
+        """The message of a delivery, the same on every attempt but for its date; `mark` says it is a test.
 
         Raises:
             RenderError: it cannot be made; the delivery fails for that reason, the others go on.
         """
-        template, description = self._compiled[job.version_id]
         identity = self._identity
-        links = self._links(job)
-        zone = ZoneInfo(job.zone) if job.zone else identity.zone
-        rendered = template.render(
-            scene(job, description, identity.sender, links), job.customer.locale, identity.sender.locale, zone
-        )
+        rendered = self.render(job)
+        if mark:
+            rendered = replace(rendered, subject=f"[TEST] {rendered.subject}")
         from_name, from_address = parseaddr(identity.sender.from_)
         domain = from_address.rpartition("@")[2]
         commercial = job.purpose == "commercial"
         name = " ".join(part for part in (job.customer.first_name, job.customer.last_name) if part)
         return self._assemble(
             rendered,
-            Address(
+            Letter(
                 from_name=from_name,
                 from_address=from_address,
                 to_name=name,
@@ -108,8 +109,11 @@ class Composer:
                 message_id=job.message_id or self._message_id(job, domain),
                 date=now,
                 list_id=f"{job.campaign}.{domain}" if commercial else None,
-                unsubscribe_url=links.get("unsubscribe") if commercial else None,
+                unsubscribe_url=self._links(job).get("unsubscribe"),
                 in_reply_to=job.context.get("in_reply_to"),
+                references=tuple(each for each in [job.context.get("in_reply_to")] if each),
+                auto_submitted=True,
+                smtputf8=True,  # whether this relay has it is asked when it is there
             ),
         )
 

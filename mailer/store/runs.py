@@ -266,6 +266,11 @@ class Runs:
                 update(campaign_state).where(campaign_state.c.name == name).values(paused=paused)
             )
 
+    async def paused(self) -> set[str]:
+        """Campaigns somebody paused."""
+        async with self._db.read() as conn:
+            return set((await conn.scalars(select(campaign_state.c.name).where(campaign_state.c.paused))).all())
+
     async def find_version(self, name: str, digest: str) -> int | None:
         """The number of a version that is written down already."""
         async with self._db.read() as conn:

@@ -1,0 +1,141 @@
+"""Verbs of a marketer: what campaigns there are, what they will do, and starting one by hand."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mailer.cli.invocation import run, this
+from mailer.cli.output import errors, tell
+from mailer.errors import UsageError
+
+PANEL = "Campaigns"
+ASK_ABOVE = 100  # recipients; a larger send started by hand is confirmed by typing their number
+
+campaigns = typer.Typer(no_args_is_help=True, help="What goes out, when, and to whom.")
+
+Name = Annotated[str, typer.Argument(metavar="NAME")]
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    cli.add_typer(campaigns, name="campaigns", rich_help_panel=PANEL)
+    cli.command("check", rich_help_panel=PANEL)(check)
+
+
+@campaigns.command("list")
+def list_campaigns() -> None:
+    """Every campaign, and when it is due next."""
+
+    async def work() -> None:
+        async with this.app() as app:
+            rows = await app.campaign_desk.list(this.clock())
+            columns = ("name", "purpose", "enabled", "paused", "next_at", "description")
+            this.out.many(rows, columns, f"There is no campaign in {app.settings.jobs_dir}.")
+
+    run(work())
+
+
+@campaigns.command("show")
+def show(name: Name) -> None:
+    """One campaign as it was understood, and how large its audience is."""
+
+    async def work() -> None:
+        async with this.app() as app:
+            campaign = app.campaign(name)
+            row = next(row for row in await app.campaign_desk.list(this.clock()) if row["name"] == name)
+            row["audience"] = await app.campaign_desk.audience(campaign, this.clock())
+            row["definition"] = campaign.model_dump(mode="json", by_alias=True, exclude_none=True)
+            this.out.one(row)
+
+    run(work())
+
+
+@campaigns.command("run")
+def run_campaign(
+    name: Name,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many it would reach; send nothing.")] = False,
+    confirm: Annotated[
+        int | None, typer.Option(help="The number of recipients, where a script cannot be asked for it.")
+    ] = None,
+) -> None:
+    """Start a campaign now. Senders (mailer up, mailer run) take it from there."""
+
+    async def work() -> None:
+        async with this.app() as app:
+            campaign = app.campaign(name)
+            count = await app.campaign_desk.audience(campaign, this.clock())
+            if dry_run:
+                tell(f"{name} would reach an audience of {count}, less those consent and the other rules leave out.")
+                if this.json:
+                    this.out.one({"campaign": name, "audience": count})
+                return
+            _confirmed(name, count, confirm)
+            occurrence, added = await app.planner.run_by_hand(campaign, this.clock())
+            this.out.one({"campaign": name, "occurrence": occurrence, "audience": added})
+
+    run(work())
+
+
+def _confirmed(name: str, count: int, given: int | None) -> None:
+    """A large send by hand needs its exact number, from the person at the terminal or the script's author."""
+    if given is not None and given != count:
+        raise UsageError(f"{name} has an audience of {count}, not {given}; nothing was sent.")
+    if given is None and count > ASK_ABOVE and sys.stdin.isatty():
+        typed = errors.input(f"{name} goes to an audience of {count}. Type that number to go on: ")
+        if typed.strip() != str(count):
+            raise UsageError("That is another number; nothing was sent.")
+
+
+@campaigns.command("pause")
+def pause(name: Name) -> None:
+    """Stop planning and sending a campaign; nothing is lost."""
+    _pause(name, paused=True)
+
+
+@campaigns.command("resume")
+def resume(name: Name) -> None:
+    """Let a paused campaign go on."""
+    _pause(name, paused=False)
+
+
+def _pause(name: str, *, paused: bool) -> None:
+    async def work() -> None:
+        async with this.app() as app:
+            app.campaign(name)
+            await app.campaign_desk.pause(name, paused=paused)
+            tell(f"{name} is paused." if paused else f"{name} goes on.")
+
+    run(work())
+
+
+def check() -> None:
+    """Look at settings, campaigns, segments and templates; name each fault with file and line."""
+
+    async def work() -> bool:
+        async with this.app() as app:
+            faults = [*app.faults, *await app.previews.faults(app.campaigns)]
+            rows = [
+                {"file": fault.file, "line": fault.line, "key": fault.key, "message": fault.message} for fault in faults
+            ]
+            if this.json:
+                this.out.many(rows, (), "")
+            else:
+                for fault in faults[len(app.faults) :]:  # the others were told when the files were read
+                    tell(str(fault))
+            good = len(app.campaigns)
+            tell(f"{good} campaigns and {len(app.segments)} segments can be used; {len(faults)} faults.")
+            return not faults
+
+    outcome: list[bool] = []
+
+    async def keep() -> None:
+        outcome.append(await work())
+
+    run(keep())
+    if not outcome[0]:
+        raise typer.Exit(1)
+
+
