@@ -43,7 +43,7 @@ def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Up
     """
     old = incident.current
     state = change.state or old.state
-    if old.closes and state == old.state:
+    if old.closes and (state == old.state or not may_move(old.state, state)):
         how = "reopen it first" if old.state is IncidentState.RESOLVED else "open a new one"
         raise UsageError(f"incident {incident.id} is {old.state}; {how}")
     if not may_move(old.state, state):

@@ -55,42 +55,42 @@ class Notice:
     points: tuple[Mapping[str, Any], ...] = ()
     in_reply_to: str | None = None
     skip: str | None = None  # core.delivery.Skip
-    replaces: tuple[int, ...] = ()  # deliveries cancelled in its favour
     again: bool = False  # the current update left them out before, and the reason is gone or another
 
 
 @dataclass(frozen=True, slots=True)
-class Notices:
-    """What an update asks for."""
+class Step:
+    """What is to be done for those who share one address: all of it, or nothing."""
 
     notices: tuple[Notice, ...]
-    cancel: tuple[int, ...]  # deliveries that must not leave any more
+    cancel: tuple[int, ...]  # deliveries that must not leave any more; one that has left voids the step
     states: Mapping[int, RecipientState]  # of the records that change, by customer.id
 
 
-def notices(incident: Incident, people: Iterable[Person]) -> Notices:
+def steps(incident: Incident, people: Iterable[Person]) -> list[Step]:
     """Decide for everyone affected by an incident, now or before, under its current update.
 
-    Deciding again after the result was written gives nothing. A first notice that is with the relay this
-    moment is waited for: decide again later.
+    People who share an address must come together. Deciding again after a step was done gives nothing. A
+    first notice that is with the relay this moment is waited for: decide again later.
     """
     households: dict[str, list[Person]] = {}
     for person in people:
         households.setdefault(person.address or f"\0{person.customer_key}", []).append(person)
-    written: list[Notice] = []
-    cancel: list[int] = []
-    states: dict[int, RecipientState] = {}
-    for members in households.values():
-        household = _household(incident, members)
-        cancel += household.stale
-        written += _new(household, household.notices())
-        states.update(household.states())
-    before = {person.customer_key: person.state for members in households.values() for person in members}
-    return Notices(
-        tuple(written),
-        tuple(cancel),
-        {key: state for key, state in states.items() if before[key] is not state},
+    decided = (_step(_household(incident, members)) for members in households.values())
+    return [step for step in decided if step.notices or step.cancel or step.states]
+
+
+def _step(household: _Household) -> Step:
+    """Without what the ledger has already."""
+    people = {person.customer_key: person for person in household.members}
+    notices = (
+        replace(notice, again=people[notice.customer_key].standing.skipped is not None)
+        for notice in household.notices()
+        if not people[notice.customer_key].standing.written
+        and (notice.skip is None or notice.skip != people[notice.customer_key].standing.skipped)
     )
+    states = {key: state for key, state in household.states().items() if people[key].state is not state}
+    return Step(tuple(notices), household.stale, states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +181,3 @@ def _obstacle(person: Person) -> str | None:
     if person.suppressed or person.standing.first is First.REFUSED:
         return Skip.SUPPRESSED
     return None
-
-
-def _new(household: _Household, found: list[Notice]) -> list[Notice]:
-    """Without what the ledger has already."""
-    told = {person.customer_key: person.standing for person in household.members}
-    return [
-        replace(notice, replaces=household.stale, again=told[notice.customer_key].skipped is not None)
-        for notice in found
-        if not told[notice.customer_key].written
-        and (notice.skip is None or notice.skip != told[notice.customer_key].skipped)
-    ]

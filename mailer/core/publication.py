@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from mailer.core.delivery import State
 from mailer.core.incident import Incident, facts, message_id
-from mailer.core.notice import Notice, Notices, Person, RecipientState
-from mailer.core.run import NewDelivery, NewRun
+from mailer.core.notice import Notice, Person, RecipientState, Step
+from mailer.core.run import NewDelivery, NewRun, RunState
+from mailer.core.standing import Kind
 
 #: Above every campaign's own (0 to 100): a notice overtakes whatever waits.
 PRIORITY = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One update of an incident as one campaign publishes it. Written in chunks, each whole in itself."""
-
-    incident_id: int
-    update: int
-    run: NewRun
-    deliveries: tuple[tuple[Notice, NewDelivery], ...]
-    cancel: tuple[int, ...]  # deliveries of older updates that must not leave
-    states: Mapping[int, RecipientState]  # records that change, by customer.id
-    people: Mapping[int, Person]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +27,41 @@ class Publisher:
     alone: bool = True  # no other campaign publishes incidents
 
 
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What an incident is to one customer from now on."""
+
+    customer_key: int
+    state: RecipientState
+    points: tuple[Mapping[str, Any], ...]
+    thread: str | None  # the Message-ID their thread begins with; None: as it stands
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A step with the rows that carry it out."""
+
+    cancel: tuple[
+        int, ...
+    ]  # deliveries of older updates; the move is void unless all of them can be taken back
+    deliveries: tuple[tuple[Notice, NewDelivery], ...]
+    records: tuple[Record, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """A part of what one campaign has to say of one update: whole moves, written in one transaction."""
+
+    incident_id: int
+    update: int
+    run: NewRun
+    moves: tuple[Move, ...]
+
+
 def publication(
-    incident: Incident, decided: Notices, people: Mapping[int, Person], publisher: Publisher, now: datetime
+    incident: Incident, decided: Iterable[Step], people: Iterable[Person], publisher: Publisher, now: datetime
 ) -> Publication:
-    """The rows that carry out what was decided, due at once."""
+    """The rows that carry out what was decided for some people, due at once."""
     update = incident.current
     run = NewRun(
         campaign=publisher.campaign,
@@ -51,15 +71,32 @@ def publication(
         priority=PRIORITY,
         due_at=now,
         closes_at=now,
+        state=RunState.QUEUED,
         content={"incident": facts(incident, update)},
         incident_id=incident.id,
         incident_update=update.number,
     )
+    known = {person.customer_key: person for person in people}
+    moves = tuple(_move(incident, step, known, publisher, now) for step in decided)
+    return Publication(incident.id, update.number, run, moves)
+
+
+def _move(
+    incident: Incident, step: Step, people: Mapping[int, Person], publisher: Publisher, now: datetime
+) -> Move:
     deliveries = tuple(
         (notice, _delivery(incident, notice, people[notice.customer_key], publisher, now))
-        for notice in decided.notices
+        for notice in step.notices
     )
-    return Publication(incident.id, update.number, run, deliveries, decided.cancel, decided.states, people)
+    records: dict[int, Record] = {}
+    for key, state in step.states.items():
+        records[key] = Record(key, state, people[key].points, None)
+    for notice, new in deliveries:
+        key = notice.customer_key
+        state = step.states.get(key) or people[key].state or RecipientState.AFFECTED
+        begins = notice.kind is Kind.FIRST and notice.skip is None and notice.in_reply_to is None
+        records[key] = Record(key, state, notice.points, new.message_id if begins else None)
+    return Move(step.cancel, deliveries, tuple(records.values()))
 
 
 def _delivery(

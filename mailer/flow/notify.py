@@ -1,25 +1,21 @@
-"""Incidents: publish what is known, and tell every affected customer exactly what they have not been told."""
+"""Incidents at the desk: open, update, resolve, cancel, and see how far the notices got."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 
 from mailer.core.incident import OPENING, Area, Incident, IncidentState, Reach, Update
 from mailer.core.incident_change import Change, check, next_update
-from mailer.core.notice import Person, notices
-from mailer.core.publication import Publication, Publisher, publication
-from mailer.errors import MailerError, UsageError
-
-#: A first notice that was with the relay when the incident ended may turn out accepted this much later.
-LATE = timedelta(hours=24)
+from mailer.errors import UsageError
+from mailer.flow.tell import Planned, PublicIncidents, RecipientStore, Teller, Versions
 
 SAMPLES = 20
 
 
-class IncidentStore(Protocol):
+class IncidentStore(PublicIncidents, Protocol):
     """Where incidents are kept."""
 
     async def create(self, first: Update, *, planned: bool, lead: str | None, published: bool) -> int:
@@ -30,12 +26,6 @@ class IncidentStore(Protocol):
 
     async def publish(self, incident_id: int, now: datetime) -> None:
         """A draft becomes public."""
-
-    async def get(self, incident_id: int) -> Incident | None:
-        """An incident with its updates."""
-
-    async def public(self, closed_since: datetime) -> Sequence[int]:
-        """Published incidents, open or closed after that instant."""
 
     def list(self) -> AsyncIterator[dict[str, Any]]:
         """Every incident in short."""
@@ -48,29 +38,6 @@ class IncidentStore(Protocol):
 
     async def unknown_lists(self, names: Sequence[str]) -> Sequence[str]:
         """Names that no list has."""
-
-
-class RecipientStore(Protocol):
-    """Where it is kept who has been told what."""
-
-    async def people(self, of: Incident, campaign: str) -> Sequence[Person]:
-        """Everyone an incident covers, or was about before."""
-
-    async def write(self, wanted: Publication, now: datetime) -> int:
-        """Carry out a publication; how many notices were queued."""
-
-    async def release(self, incident_id: int, campaign: str) -> None:
-        """Let senders see runs whose writing was cut off."""
-
-
-class Versions(Protocol):
-    """The campaigns an incident starts."""
-
-    def incident_campaigns(self) -> Sequence[str]:
-        """Names of the enabled campaigns with the trigger `{incident: any}`."""
-
-    async def version_for(self, campaign: str) -> int:
-        """The version a run of a campaign is released with; raises the campaign's fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +55,6 @@ class Draft:
     lead: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What a planning pass did."""
-
-    notices: int = 0  # queued now
-    faults: tuple[MailerError, ...] = field(
-        default=()
-    )  # what kept a campaign or an incident from being planned
-
-
 class Notifier:
     """The use case. `domain` is the one of Message-IDs."""
 
@@ -105,9 +62,7 @@ class Notifier:
         self, incidents: IncidentStore, recipients: RecipientStore, versions: Versions, domain: str
     ) -> None:
         self._incidents = incidents
-        self._recipients = recipients
-        self._versions = versions
-        self._domain = domain
+        self._teller = Teller(incidents, recipients, versions, domain)
 
     async def preview(self, area: Area) -> Reach:
         """Whom an area would cover.
@@ -144,9 +99,10 @@ class Notifier:
         )
         check(first, new.eta, new.next_update)
         await self._somebody(new.area)
-        publishers = await self._ready(planned=planned) if publish else []
+        if publish:
+            await self._teller.ready(planned=planned)
         number = await self._incidents.create(first, planned=planned, lead=new.lead, published=publish)
-        await self._tell(number, publishers, now)
+        await self._teller.tell(number, now)
         return number
 
     async def publish(self, incident_id: int, *, now: datetime) -> None:
@@ -161,9 +117,9 @@ class Notifier:
         if found.current.closes:
             raise UsageError(f"incident {incident_id} is {found.current.state}; open a new one")
         await self._somebody(found.current.area)
-        publishers = await self._ready(planned=found.planned)
+        await self._teller.ready(planned=found.planned)
         await self._incidents.publish(incident_id, now)
-        await self._tell(incident_id, publishers, now)
+        await self._teller.tell(incident_id, now)
 
     async def update(self, incident_id: int, change: Change, *, now: datetime, by: str) -> int:
         """Publish the next update; returns its number. A draft's stays unpublished.
@@ -174,10 +130,10 @@ class Notifier:
         found = await self._get(incident_id)
         new = next_update(found, change, now, by)
         await self._known(new.area)
-        public = found.published_at is not None
-        publishers = await self._ready(planned=found.planned) if public else []
+        if found.published_at is not None:
+            await self._teller.ready(planned=found.planned)
         await self._incidents.append(incident_id, new)
-        await self._tell(incident_id, publishers, now)
+        await self._teller.tell(incident_id, now)
         return new.number
 
     async def resolve(self, incident_id: int, message: str | None = None, *, now: datetime, by: str) -> int:
@@ -228,56 +184,8 @@ class Notifier:
         }
 
     async def plan_open(self, now: datetime) -> Planned:
-        """Tell whoever joined since, and whoever a notice was on its way to; for every incident in public.
-
-        A fault of one campaign or incident stops no other.
-        """
-        queued = 0
-        faults: list[MailerError] = []
-        numbers = await self._incidents.public(now - LATE)
-        publishers: list[Publisher] = []
-        names = self._versions.incident_campaigns() if numbers else ()
-        for name in names:
-            try:
-                publishers.append(await self._publisher(name, alone=len(names) == 1))
-            except MailerError as fault:
-                faults.append(fault)
-        for number in numbers:
-            try:
-                queued += await self._tell(number, publishers, now)
-            except MailerError as fault:
-                faults.append(fault)
-        return Planned(queued, tuple(faults))
-
-    async def _tell(self, incident_id: int, publishers: Sequence[Publisher], now: datetime) -> int:
-        """Decide for everyone concerned and write it down."""
-        queued = 0
-        for publisher in publishers:
-            incident = await self._get(incident_id)
-            people = {
-                person.customer_key: person
-                for person in await self._recipients.people(incident, publisher.campaign)
-            }
-            decided = notices(incident, people.values())
-            if decided.notices or decided.cancel or decided.states:
-                wanted = publication(incident, decided, people, publisher, now)
-                queued += await self._recipients.write(wanted, now)
-            await self._recipients.release(incident_id, publisher.campaign)
-        return queued
-
-    async def _ready(self, *, planned: bool) -> Sequence[Publisher]:
-        """The campaigns that carry the notice; asked before anything is written, so that a fault stops it."""
-        if planned:
-            raise UsageError("planned work is not announced by this version yet; keep it as a --draft")
-        names = self._versions.incident_campaigns()
-        if not names:
-            raise UsageError(
-                "no campaign tells customers of incidents; enable one with trigger: {incident: any}"
-            )
-        return [await self._publisher(name, alone=len(names) == 1) for name in names]
-
-    async def _publisher(self, name: str, *, alone: bool) -> Publisher:
-        return Publisher(name, await self._versions.version_for(name), self._domain, alone)
+        """Tell whoever joined since; see `Teller.plan_open`."""
+        return await self._teller.plan_open(now)
 
     async def _get(self, incident_id: int) -> Incident:
         found = await self._incidents.get(incident_id)

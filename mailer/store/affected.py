@@ -44,24 +44,39 @@ def pointless() -> ColumnElement[bool]:
     return ~exists().where(service_point.c.customer_id == customer.c.id)
 
 
-async def affected_points(conn: AsyncConnection, area: Area) -> dict[int, tuple[Point, ...]]:
-    """Everyone an area covers, by customer.id, with the points that are affected.
+async def affected_ids(conn: AsyncConnection, area: Area) -> set[int]:
+    """Everyone an area covers, by customer.id."""
+    dialect = conn.dialect.name
+    found = set(await conn.scalars(_points(area, dialect).with_only_columns(service_point.c.customer_id)))
+    found.update(await conn.scalars(_own(area, dialect).with_only_columns(customer.c.id)))
+    if area.lists:
+        found.update(await conn.scalars(_on(area.lists)))
+        found.difference_update(await conn.scalars(_on(area.exclusions)))
+    return found
+
+
+async def affected_points(
+    conn: AsyncConnection, area: Area, among: Sequence[int]
+) -> dict[int, tuple[Point, ...]]:
+    """Those of some customers whom an area covers, by customer.id, with the points that are affected.
 
     Somebody who is only on a list comes with every point that has one of the services, or with none.
     """
+    dialect = conn.dialect.name
     found: dict[int, list[Point]] = {}
-    for row in await conn.execute(_points(area, conn.dialect.name)):
+    points = _points(area, dialect).where(service_point.c.customer_id.in_(among))
+    for row in await conn.execute(points.order_by(service_point.c.id)):
         point = {"id": row.ext_id, "service": row.service, "postal_code": row.postal_code, "label": row.label}
         found.setdefault(row.customer_id, []).append(point)
-    for own in await conn.execute(_own(area, conn.dialect.name)):
+    for own in await conn.execute(_own(area, dialect).where(customer.c.id.in_(among))):
         named = [service for service in own.services if not area.services or service in area.services]
         point = {"id": "", "service": ", ".join(named), "postal_code": own.postal_code, "label": ""}
         found[own.id] = [point] if own.postal_code or named else []
     if area.lists:
-        for customer_id in await conn.scalars(_on(area.lists)):
+        listed = set(await conn.scalars(_on(area.lists).where(list_member.c.customer_id.in_(among))))
+        left_out = set(await conn.scalars(_on(area.exclusions).where(list_member.c.customer_id.in_(among))))
+        for customer_id in listed - left_out:
             found.setdefault(customer_id, [])
-        for customer_id in (await conn.scalars(_on(area.exclusions))).all() if area.exclusions else ():
-            found.pop(customer_id, None)
     return {customer_id: tuple(points) for customer_id, points in found.items()}
 
 
@@ -86,17 +101,13 @@ async def unknown_lists(conn: AsyncConnection, names: Sequence[str]) -> list[str
 def _points(area: Area, dialect: str) -> Select[Any]:
     service = service_point.c.service.in_(area.services) if area.services else true()
     place = under(service_point.c.postal_code, area.postal, dialect) if area.postal else true()
-    wanted = (
-        select(
-            service_point.c.customer_id,
-            service_point.c.ext_id,
-            service_point.c.service,
-            service_point.c.postal_code,
-            service_point.c.label,
-        )
-        .where(_covered(area, service_point.c.customer_id, service, place))
-        .order_by(service_point.c.customer_id, service_point.c.id)
-    )
+    wanted = select(
+        service_point.c.customer_id,
+        service_point.c.ext_id,
+        service_point.c.service,
+        service_point.c.postal_code,
+        service_point.c.label,
+    ).where(_covered(area, service_point.c.customer_id, service, place))
     return (
         wanted.where(service_point.c.customer_id.not_in(_on(area.exclusions))) if area.exclusions else wanted
     )

@@ -14,7 +14,7 @@ from mailer.core.incident import CLOSED, Area, Incident, IncidentState, Reach, U
 from mailer.core.notice import RecipientState
 from mailer.core.standing import Kind
 from mailer.errors import UsageError
-from mailer.store.affected import affected_points, unknown_lists, unmappable
+from mailer.store.affected import affected_ids, affected_points, unknown_lists, unmappable
 from mailer.store.engine import Database
 from mailer.store.recipients import addresses
 from mailer.store.tables import customer, delivery, incident, incident_recipient, incident_update, run
@@ -160,14 +160,14 @@ class Incidents:
     async def reach(self, area: Area, samples: int) -> Reach:
         """Whom an area covers today; the samples are spread evenly over them."""
         async with self._db.read() as conn:
-            points = await affected_points(conn, area)
-            known = await addresses(conn, sorted(points))
+            keys = sorted(await affected_ids(conn, area))
+            known = await addresses(conn, keys)
             lost = await unmappable(conn, area)
-        keys = sorted(points)
-        step = max(1, len(keys) // samples)
+            chosen = keys[:: max(1, len(keys) // samples)][:samples]
+            points = await affected_points(conn, area, chosen)
         return Reach(
             count=len(keys),
-            samples=tuple((known[key].id, points[key]) for key in keys[::step][:samples]),
+            samples=tuple((known[key].id, points[key]) for key in chosen),
             unreachable=sum(1 for key in keys if not known[key].address or known[key].suppressed),
             unmappable=lost,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import CLAIMABLE, State
 from mailer.core.incident import Incident
-from mailer.core.notice import Notice, Person, RecipientState
-from mailer.core.publication import Publication
+from mailer.core.notice import Person, RecipientState
+from mailer.core.publication import Publication, Record
 from mailer.core.run import NewDelivery, RunState
 from mailer.core.standing import Kind, Told, standing
 from mailer.store.affected import Point, affected_points
@@ -21,8 +21,9 @@ from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.runs import insert_deliveries, open_run, slices
 from mailer.store.tables import customer, delivery, incident, incident_recipient, run, suppression
+from mailer.store.unsettled import unsettled
 
-#: Notices written in one transaction: some tens of milliseconds of the one writer's time.
+#: Customers decided and written at a time: some tens of milliseconds of the one writer's time.
 CHUNK = 2_000
 
 
@@ -55,102 +56,128 @@ class Recipients:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def people(self, of: Incident, campaign: str) -> list[Person]:
-        """Everyone an incident covers now or was about before, with what `campaign` told them so far.
+    async def sweep(self, of: Incident, campaign: str, now: datetime) -> int:
+        """Take back at once what older updates still have queued; farewells hold. Returns how many.
 
-        Once it is closed nobody joins, and only those it was about matter.
+        The decisions that follow would do the same, but one after the other.
         """
-        async with self._db.read() as conn:
-            here: dict[int, tuple[Point, ...]] = {}
-            if not of.current.closes:
-                here = await affected_points(conn, of.current.area)
-            before = await _recorded(conn, of.id)
-            told = await _told(conn, of.id, campaign)
-            known = await addresses(conn, sorted(here.keys() | before.keys() | told.keys()))
-        people: list[Person] = []
-        for key, found in known.items():
-            state, points = before.get(key, (None, ()))
-            people.append(
-                Person(
-                    customer_key=key,
-                    id=found.id,
-                    email=found.email,
-                    address=found.address,
-                    affected=key in here,
-                    suppressed=found.suppressed,
-                    points=here.get(key, points),
-                    standing=standing(told.get(key, ()), of, found.address),
-                    state=state,
-                )
+        wanted = (
+            select(delivery.c.id)
+            .join(run, run.c.id == delivery.c.run_id)
+            .where(
+                run.c.incident_id == of.id,
+                run.c.campaign == campaign,
+                run.c.incident_update < of.current.number,
+                delivery.c.state.in_(CLAIMABLE),
+                delivery.c.kind != Kind.UNAFFECTED,
             )
-        return people
-
-    async def write(self, wanted: Publication, now: datetime) -> int:
-        """Carry out a publication, chunk by chunk; returns how many notices were queued.
-
-        Safe to repeat and to do twice at once: unique constraints decide. A newer update stops it. A notice
-        whose forerunner began to leave in the meantime is left to the next decision.
-        """
-        cancelled: set[int] = set()
-        for part in slices(wanted.cancel):
-            async with self._db.write() as conn:
-                if not await _newest(conn, wanted):
-                    return 0
-                cancelled.update(await _cancel(conn, part, now))
-        chosen = [pair for pair in wanted.deliveries if cancelled.issuperset(pair[0].replaces)]
-        queued = 0
-        run_id = None
-        for chunk in slices(chosen, CHUNK):
-            async with self._db.write() as conn:
-                if not await _newest(conn, wanted):
-                    return queued
-                run_id = (await open_run(conn, wanted.run, now)).id
-                queued += await _add(conn, wanted, run_id, chunk, now)
-        done = {notice.customer_key for notice, _ in chosen}
-        rest = [key for key in wanted.states if key not in done]
-        for part in slices(rest, CHUNK):
-            async with self._db.write() as conn:
-                if not await _newest(conn, wanted):
-                    return queued
-                await _record(conn, wanted, {key: (wanted.people[key].points, None) for key in part}, now)
-        if run_id is not None:
-            async with self._db.write() as conn:
-                await _release(conn, run_id)
-        return queued
-
-    async def release(self, incident_id: int, campaign: str) -> None:
-        """Let senders see, and the ledger finish, runs whose writing was cut off or overtaken."""
-        half = (
-            run.c.incident_id == incident_id,
-            run.c.campaign == campaign,
-            run.c.state == RunState.PLANNING,
         )
         async with self._db.read() as conn:
-            left = (await conn.scalars(select(run.c.id).where(*half))).all()
-        for run_id in left:
+            ids = (await conn.scalars(wanted)).all()
+        swept = 0
+        for part in slices(ids):
             async with self._db.write() as conn:
-                await _release(conn, run_id)
+                swept += len(await _cancel(conn, part, now))
+        return swept
+
+    async def look(self, of: Incident, campaign: str) -> AsyncIterator[Sequence[Person]]:
+        """Everyone there may be something to decide about, in parts; who share an address come together."""
+        async with self._db.read() as conn:
+            wanted = await unsettled(conn, of, campaign)
+        done: set[int] = set()
+        for part in slices(wanted, CHUNK):
+            async with self._db.read() as conn:
+                people = await _people(conn, of, campaign, [key for key in part if key not in done])
+            done.update(person.customer_key for person in people)
+            yield people
+
+    async def write(self, wanted: Publication, now: datetime) -> int | None:
+        """Carry out a part of a publication in one transaction; returns how many notices were queued.
+
+        None when a newer update was written meanwhile: nothing was done. Safe to repeat and to do twice at
+        once: unique constraints decide. A move whose older notice has begun to leave is left out. Senders see
+        each part at once: a notice needs no others to be whole, and an outage does not wait.
+        """
+        async with self._db.write() as conn:
+            if not await _newest(conn, wanted):
+                return None
+            back = set(await _cancel(conn, [each for move in wanted.moves for each in move.cancel], now))
+            moves = [move for move in wanted.moves if back.issuperset(move.cancel)]
+            deliveries = [pair for move in moves for pair in move.deliveries]
+            queued = 0
+            if deliveries:
+                run_id = (await open_run(conn, wanted.run, now)).id
+                fresh = [new for notice, new in deliveries if not notice.again]
+                again = [new for notice, new in deliveries if notice.again]
+                made = await insert_deliveries(conn, run_id, fresh, now, str)
+                await _take_up(conn, run_id, again, now)
+                await _go_on(conn, run_id)
+                queued = min(
+                    made + len(again), sum(1 for _notice, new in deliveries if new.state == State.QUEUED)
+                )
+            await _record(conn, wanted.incident_id, [each for move in moves for each in move.records], now)
+        return queued
+
+
+async def _people(
+    conn: AsyncConnection, of: Incident, campaign: str, keys: Sequence[int]
+) -> Sequence[Person]:
+    """These customers, and whoever shares an address with one, as far as the incident is about them."""
+    known = await addresses(conn, keys)
+    shared = {found.address for found in known.values() if found.address}
+    for part in slices(sorted(shared)):
+        found = await conn.scalars(select(customer.c.id).where(customer.c.email_key.in_(part)))
+        known |= await addresses(conn, sorted(set(found) - known.keys()))
+    here: dict[int, tuple[Point, ...]] = {}
+    before: dict[int, tuple[RecipientState, tuple[Point, ...]]] = {}
+    told: dict[int, list[Told]] = {}
+    for part in slices(sorted(known)):
+        if not of.current.closes:  # nobody joins what is over
+            here |= await affected_points(conn, of.current.area, part)
+        before |= await _recorded(conn, of.id, part)
+        told |= await _told(conn, of.id, campaign, part)
+    return [
+        Person(
+            customer_key=key,
+            id=where.id,
+            email=where.email,
+            address=where.address,
+            affected=key in here,
+            suppressed=where.suppressed,
+            points=here[key] if key in here else before.get(key, (None, ()))[1],
+            standing=standing(told.get(key, ()), of, where.address),
+            state=before.get(key, (None, ()))[0],
+        )
+        for key, where in known.items()
+        if key in here or key in before or key in told
+    ]
 
 
 async def _recorded(
-    conn: AsyncConnection, incident_id: int
+    conn: AsyncConnection, incident_id: int, among: Sequence[int]
 ) -> dict[int, tuple[RecipientState, tuple[Point, ...]]]:
     rows = await conn.execute(
         select(
             incident_recipient.c.customer_id, incident_recipient.c.state, incident_recipient.c.points
-        ).where(incident_recipient.c.incident_id == incident_id)
+        ).where(incident_recipient.c.incident_id == incident_id, incident_recipient.c.customer_id.in_(among))
     )
     return {row.customer_id: (RecipientState(row.state), tuple(row.points)) for row in rows}
 
 
-async def _told(conn: AsyncConnection, incident_id: int, campaign: str) -> dict[int, list[Told]]:
+async def _told(
+    conn: AsyncConnection, incident_id: int, campaign: str, among: Sequence[int]
+) -> dict[int, list[Told]]:
     rows = await conn.execute(
         select(
             delivery.c.customer_id, delivery.c.id, run.c.incident_update, delivery.c.kind, delivery.c.state,
             delivery.c.reason, delivery.c.email_key, delivery.c.message_id,
         )
         .join(run, run.c.id == delivery.c.run_id)
-        .where(run.c.incident_id == incident_id, run.c.campaign == campaign)
+        .where(
+            run.c.incident_id == incident_id,
+            run.c.campaign == campaign,
+            delivery.c.customer_id.in_(among),
+        )
         .order_by(run.c.incident_update)
     )  # fmt: skip
     found: dict[int, list[Told]] = {}
@@ -169,106 +196,71 @@ async def _newest(conn: AsyncConnection, wanted: Publication) -> bool:
 
 async def _cancel(conn: AsyncConnection, ids: Sequence[int], now: datetime) -> Sequence[int]:
     """Take back what did not leave; a sender that holds one finds it is no longer its own."""
-    return (
-        await conn.scalars(
+    back: list[int] = []
+    for part in slices(ids):
+        back += await conn.scalars(
             update(delivery)
-            .where(delivery.c.id.in_(ids), delivery.c.state.in_(CLAIMABLE))
+            .where(delivery.c.id.in_(part), delivery.c.state.in_(CLAIMABLE))
             .values(state=State.CANCELLED, sender_id=None, updated_at=now)
             .returning(delivery.c.id)
         )
-    ).all()
+    return back
 
 
-async def _add(
-    conn: AsyncConnection,
-    wanted: Publication,
-    run_id: int,
-    chunk: Sequence[tuple[Notice, NewDelivery]],
-    now: datetime,
-) -> int:
-    fresh = [new for notice, new in chunk if not notice.again]
-    again = [new for notice, new in chunk if notice.again]
-    made = await insert_deliveries(conn, run_id, fresh, now, str)
-    if again:
-        await conn.execute(
-            update(delivery)
-            .where(
-                delivery.c.run_id == run_id,
-                delivery.c.customer_id == bindparam("of"),
-                delivery.c.state == State.SKIPPED,
-            )
-            .values({name: bindparam(name) for name in _AGAIN}),
-            [_again(new, now) for new in again],
+_TAKEN_UP = ("state", "reason", "kind", "context", "email", "email_key", "not_before", "message_id")
+
+
+async def _take_up(conn: AsyncConnection, run_id: int, rows: Sequence[NewDelivery], now: datetime) -> None:
+    """What the run left out before: the reason is gone, or another."""
+    if not rows:
+        return
+    changed = {name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _TAKEN_UP}
+    values: list[dict[str, Any]] = [
+        {"of": row.customer_key} | {f"new_{name}": getattr(row, name) for name in _TAKEN_UP} for row in rows
+    ]
+    await conn.execute(
+        update(delivery)
+        .where(
+            delivery.c.run_id == run_id,
+            delivery.c.customer_id == bindparam("of"),
+            delivery.c.state == State.SKIPPED,
         )
-    records: dict[int, tuple[Sequence[Mapping[str, Any]], str | None]] = {}
-    for notice, new in chunk:
-        begins = notice.kind is Kind.FIRST and notice.skip is None
-        thread = (notice.in_reply_to or new.message_id) if begins else None
-        records[notice.customer_key] = (notice.points, thread)
-    await _record(conn, wanted, records, now)
-    return min(sum(1 for notice, _ in chunk if notice.skip is None), made + len(again))
+        .values(changed | {"updated_at": now}),
+        values,
+    )
 
 
-_AGAIN = (
-    "state",
-    "reason",
-    "kind",
-    "context",
-    "email",
-    "email_key",
-    "not_before",
-    "message_id",
-    "updated_at",
-)
+async def _go_on(conn: AsyncConnection, run_id: int) -> None:
+    """A run that grew after it was finished goes on."""
+    await conn.execute(
+        update(run)
+        .where(run.c.id == run_id, run.c.state == RunState.FINISHED)
+        .values(state=RunState.QUEUED, finished_at=None)
+    )
 
 
-def _again(new: NewDelivery, now: datetime) -> dict[str, Any]:
-    return {"of": new.customer_key, "updated_at": now} | {
-        name: getattr(new, name) for name in _AGAIN if name != "updated_at"
-    }
-
-
-async def _record(
-    conn: AsyncConnection,
-    wanted: Publication,
-    records: Mapping[int, tuple[Sequence[Mapping[str, Any]], str | None]],
-    now: datetime,
-) -> None:
-    """Note what the incident is to these customers; a thread that has begun is kept."""
+async def _record(conn: AsyncConnection, incident_id: int, records: Sequence[Record], now: datetime) -> None:
+    """Note what the incident is to these customers; the thread that stands is kept where none begins."""
     values = [
         {
-            "incident_id": wanted.incident_id,
-            "customer_id": key,
-            "state": wanted.states.get(key) or wanted.people[key].state or RecipientState.AFFECTED,
-            "points": [dict(point) for point in points],
-            "first_message_id": thread,
+            "incident_id": incident_id,
+            "customer_id": record.customer_key,
+            "state": record.state,
+            "points": [dict(point) for point in record.points],
+            "first_message_id": record.thread,
             "joined_at": now,
         }
-        for key, (points, thread) in records.items()
+        for record in records
     ]
     if not values:
         return
     row = insert(conn, incident_recipient)
     new = row.excluded
+    thread = func.coalesce(new.first_message_id, incident_recipient.c.first_message_id)
     await conn.execute(
         row.on_conflict_do_update(
             index_elements=["incident_id", "customer_id"],
-            set_={
-                "state": new.state,
-                "points": new.points,
-                "first_message_id": func.coalesce(
-                    new.first_message_id, incident_recipient.c.first_message_id
-                ),
-            },
+            set_={"state": new.state, "points": new.points, "first_message_id": thread},
         ),
         values,
-    )
-
-
-async def _release(conn: AsyncConnection, run_id: int) -> None:
-    """Senders may see it; a run that grew after it was finished goes on."""
-    await conn.execute(
-        update(run)
-        .where(run.c.id == run_id, run.c.state.in_([RunState.PLANNING, RunState.FINISHED]))
-        .values(state=RunState.QUEUED, finished_at=None)
     )

@@ -12,13 +12,28 @@ from hypothesis import strategies as st
 
 from mailer.core.incident import Area, Incident, IncidentState, Update
 from mailer.core.incident_change import Change, next_update
-from mailer.core.notice import Notice, Notices, Person, RecipientState, notices
+from mailer.core.notice import Notice, Person, RecipientState, Step, steps
 from mailer.core.standing import Kind, Told, standing
 from mailer.errors import UsageError
 
 T0 = datetime(2027, 1, 15, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 A, B, C = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Decided:
+    """The steps of one look, taken together."""
+
+    steps: list[Step]
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        return tuple(notice for step in self.steps for notice in step.notices)
+
+    @property
+    def cancel(self) -> tuple[int, ...]:
+        return tuple(delivery for step in self.steps for delivery in step.cancel)
 
 
 @dataclass
@@ -32,28 +47,29 @@ class Town:
     states: dict[int, RecipientState] = field(default_factory=dict)
     incident: Incident = field(init=False)
 
-    def open(self, *postal: str) -> Notices:
+    def open(self, *postal: str) -> Decided:
         first = Update(1, IncidentState.INVESTIGATING, "Fault", Area.of(postal=postal), T0, "ayse")
         self.incident = Incident(7, planned=False, opened_at=T0, updates=(first,), published_at=T0)
         return self.plan()
 
-    def update(self, hours: float = 1, **change: object) -> Notices:
+    def update(self, hours: float = 1, **change: object) -> Decided:
         at = self.incident.current.at + hours * HOUR
         new = next_update(self.incident, Change(**change), at, "ayse")
         self.incident = replace(self.incident, updates=(*self.incident.updates, new))
         return self.plan()
 
-    def plan(self) -> Notices:
+    def plan(self) -> Decided:
         decided = self.decide()
         for told in self.rows():
             if told.delivery_id in decided.cancel:
                 self._set(told, state="cancelled")
         for notice in decided.notices:
             self._write(notice)
-        self.states.update(decided.states)
+        for step in decided.steps:
+            self.states.update(step.states)
         return decided
 
-    def decide(self) -> Notices:
+    def decide(self) -> Decided:
         area = self.incident.current.area
         people = [
             Person(
@@ -65,7 +81,7 @@ class Town:
             for key, home in self.homes.items()
             if home in area.postal or key in self.states
         ]  # fmt: skip
-        return notices(self.incident, people)
+        return Decided(steps(self.incident, people))
 
     def address(self, key: int) -> str:
         return self.addresses.get(key, f"c{key}@shop.example")
@@ -106,7 +122,7 @@ class Town:
         )
 
 
-def told(decided: Notices) -> dict[int, str]:
+def told(decided: Decided) -> dict[int, str]:
     return {notice.customer_key: notice.skip or notice.kind.value for notice in decided.notices}
 
 
@@ -238,7 +254,7 @@ def test_newer_update_replaces_what_is_queued() -> None:
     newer = town.update(add_postal=("34722",))
     # A was promised update 2: an update that only moves the area must carry its words.
     assert told(newer) == {A: "update"}
-    assert newer.notices[0].replaces == (2_001,)
+    assert newer.cancel == (2_001,)
     town.answer("sent")
     assert told(town.plan()) == {}
 
@@ -344,8 +360,7 @@ def _play(town: Town, moves: Iterable[tuple[str, object]]) -> None:
             ) or any(row.kind == "first" and row.state == "sent" for row in town.ledger[notice.customer_key])
             assert notice.kind is Kind.FIRST or accepted
             assert not (notice.kind is Kind.FIRST and town.incident.current.closes)
-        again = town.decide()
-        assert (again.notices, again.cancel, dict(again.states)) == ((), (), {})
+        assert town.decide().steps == []
         number = town.incident.current.number
         stale = [row for row in town.rows() if row.update < number and row.state in ("queued", "deferred")]
         assert all(row.kind == "unaffected" for row in stale)

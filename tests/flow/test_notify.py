@@ -1,0 +1,239 @@
+"""The incident desk: what a person does, and what the affected get to read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select, update
+
+from mailer.core.incident import Area, IncidentState
+from mailer.core.incident_change import Change
+from mailer.errors import CampaignFault, UsageError
+from mailer.flow.notify import Draft, Notifier
+from mailer.store.engine import Database
+from mailer.store.incidents import Incidents
+from mailer.store.recipients import Recipients
+from mailer.store.tables import customer, delivery, run
+from tests.store.rows import a_customer_row, a_version
+
+T0 = datetime(2027, 1, 15, 8, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+AREA = Area.of(postal=["34710"])
+
+
+class Campaigns:
+    """The campaigns incidents start; one whose template is broken cannot be published."""
+
+    def __init__(self, versions: dict[str, int]) -> None:
+        self.versions = versions
+        self.broken: set[str] = set()
+
+    def incident_campaigns(self) -> Sequence[str]:
+        return sorted(self.versions)
+
+    async def version_for(self, campaign: str) -> int:
+        if campaign in self.broken:
+            raise CampaignFault("its template is missing", f"jobs/{campaign}.yaml")
+        return self.versions[campaign]
+
+
+@pytest.fixture
+async def campaigns(database: Database) -> Campaigns:
+    return Campaigns({"outage": await a_version(database, "outage")})
+
+
+@pytest.fixture
+async def desk(database: Database, campaigns: Campaigns) -> Notifier:
+    for name, home in (("A", "34710"), ("B", "34722"), ("C", "34722")):
+        await a_customer_row(database, name, postal_code=home)
+    return Notifier(Incidents(database), Recipients(database), campaigns, "kardelen.example")
+
+
+async def settle(database: Database, state: str, *customers: str) -> None:
+    """What the relay said to everything that waits, for these customers or for all."""
+    whose = select(customer.c.id)
+    if customers:
+        whose = whose.where(customer.c.ext_id.in_(customers))
+    async with database.write() as conn:
+        await conn.execute(
+            update(delivery)
+            .where(delivery.c.customer_id.in_(whose), delivery.c.state.in_(["queued", "sending"]))
+            .values(state=state)
+        )
+
+
+async def ledger(database: Database, campaign: str = "outage") -> list[str]:
+    async with database.read() as conn:
+        rows = await conn.execute(
+            select(
+                run.c.incident_update, customer.c.ext_id, delivery.c.kind,
+                func.coalesce(delivery.c.reason, delivery.c.state),
+            )
+            .select_from(delivery)
+            .join(run, run.c.id == delivery.c.run_id)
+            .join(customer, customer.c.id == delivery.c.customer_id)
+            .where(run.c.campaign == campaign)
+            .order_by(run.c.incident_update, customer.c.id)
+        )  # fmt: skip
+        return [" ".join(map(str, row)) for row in rows]
+
+
+async def test_case_16(database: Database, desk: Notifier) -> None:
+    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    await settle(database, "sent", "A")
+    assert await desk.update(number, Change(add_postal=("34722",)), now=T0 + HOUR, by="ayse") == 2
+    await settle(database, "sent", "B")
+    await desk.resolve(number, "Repaired.", now=T0 + 3 * HOUR, by="ayse")
+    assert await ledger(database) == [
+        "1 A first sent",
+        "2 B first sent",
+        "2 C first cancelled",
+        "3 A closure queued",
+        "3 B closure queued",
+    ]
+    shown = await desk.show(number)
+    assert shown["state"] == "resolved"
+    assert [each["message"] for each in shown["updates"]] == ["", "", "Repaired."]
+    assert shown["notices"] == {"first": {"sent": 2, "cancelled": 1}, "closure": {"queued": 2}}
+    assert [(line["id"], line["reached"]) async for line in desk.list()] == [(number, 2)]
+
+
+async def test_closure_reaches_who_was_with_the_relay_at_the_end(database: Database, desk: Notifier) -> None:
+    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    await settle(database, "sending")
+    await desk.resolve(number, now=T0 + HOUR, by="ayse")
+    assert (await desk.plan_open(T0 + HOUR)).notices == 0
+    await settle(database, "sent")
+    assert (await desk.plan_open(T0 + 2 * HOUR)).notices == 1
+    assert (await desk.plan_open(T0 + 2 * HOUR)).notices == 0
+    assert await ledger(database) == ["1 A first sent", "2 A closure queued"]
+    assert (await desk.plan_open(T0 + 30 * HOUR)).notices == 0
+
+
+async def test_who_joins_gets_the_first_notice_in_the_current_state(
+    database: Database, desk: Notifier
+) -> None:
+    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    await settle(database, "sent")
+    await desk.update(number, Change(state=IncidentState.IDENTIFIED), now=T0 + HOUR, by="ayse")
+    await a_customer_row(database, "late", postal_code="34710")
+    assert (await desk.plan_open(T0 + 2 * HOUR)).notices == 1
+    assert await ledger(database) == ["1 A first sent", "2 A update queued", "2 late first queued"]
+
+
+async def test_reopened_soon_in_the_same_thread(database: Database, desk: Notifier) -> None:
+    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    await settle(database, "sent")
+    await desk.resolve(number, now=T0 + HOUR, by="ayse")
+    await settle(database, "sent")
+    reopened = Change(state=IncidentState.REOPENED, message="Again.")
+    await desk.update(number, reopened, now=T0 + 3 * HOUR, by="ayse")
+    async with database.read() as conn:
+        rows = (await conn.execute(select(delivery).order_by(delivery.c.id))).mappings().all()
+    assert [row["kind"] for row in rows] == ["first", "closure", "update"]
+    assert {row["context"]["in_reply_to"] for row in rows[1:]} == {rows[0]["message_id"]}
+
+
+async def test_cancelled_tells_who_was_told(database: Database, desk: Notifier) -> None:
+    number = await desk.open(Draft("Fibre fault", Area.of(postal=["34*"])), now=T0, by="ayse")
+    await settle(database, "sent", "A")
+    await desk.cancel(number, "A false alarm.", now=T0 + HOUR, by="ayse")
+    assert await ledger(database) == [
+        "1 A first sent",
+        "1 B first cancelled",
+        "1 C first cancelled",
+        "2 A closure queued",
+    ]
+    with pytest.raises(UsageError, match="is cancelled; open a new one"):
+        await desk.resolve(number, now=T0 + 2 * HOUR, by="ayse")
+
+
+async def test_draft_is_told_to_nobody(database: Database, desk: Notifier) -> None:
+    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse", publish=False)
+    await desk.update(number, Change(add_postal=("34722",)), now=T0 + HOUR, by="ayse")
+    assert (await desk.plan_open(T0 + HOUR)).notices == 0
+    assert await ledger(database) == []
+    await desk.publish(number, now=T0 + HOUR)
+    assert await ledger(database) == ["2 A first queued", "2 B first queued", "2 C first queued"]
+    with pytest.raises(UsageError, match="published already"):
+        await desk.publish(number, now=T0 + HOUR)
+
+
+async def test_cancelled_draft_just_ends(database: Database, desk: Notifier) -> None:
+    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse", publish=False)
+    await desk.cancel(number, now=T0, by="ayse")
+    assert await ledger(database) == []
+    with pytest.raises(UsageError, match="is cancelled"):
+        await desk.publish(number, now=T0)
+
+
+@pytest.mark.parametrize(
+    ("draft", "sentence"),
+    [
+        (Draft("Fault", Area.of(postal=["99*"])), "nobody is affected"),
+        (Draft("Fault", Area.of(["fax"])), "nobody is affected"),
+        (Draft("Fault", Area.of(lists=["ghost"])), "no list ghost"),
+        (Draft("Fault", Area.of(postal=["34*"], exclusions=["ghost"])), "no list ghost"),
+        (Draft("", AREA), "needs a title"),
+        (Draft("Fault", AREA, eta=T0), "already over"),
+        (Draft("Fault", AREA, state=IncidentState.RESOLVED), "cannot begin as resolved"),
+        (Draft("Fault", AREA, state=IncidentState.SCHEDULED), "cannot begin as scheduled"),
+        (Draft("Work", AREA, state=IncidentState.IDENTIFIED, starts_at=T0), "planned work cannot begin"),
+        (Draft("Work", AREA, starts_at=T0 + HOUR), "keep it as a --draft"),
+    ],
+    ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else None,
+)
+async def test_open_refused(desk: Notifier, draft: Draft, sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        await desk.open(draft, now=T0, by="ayse")
+    assert [line async for line in desk.list()] == []
+
+
+async def test_unknown_incident(desk: Notifier) -> None:
+    with pytest.raises(UsageError, match="no incident 7"):
+        await desk.show(7)
+
+
+async def test_planned_work_is_kept(desk: Notifier) -> None:
+    work = Draft("Work", AREA, starts_at=T0 + 48 * HOUR, ends_at=T0 + 50 * HOUR, lead="24h")
+    shown = await desk.show(await desk.open(work, now=T0, by="ayse", publish=False))
+    assert (shown["planned"], shown["state"]) == (True, "scheduled")
+
+
+async def test_preview(desk: Notifier, database: Database) -> None:
+    await a_customer_row(database, "mute", postal_code="34710", email="")
+    reach = await desk.preview(Area.of(postal=["34*"]))
+    assert (reach.count, reach.unreachable, len(reach.samples)) == (4, 1, 4)
+
+
+async def test_without_a_campaign_nothing_is_opened(desk: Notifier, campaigns: Campaigns) -> None:
+    campaigns.versions.clear()
+    with pytest.raises(UsageError, match="no campaign tells"):
+        await desk.open(Draft("Fault", AREA), now=T0, by="ayse")
+
+
+async def test_broken_campaign_stops_it_before_anything_is_written(
+    desk: Notifier, campaigns: Campaigns
+) -> None:
+    campaigns.broken.add("outage")
+    with pytest.raises(CampaignFault, match="template is missing"):
+        await desk.open(Draft("Fault", AREA), now=T0, by="ayse")
+    assert [line async for line in desk.list()] == []
+
+
+async def test_broken_campaign_stops_no_other(
+    database: Database, desk: Notifier, campaigns: Campaigns
+) -> None:
+    campaigns.versions["status"] = await a_version(database, "status")
+    await desk.open(Draft("Fault", AREA), now=T0, by="ayse")
+    assert await ledger(database) == await ledger(database, "status") == ["1 A first queued"]
+    await a_customer_row(database, "late", postal_code="34710")
+    campaigns.broken.add("outage")
+    planned = await desk.plan_open(T0 + HOUR)
+    assert (planned.notices, [str(fault) for fault in planned.faults]) == (
+        1,
+        ["jobs/outage.yaml: its template is missing"],
+    )
+    assert "1 late first queued" in await ledger(database, "status")
