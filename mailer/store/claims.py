@@ -41,7 +41,14 @@ def _is_paused() -> ColumnElement[bool]:
 
 
 def _has_due(now: datetime) -> ColumnElement[bool]:
-    return exists(select(1).where(delivery.c.run_id == run.c.id, text(WAITING), delivery.c.not_before <= now))
+    # Not EXISTS: PostgreSQL would turn it into a join over the whole queue. This is one step into the index.
+    first = (
+        select(delivery.c.id)
+        .where(delivery.c.run_id == run.c.id, text(WAITING), delivery.c.not_before <= now)
+        .order_by(delivery.c.not_before, delivery.c.id)
+        .limit(1)
+    )
+    return first.scalar_subquery().is_not(None)
 
 
 def open_runs(now: datetime) -> Select[tuple[int, int]]:

@@ -147,3 +147,23 @@ async def test_a_connection_cut_by_the_server_is_replaced(postgresql_database: D
             await connection.execute(text("select pg_terminate_backend(pg_backend_pid())"))
     async with postgresql_database.read() as connection:
         assert await connection.scalar(select(1)) == 1
+
+
+async def test_a_cancelled_writer_leaves_nothing_locked(database: Database) -> None:
+    started = asyncio.Event()
+
+    async def hang() -> None:
+        async with database.write() as connection:
+            await connection.execute(insert(switch).values(name="lost", at=NOW))
+            started.set()
+            await asyncio.sleep(60)
+
+    task = asyncio.create_task(hang())
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(5):
+        await write(database, "kept")
+    async with database.read() as connection:
+        assert (await connection.scalars(select(switch.c.name))).all() == ["kept"]

@@ -128,7 +128,7 @@ async def test_two_processes_start_together_on_nothing(empty_url: str) -> None:
         assert process.returncode == 0, err.decode()
         return out
 
-    outputs = await asyncio.gather(*(start() for _ in range(4)))
+    outputs = await asyncio.gather(start(), start())
     assert {out.split()[0] for out in outputs} == {migrate.revisions()[-1].encode()}
     assert (await start()).split()[1] == b"False", "alembic was imported with nothing to do"
 
