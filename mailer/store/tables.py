@@ -372,7 +372,7 @@ incident_recipient = Table(
     metadata,
     _ref("incident_id", "incident.id", primary_key=True),
     _ref("customer_id", "customer.id", primary_key=True),
-    Column("state", Text, nullable=False),  # affected, left, unreachable
+    Column("state", Text, nullable=False),  # affected, left, unreachable, duplicate
     Column("points", Json, nullable=False),
     Column("first_message_id", Text),  # the thread: In-Reply-To and References
     Column("joined_at", Instant, nullable=False),
