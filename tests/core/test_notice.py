@@ -204,6 +204,27 @@ def test_farewell_still_queued_at_the_end_goes_out() -> None:
     assert ended.cancel == ()
 
 
+def test_farewell_still_queued_is_not_said_twice() -> None:
+    town = Town({A: "34710", B: "34722"})
+    town.open("34710", "34722")
+    town.answer("sent")
+    town.update(remove_postal=("34722",))
+    newer = town.update(message="More.")
+    assert told(newer) == {A: "update"}
+    assert newer.cancel == ()
+
+
+def test_back_in_the_area_goes_on_in_the_thread() -> None:
+    town = Town({A: "34710", B: "34722"})
+    town.open("34710", "34722")
+    town.answer("sent")
+    town.update(remove_postal=("34722",))
+    town.answer("sent")
+    town.update(add_postal=("34722",))
+    town.answer("sent")
+    assert [notice.in_reply_to for notice in town.update(message="More.").notices] == ["<1.1>", "<1.2>"]
+
+
 def test_back_in_the_area() -> None:
     town = Town({A: "34710", B: "34722"})
     town.open("34710", "34722")
