@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import StrictUndefined
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS as STOCK_FILTERS
-from jinja2.runtime import Undefined
+from jinja2.runtime import LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mailer.errors import RenderError
@@ -97,14 +97,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
         """`str.format` stands on no allow-list here."""
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        """Only what is listed; objects of Jinja's own (`loop`, macros, undefined) by Jinja's own rules."""
+        """Only what is listed, and what `loop` offers."""
         for kind in type(obj).__mro__:
             allowed = _SAFE_ATTRIBUTES.get(kind)
             if allowed is not None:
                 return attr in allowed
-        if isinstance(obj, (int, float, Decimal)) or callable(obj):
-            return False
-        return super().is_safe_attribute(obj, attr, value)
+        return isinstance(obj, LoopContext) and bool(super().is_safe_attribute(obj, attr, value))
 
     def unsafe_undefined(self, obj: Any, attribute: str) -> Undefined:
         """Refused access ends the render like a missing name."""

@@ -123,13 +123,16 @@ class Tokens:
         salt = next(f"jx{number}q" for number in range(10_000) if f"jx{number}q" not in literal)
         self._salt = salt
         self.pattern = re.compile(
-            rf"<!--{salt}(?P<a>\d+)z-->|/\*{salt}(?P<b>\d+)z\*/|(?<= ){salt}(?P<c>\d+)z |{salt}(?P<d>\d+)z",
-            re.IGNORECASE,
+            rf"<!--{salt}(?P<a>\d+)z-->|/\*{salt}(?P<b>\d+)z\*/| {salt}(?P<c>\d+)t |{salt}(?P<d>\d+)z"
         )
 
     def name(self, index: int) -> str:
         """The stand-in of the tag at `index`: letters and digits only."""
         return f"{self._salt}{index}z"
+
+    def attribute(self, index: int) -> str:
+        """The stand-in of a tag that stands among attributes: one of its own, set off by blanks."""
+        return f" {self._salt}{index}t "
 
     def restore(self, text: str, file: str) -> Iterator[Piece]:
         """The text cut into pieces again, each stand-in replaced by its tag."""

@@ -27,6 +27,7 @@ from mailer.render.environment import Sandbox
 from mailer.render.flatten import LAYOUT, Flattener, TemplateSource
 from mailer.render.pieces import Origins, Piece, origin, write
 from mailer.render.scan import place
+from mailer.render.styles import inline_css
 from mailer.render.variants import HTML, SUBJECT, TEXT, PartFile, part_file
 
 __all__ = ["TemplateSource", "publish"]
@@ -54,7 +55,7 @@ def publish(template: str, read: TemplateSource, public_url: str) -> dict[str, A
             pieces = markup.address_pictures(pieces, template, names, public_url)
             if file.suffix == "mjml":
                 pieces = markup.compile_mjml(pieces, path)
-            pieces = markup.inline_css(place(pieces), path, marked_only=file.suffix == "mjml")
+            pieces = inline_css(place(pieces), path, marked_only=file.suffix == "mjml")
         elif file.part == SUBJECT:
             pieces = [_one_line(piece) for piece in pieces]
         source, origins = write(pieces)
@@ -95,7 +96,6 @@ def _check(source: str, origins: Origins, path: str, sandbox: Sandbox) -> Iterat
 
     try:
         tree = sandbox.parse(source, path)
-        sandbox.compile(source, path)
     except TemplateSyntaxError as error:
         raise fault(error.message or "this is not a template", error.lineno) from None
     for node in tree.find_all((nodes.Filter, nodes.Test)):
@@ -109,6 +109,10 @@ def _check(source: str, origins: Origins, path: str, sandbox: Sandbox) -> Iterat
             if not isinstance(node.node, nodes.Const) or not isinstance(node.node.value, str):
                 raise fault("'inline' needs the picture's name in quotes", node.lineno)
             yield node.node.value
+    try:
+        sandbox.compile(source, path)
+    except TemplateSyntaxError as error:
+        raise fault(error.message or "this is not a template", error.lineno) from None
 
 
 def _picture(name: str, template: str, read: TemplateSource, path: str) -> dict[str, str]:

@@ -29,10 +29,11 @@ class Place(Enum):
 
 
 class Placed(NamedTuple):
-    """A piece and where it begins."""
+    """A piece, where it begins, and whether it is there every time (outside every branch and loop)."""
 
     piece: Piece
     place: Place
+    always: bool = True
 
 
 _URL_ATTRIBUTES = frozenset({
@@ -67,7 +68,7 @@ class _Scanner:
             before = self._place()
             if piece.kind == "text":
                 self._text(piece)
-                yield Placed(piece, before)
+                yield Placed(piece, before, not self._branches)
             elif piece.kind == "print":
                 yield Placed(self._data(piece), before)
             else:
