@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from mailer.core.handoff import Go, Start, Wait
 from mailer.core.incident import Area, Incident, IncidentState, Update
 from mailer.core.incident_change import Change, next_update
 from mailer.core.notice import steps
@@ -18,7 +19,9 @@ from mailer.errors import UsageError
 from mailer.store.affected import affected_ids, affected_points
 from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
+from mailer.store.ledger import Ledger
 from mailer.store.recipients import Recipients
+from mailer.store.senders import Senders
 from mailer.store.tables import (
     customer,
     delivery,
@@ -26,7 +29,6 @@ from mailer.store.tables import (
     list_member,
     named_list,
     run,
-    sender,
     service_point,
     suppression,
 )
@@ -357,15 +359,17 @@ async def test_cancelled_notice_is_taken_from_its_sender(database: Database) -> 
     await a_customer_row(database, "A", postal_code="34710")
     desk = Desk(database)
     await desk.open(Area.of(postal=["34710"]))
-    holder = await a_sender(database)
-    async with database.write() as conn:
-        await conn.execute(update(delivery).values(sender_id=holder))
+    ledger = Ledger(database)
+    sender = await Senders(database).register("h", 1, NOW, 20.0)
+    (claimed,) = await ledger.claim(sender, NOW, 10)
+    (job,) = await ledger.load([claimed])
+    assert (job.kind, job.occurrence, job.content["incident"]["state"]) == ("first", "1:1", "investigating")
+    assert job.message_id is not None
     await desk.update(state=IncidentState.RESOLVED)
-    assert (await one(database, delivery, 1))["sender_id"] is None
-
-
-async def a_sender(database: Database) -> int:
-    return await add(database, sender, host="h", pid=1, started_at=NOW, lease_until=0.0)
+    verdicts = await ledger.advance(sender, NOW, [], [Start(claimed, job.message_id)], lambda _facts: Go())
+    assert verdicts == {claimed: Wait(None)}
+    assert (await one(database, delivery, claimed))["state"] == "cancelled"
+    assert await ledger.finish_runs(desk.now) == [1]
 
 
 async def test_planned_twice_at_once_is_planned_once(database: Database) -> None:
