@@ -16,6 +16,7 @@ from typing import Any
 
 from mailer.core.campaign import Campaign
 from mailer.core.coupon import make_code
+from mailer.core.explain import why
 from mailer.core.customer_row import CustomerReader
 from mailer.core.event_row import EventReader
 from mailer.core.handoff import HandoffFacts, Verdict
@@ -34,12 +35,13 @@ from mailer.files.templates import TemplateFolder
 from mailer.files.zones import load_zones
 from mailer.flow.campaigns import CampaignDesk
 from mailer.flow.compose import Composer, Identity
+from mailer.flow.connection import Tools
 from mailer.flow.imports import CustomerImport, EventImport, ListLoad, PointImport
 from mailer.flow.notify import Notifier
 from mailer.flow.plan import Planner
 from mailer.flow.preview import Previews
 from mailer.flow.scheduler import Scheduler
-#SEG
+from mailer.flow.segments import SegmentDesk
 from mailer.flow.send import SenderConfig, SendLoop
 from mailer.flow.versions import Versions
 from mailer.mailbox.storage import Mailbox
@@ -236,6 +238,22 @@ class App:
 
     # The use cases --------------------------------------------------------------------------------------------
 
+    async def customer_story(self, customer: str) -> dict[str, Any]:
+        """All that is known of a customer, and every send and every skip with its reason in words.
+
+        Raises:
+            UsageError: there is no such customer.
+        """
+        found = await self.customers.show(customer)
+        if found is None:
+            raise UsageError(f"There is no customer {customer!r}; see mailer customers list.")
+        rows = [row async for row in self.ledger.list(None, None, None, customer)]
+        return {
+            **found,
+            "consent_entries": await self.customers.consent_entries(customer),
+            "deliveries": [{**row, "why": why(row["state"], row["reason"])} for row in rows],
+        }
+
     @property
     def customer_import(self) -> CustomerImport:
         """Takes customers in."""
@@ -257,6 +275,11 @@ class App:
     def list_load(self) -> ListLoad:
         """Takes named lists in."""
         return ListLoad(Lists(self.db), self.leases)
+
+    @cached_property
+    def segment_desk(self) -> SegmentDesk:
+        """Questions about segments."""
+        return SegmentDesk(Segments(self.db), self.segments)
 
     @cached_property
     def campaign_desk(self) -> CampaignDesk:
@@ -393,15 +416,12 @@ class App:
             claim_size=self.settings.sender.claim_size,
             host=socket.gethostname(),
             pid=os.getpid(),
-            jitter=random.random,
         )
         loop = SendLoop(
             ledger=self.ledger,
             senders=self.senders,
-            composer=self.composer,
-            open_session=self.session,
+            tools=Tools(self.composer, self.session, self.clock, random.random),
             judge=self._judge,
-            clock=self.clock,
             config=config,
         )
         await loop.run(until_idle=until_idle, stop=stop)

@@ -129,5 +129,5 @@ def _explained(error: BaseException) -> int:
 
 def _closed_pipe() -> int:
     """Whoever read our output (head, less) has seen enough."""
-    sys.stdout = None  # type: ignore[assignment]  # nothing more can be written, not even at exit
+    sys.stdout = None  # nothing more can be written, not even at exit
     return 0

@@ -29,7 +29,7 @@ class Duration:
         Raises:
             ValueError: anything else.
         """
-        found = _TEXT.fullmatch(text.strip()) if isinstance(text, str) else None
+        found = _TEXT.fullmatch(text.strip())
         if found is None:
             raise ValueError(f"{text!r} is not a duration; write a number and one of s, m, h, d, w, such as 30d")
         count, unit = int(found[1]), found[2]
@@ -55,7 +55,9 @@ class Duration:
 
 
 def _validate(value: Any) -> Duration:
-    return value if isinstance(value, Duration) else Duration.parse(value)
+    if isinstance(value, Duration):
+        return value
+    return Duration.parse(value if isinstance(value, str) else repr(value))
 
 
 def _schema(_source: Any, _handler: Any) -> core_schema.CoreSchema:

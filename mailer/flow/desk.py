@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -19,7 +20,12 @@ log = structlog.get_logger()
 FIRST_WAIT = 0.1  # seconds between two tries to write outcomes down
 LONGEST_WAIT = 10.0
 
-Judge = Callable[[HandoffFacts, datetime], Verdict]
+
+class Judge(Protocol):
+    """The last look; see `core.policy.judge`."""
+
+    def __call__(self, facts: HandoffFacts, now: datetime) -> Verdict: ...
+
 
 
 class AdvancePort(Protocol):
@@ -92,7 +98,7 @@ class Desk:
             now = self._clock()
             try:
                 verdicts = await self._ledger.advance(
-                    self._sender_id, now, finished, starting, lambda facts, now=now: self._judge(facts, now)
+                    self._sender_id, now, finished, starting, partial(self._judge, now=now)
                 )
                 break
             except StoreError as trouble:

@@ -165,11 +165,12 @@ class Audience:
     async def last_issue(self, campaign: str) -> datetime | None:
         """When the last issue with content was due."""
         async with self._db.read() as conn:
-            return await conn.scalar(
+            found: datetime | None = await conn.scalar(
                 select(func.max(run.c.due_at)).where(
                     run.c.campaign == campaign, run.c.state.not_in(["skipped_empty", "missed", "cancelled"])
                 )
             )
+            return found
 
     async def look_at_members(self, campaign: str, rule: Rule, now: datetime) -> bool:
         """Forget who left the segment. On the first look, note who is in it; True when it was not the first."""

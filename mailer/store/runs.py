@@ -274,7 +274,8 @@ class Runs:
     async def find_version(self, name: str, digest: str) -> int | None:
         """The number of a version that is written down already."""
         async with self._db.read() as conn:
-            return await conn.scalar(_version(name, digest))
+            found: int | None = await conn.scalar(_version(name, digest))
+            return found
 
     async def version(
         self, name: str, digest: str, definition: Mapping[str, Any], parts: Mapping[str, Any], now: datetime
@@ -289,7 +290,8 @@ class Runs:
         }
         async with self._db.write() as conn:
             await conn.execute(insert(conn, campaign_version).values(values).on_conflict_do_nothing())
-            return int((await conn.execute(_version(name, digest))).scalar_one())
+            found: int = (await conn.execute(_version(name, digest))).scalar_one()
+            return found
 
     async def parts(self, version_id: int) -> dict[str, Any]:
         """The published template and definition of a version."""
@@ -386,7 +388,7 @@ class Runs:
                 }
 
 
-def _version(name: str, digest: str) -> Select[tuple[int]]:
+def _version(name: str, digest: str) -> Select[Any]:
     return select(campaign_version.c.id).where(
         campaign_version.c.campaign == name, campaign_version.c.digest == digest
     )

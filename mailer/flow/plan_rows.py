@@ -1,0 +1,119 @@
+"""From candidates to rows: what other deliveries say about each, the decision, and the coupon."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from mailer.core.campaign import Campaign
+from mailer.core.coupon import GeneratedCoupon, PoolCoupon, StaticCoupon, last_day
+from mailer.core.delivery import State
+from mailer.core.once import once_key
+from mailer.core.policy import Candidate, Rules, decide, local_day
+from mailer.core.run import NewDelivery, Reserve
+from mailer.flow.plan_ports import People
+
+
+class Rows:
+    """Makes deliveries; the rules and the currency are the tenant's."""
+
+    def __init__(self, people: People, rules: Rules, currency: str) -> None:
+        self._people = people
+        self._rules = rules
+        self._currency = currency
+
+    async def of(
+        self, campaign: Campaign, occurrence: str, chunk: Sequence[Candidate], run_id: int, due: datetime, now: datetime
+    ) -> list[NewDelivery]:
+        """A row for each: the oldest record of an address first, so that later ones are its duplicates."""
+        written: set[str] = set()
+        rows = []
+        for candidate in await self._informed(campaign, occurrence, chunk, run_id, due):
+            known = replace(candidate, duplicate=candidate.duplicate or candidate.email_key in written)
+            row = self.row(campaign, known, occurrence, due, now)
+            if row.state == State.QUEUED:
+                written.add(candidate.email_key)
+            rows.append(row)
+        return rows
+
+    async def of_event(
+        self,
+        campaign: Campaign,
+        occurrence: str,
+        candidate: Candidate,
+        due: datetime,
+        now: datetime,
+        own_action_at: datetime | None,
+    ) -> NewDelivery:
+        """The row of one event."""
+        held = await self._people.held([self._once_key(campaign, candidate, occurrence, due)])
+        last = await self._people.last_sent(campaign.name, [candidate.key])
+        known = replace(candidate, once_held=bool(held), last_sent_at=last.get(candidate.key))
+        return self.row(campaign, known, occurrence, due, now, own_action_at)
+
+    def row(
+        self,
+        campaign: Campaign,
+        candidate: Candidate,
+        occurrence: str,
+        due: datetime,
+        now: datetime,
+        own_action_at: datetime | None = None,
+    ) -> NewDelivery:
+        """What is written down for one candidate."""
+        decision = decide(candidate, campaign, self._rules, due=due, now=now, own_action_at=own_action_at)
+        return NewDelivery(
+            customer_key=candidate.key,
+            once_key=self._once_key(campaign, candidate, occurrence, due),
+            email=candidate.email,
+            email_key=candidate.email_key,
+            due_at=due,
+            not_before=decision.not_before,
+            state=decision.state,
+            reason=decision.reason,
+            expires_at=decision.expires_at,
+            context=candidate.context,
+            coupon=self._reserve(campaign, candidate, decision.not_before),
+        )
+
+    async def _informed(
+        self, campaign: Campaign, occurrence: str, chunk: Sequence[Candidate], run_id: int, due: datetime
+    ) -> list[Candidate]:
+        """The chunk, with what other deliveries say about each."""
+        keys = {each.key: self._once_key(campaign, each, occurrence, due) for each in chunk}
+        held = await self._people.held(list(keys.values())) if campaign.once.per != "run" else set()
+        last: Mapping[int, datetime] = {}
+        if campaign.once.gap is not None:
+            last = await self._people.last_sent(campaign.name, [each.key for each in chunk])
+        taken: set[str] = set()
+        if campaign.commercial:
+            taken = await self._people.addresses(run_id, [each.email_key for each in chunk])
+        return [
+            replace(
+                each,
+                once_held=keys[each.key] in held,
+                last_sent_at=last.get(each.key),
+                duplicate=each.email_key in taken,
+            )
+            for each in chunk
+        ]
+
+    def _once_key(self, campaign: Campaign, candidate: Candidate, occurrence: str, due: datetime) -> str:
+        day = local_day(due, candidate.zone, self._rules)
+        return once_key(campaign.name, candidate.id, campaign.once.per, occurrence, day)
+
+    def _reserve(self, campaign: Campaign, candidate: Candidate, handoff: datetime) -> Reserve | None:
+        spec = campaign.coupon
+        if spec is None:
+            return None
+        return Reserve(
+            kind=spec.kind,
+            code=spec.code if isinstance(spec, StaticCoupon) else None,
+            prefix=spec.prefix if isinstance(spec, GeneratedCoupon) else "",
+            pool=spec.pool if isinstance(spec, PoolCoupon) else None,
+            percent=spec.percent,
+            amount_e4=spec.amount_e4,
+            currency=(spec.currency or self._currency) if spec.amount_e4 is not None else None,
+            valid_until=last_day(local_day(handoff, candidate.zone, self._rules), spec.valid),
+        )
