@@ -154,7 +154,9 @@ def attribute_of(value: Any, depth: int = 0) -> Any:
 
 def day_of(value: Any) -> PartialDate | None:
     """The day an attribute names, if any: `1990-05-10`, `--05-10`, or either with a time behind it."""
-    found = _DAY.fullmatch(value) if isinstance(value, str) else None
+    if not isinstance(value, str) or (value[4:5] != "-" and value[:2] != "--"):
+        return None
+    found = _DAY.fullmatch(value)
     return PartialDate.parse(found[1]) if found else None
 
 

@@ -19,6 +19,7 @@ class Row:
 
     line: int  # 1-based; of a row over several lines, the first
     values: Mapping[str, Any]
+    size: int = 0  # characters it was read from
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from mailer.core.cell import day_of
 from mailer.core.consent import Entry, Standing, imported
-from mailer.core.customer import PartialDate, normalise_address
+from mailer.core.customer import PartialDate
 from mailer.core.customer_row import CustomerRow
 from mailer.core.importing import Change
 from mailer.core.zones import Zones
@@ -65,34 +65,30 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
     altered = {
         name: value for name, value in row.attributes.items() if _differs(before.attributes, name, value)
     }
-    after = before
-    if changed:
-        fields = {**before.fields, **changed}
-        email = fields.get("email", "")
-        after = replace(
-            after, fields=fields, email_key=normalise_address(email) if email else "",
-            zone=zones.resolve(fields.get("timezone", ""), fields.get("country", "")),
-        )  # fmt: skip
-    if altered:
-        after = replace(after, attributes={**before.attributes, **altered})
     given = _consent(before, row, now, barred)
-    if given is not None:
-        entry, standing = given
-        after = replace(after, standing=standing, entries=(*before.entries, entry))
+    if stored is not None and not changed and not altered and given is None:
+        return Merged(Fate.UNCHANGED, stored)
+    fields = {**before.fields, **changed}
+    after = Stored(
+        before.id, before.key,
+        row.email_key or before.email_key,
+        zones.resolve(fields.get("timezone", ""), fields.get("country", "")) if changed else before.zone,
+        fields, {**before.attributes, **altered},
+        given[1] if given else before.standing,
+        (*before.entries, given[0]) if given else before.entries,
+    )  # fmt: skip
     if stored is None:
-        return Merged(
-            Fate.CREATED, after, (Change(row.id, "id", None, row.id),), _days({}, altered),
-            given and given[0], row.consent_source or "import",
-        )  # fmt: skip
-    if after is before:
-        return Merged(Fate.UNCHANGED, before)
-    changes = [Change(row.id, name, before.fields.get(name), value) for name, value in changed.items()]
-    changes += [Change(row.id, name, before.attributes.get(name), value) for name, value in altered.items()]
-    if given is not None:
-        changes.append(Change(row.id, "consent", before.standing.consent, after.standing.consent))
+        changes = [Change(row.id, "id", None, row.id)]
+    else:
+        changes = [Change(row.id, name, before.fields.get(name), value) for name, value in changed.items()]
+        changes += [
+            Change(row.id, name, before.attributes.get(name), value) for name, value in altered.items()
+        ]
+        if given is not None:
+            changes.append(Change(row.id, "consent", before.standing.consent, after.standing.consent))
     return Merged(
-        Fate.UPDATED, after, tuple(changes), _days(before.attributes, altered),
-        given and given[0], row.consent_source or "import",
+        Fate.CREATED if stored is None else Fate.UPDATED, after, tuple(changes),
+        _days(before.attributes, altered), given[0] if given else None, row.consent_source or "import",
     )  # fmt: skip
 
 

@@ -82,8 +82,6 @@ class RowFile:
                     self._position = self._tell()
                 yield row
             self._position = self.size or self._position
-        except UnicodeDecodeError as error:
-            raise FileFault(f"is damaged: {error.reason}", str(self.path)) from None
         finally:
             text.close()
 
@@ -111,7 +109,7 @@ class RowFile:
                 return RowFault(line.number, name, f"Two keys of the object mean {name}.")
             if value not in (None, ""):
                 row[name] = value
-        return Row(line.number, row)
+        return Row(line.number, row, len(line.text))
 
     def _records(self, lines: Lines) -> Iterator[Row | RowFault]:
         first = self._header_line(lines)
@@ -144,7 +142,8 @@ class RowFile:
                 yield RowFault(line.number, "", found)
             elif any(found):
                 named = zip(fields, found, strict=True)
-                yield Row(line.number, {name: cell for name, cell in named if name and cell})
+                values = {name: cell for name, cell in named if name and cell}
+                yield Row(line.number, values, sum(len(one.text) for one in taken))
 
     def _values(self, lines: Lines, field: str) -> Iterator[Row | RowFault]:
         while (line := lines.next()) is not None:

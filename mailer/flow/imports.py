@@ -21,7 +21,8 @@ from mailer.core.merge import Fate, Merged
 from mailer.core.point_row import PointRow, read_point
 from mailer.errors import UsageError
 
-LOT = 2_000  # rows of one transaction
+LOT = 2_000  # rows of one transaction, and
+LOT_CHARACTERS = 8_000_000  # of the file at most, so that long rows do not fill the memory
 LEASE = "import"
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 5.0
@@ -221,6 +222,8 @@ async def _lots(
     source = iter(rows)
     while True:
         taken = await asyncio.to_thread(_take, source)
+        if not taken:
+            return
         lot: list[T] = []
         for row in taken:
             found = row if isinstance(row, RowFault) else read(row)
@@ -233,12 +236,17 @@ async def _lots(
         report.rejected.sort(key=lambda fault: fault.line)
         if progress is not None:
             progress(report.rows)
-        if len(taken) < LOT:
-            return
 
 
 def _take(source: Iterator[Row | RowFault]) -> list[Row | RowFault]:
-    return list(islice(source, LOT))
+    taken: list[Row | RowFault] = []
+    room = LOT_CHARACTERS
+    for row in islice(source, LOT):
+        taken.append(row)
+        room -= row.size if isinstance(row, Row) else 0
+        if room < 0:
+            break
+    return taken
 
 
 def _tally(report: ImportReport, fate: Fate) -> None:

@@ -53,6 +53,13 @@ async def record(connection: AsyncConnection, said: Sequence[Said], now: datetim
     """
     if not said:
         return
+    # Two words at one time: the second waits here, and then folds both.
+    await connection.execute(
+        select(customer.c.id)
+        .where(customer.c.id.in_({word.customer_key for word in said}))
+        .order_by(customer.c.id)
+        .with_for_update()
+    )
     await connection.execute(
         plain_insert(consent_entry),
         [

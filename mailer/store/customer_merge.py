@@ -13,7 +13,7 @@ from sqlalchemy import insert as plain_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.consent import COMMERCIAL, COMPLAINT, UNSUBSCRIBED, Entry, Via
-from mailer.core.customer import PartialDate, normalise_address
+from mailer.core.customer import PartialDate
 from mailer.core.customer_row import CustomerRow
 from mailer.core.merge import Fate, Merged, Stored, merge
 from mailer.core.zones import Zones
@@ -83,10 +83,7 @@ def _merge(
 
 def _address(row: CustomerRow, stored: Stored | None) -> str:
     """The address the customer will have after `row`, as it is suppressed."""
-    given = row.fields.get("email")
-    if given:
-        return normalise_address(given)
-    return stored.email_key if stored else ""
+    return row.email_key or (stored.email_key if stored else "")
 
 
 async def _load(connection: AsyncConnection, rows: Sequence[CustomerRow], *, lock: bool) -> dict[str, Stored]:

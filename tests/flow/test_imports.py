@@ -194,6 +194,16 @@ async def test_days_keep_when_they_were_set_until_they_change(desk: Desk) -> Non
     assert days == {"birthday": ("2027-05-10", False), "since": ("2027-06-19", False)}
 
 
+async def test_lots_are_bounded_by_the_length_of_their_rows_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imports, "LOT_CHARACTERS", 100)
+    told: list[int] = []
+    rows = [Row(line, {"id": f"c{line}"}, size=60) for line in range(5)]
+    assert counts(await desk._customers.run(rows, now=NOW, progress=told.append)) == (5, 0, 0, 0)
+    assert told == [2, 4, 5]
+
+
 async def test_placeholders_and_odd_values_are_told(desk: Desk) -> None:
     report = await desk.bring(
         {"id": "c1", "birthday": "1970-01-01", "timezone": "Mars/Base", "country": "DE"}
@@ -213,7 +223,7 @@ def said(name: str, day: int, number: str) -> dict[str, Any]:
 async def test_events_are_taken_once_and_unknown_customers_are_named(desk: Desk) -> None:
     await desk.bring(AYSE)
     order = {**EVENT, "properties": {"order": "o1", "net": "129.90", "currency": "TRY", "items": [1]}}
-    rows = [order, {**EVENT, "id": "e2", "customer": "nobody"}, order,
+    rows: list[dict[str, Any]] = [order, {**EVENT, "id": "e2", "customer": "nobody"}, order,
             {"id": "e3", "customer": None, "name": "post.published", "at": "2027-05-02",
              "properties": {"title": "A"}},
             {**EVENT, "id": "e4", "at": "later"}]  # fmt: skip
