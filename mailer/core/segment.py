@@ -79,7 +79,7 @@ class Rule(Strict):
                 f"the rule has more than {MOST_RULES} parts; use a list or name parts of it as segments"
             )
         for branch in _BRANCHES:
-            if branch in value and not isinstance(value[branch], (list, tuple)):
+            if not isinstance(value.get(branch, ()), (list, tuple)) and value[branch] is not None:
                 raise refuse(f"'{branch}' needs a list of rules: write [ ] around it or a dash before each")
         return value
 
@@ -205,9 +205,20 @@ class Mentions:
     events: frozenset[str]
 
 
-def mentions(rule: Rule) -> Mentions:
-    """The names in `rule` itself, not in the segments it names."""
-    nodes = list(rule.walk())
+def mentions(rule: Rule, segments: Mapping[str, Rule] | None = None) -> Mentions:
+    """The names in `rule`; with `segments` also those in the segments it names, however far.
+
+    Raises:
+        SegmentFault: with `segments`, one that is named is unknown.
+    """
+    nodes: list[Rule] = []
+    waiting, seen = [rule], set[str]()
+    while waiting:
+        below = list(waiting.pop().walk())
+        nodes += below
+        for name in {node.segment for node in below if node.segment} - seen if segments is not None else ():
+            seen.add(name)
+            waiting.append(named(name, segments))
     return Mentions(
         segments=frozenset(node.segment for node in nodes if node.segment),
         lists=frozenset(node.list for node in nodes if node.list),
@@ -216,6 +227,11 @@ def mentions(rule: Rule) -> Mentions:
         | frozenset(node.date.attr for node in nodes if node.date),
         events=frozenset(node.event.name for node in nodes if node.event),
     )
+
+
+def without_exclusions(rule: Rule) -> Rule:
+    """`rule` without its outermost `not`: whom it would find if nobody were left out."""
+    return rule.model_copy(update={"not_": None})
 
 
 def check_segments(rule: Rule, segments: Mapping[str, Rule], *, name: str = "", file: str = "") -> None:

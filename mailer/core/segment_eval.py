@@ -98,6 +98,19 @@ def in_words(test: ValueTest) -> str:
     return " and ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in written.items())
 
 
+def outline(rule: Rule) -> str:
+    """A rule on one line, as it is written in YAML's short form."""
+    return _written(rule.model_dump(mode="json", by_alias=True, exclude_defaults=True))[1:-1]
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_written(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_written(inner) for inner in value) + "]"
+    return _shown(value)
+
+
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -165,12 +165,12 @@ def _sqlite(kind: ColumnElement[Any], raw: ColumnElement[Any], items: _Items | N
 
 def _postgresql(node: ColumnElement[Any], *, nested: bool = True) -> Value:
     kind = func.jsonb_typeof(node, type_=Text)
-    raw = node.op("#>>", return_type=Text())(cast("{}", ARRAY(Text)))
+    raw = node.op("#>>", return_type=Text())(literal([], ARRAY(Text)))
     number = case((kind == "number", cast(raw, Numeric)))
 
     def items() -> tuple[FromClause, Value]:
         rows = func.jsonb_array_elements(
-            case((kind == "array", node), else_=cast("[]", JSONB))
+            case((kind == "array", node), else_=literal([], JSONB))
         ).table_valued("value")  # fmt: skip
         return rows, _postgresql(rows.c.value, nested=False)
 

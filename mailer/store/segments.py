@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Row, and_, false, func, literal, not_, or_, select, true
@@ -14,6 +14,8 @@ from mailer.core.delivery import State
 from mailer.core.segment import Rule, check_segments, named
 from mailer.core.segment_facts import CustomerFacts, DateFact, EvalContext, EventFact, PointFact
 from mailer.errors import UsageError
+from mailer.store.affected import unknown_lists
+from mailer.store.customers import as_customer
 from mailer.store.engine import Database
 from mailer.store.segment_context import SegmentContext
 from mailer.store.segment_leaves import LEAVES, in_open_incident
@@ -29,7 +31,7 @@ from mailer.store.tables import (
     suppression,
 )
 
-__all__ = ["SegmentContext", "Segments", "where"]
+__all__ = ["SegmentContext", "Segments", "read_facts", "where"]
 
 
 def where(rule: Rule, context: SegmentContext) -> ColumnElement[bool]:
@@ -90,7 +92,7 @@ class Segments:
             select(customer).where(where(rule, self._put(context))).order_by(shuffled, customer.c.id).limit(n)
         )
         async with self._db.read() as connection:
-            return [_customer(row) for row in await connection.execute(wanted)]
+            return [as_customer(row) for row in await connection.execute(wanted)]
 
     async def facts(self, ext_id: str) -> CustomerFacts:
         """Everything a rule may ask of the customer the shop calls `ext_id`.
@@ -104,7 +106,14 @@ class Segments:
             ).one_or_none()
             if row is None:
                 raise UsageError(f"There is no customer {ext_id!r}.")
-            return await _facts(connection, row)
+            return await read_facts(connection, row)
+
+    async def missing_lists(self, names: Sequence[str]) -> list[str]:
+        """Those of the names that no list has; a rule that names one finds nobody on it."""
+        if not names:
+            return []
+        async with self._db.read() as connection:
+            return await unknown_lists(connection, names)
 
     def _put(self, context: EvalContext) -> SegmentContext:
         return (
@@ -112,23 +121,8 @@ class Segments:
         )
 
 
-def _customer(row: Row[Any]) -> Customer:
-    return Customer(
-        id=row.ext_id,
-        email=row.email,
-        first_name=row.first_name,
-        last_name=row.last_name,
-        locale=row.locale,
-        timezone=row.timezone,
-        country=row.country,
-        postal_code=row.postal_code,
-        created_at=row.created_at,
-        services=tuple(row.services),
-        attributes=row.attributes,
-    )
-
-
-async def _facts(connection: AsyncConnection, row: Row[Any]) -> CustomerFacts:
+async def read_facts(connection: AsyncConnection, row: Row[Any]) -> CustomerFacts:
+    """What a rule may ask of the customer whose row this is."""
     key = row.id
 
     async def of(*columns: Any, where: tuple[ColumnElement[bool], ...]) -> list[Row[Any]]:
@@ -151,7 +145,7 @@ async def _facts(connection: AsyncConnection, row: Row[Any]) -> CustomerFacts:
     affected = await of(customer.c.id, where=(customer.c.id == key, in_open_incident()))
     return CustomerFacts(
         key=key,
-        customer=_customer(row),
+        customer=as_customer(row),
         zone=row.zone,
         consent=row.consent,
         suppressed=frozenset(one.scope for one in scopes),
