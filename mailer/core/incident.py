@@ -89,6 +89,14 @@ class Area:
             raise UsageError("say who is affected: name a service, a postal pattern or a list")
         return area
 
+    def checked(self) -> Area:
+        """The same area as `of` makes it.
+
+        Raises:
+            UsageError: see `of`.
+        """
+        return self.of(self.services, self.postal, self.lists, self.exclusions)
+
     def as_json(self) -> dict[str, list[str]]:
         """Plain data for a column."""
         return {

@@ -68,8 +68,9 @@ class Notifier:
         """Whom an area would cover.
 
         Raises:
-            UsageError: a list nobody loaded.
+            UsageError: an area that cannot be read, or a list nobody loaded.
         """
+        area = area.checked()
         await self._known(area)
         return await self._incidents.reach(area, SAMPLES)
 
@@ -77,7 +78,7 @@ class Notifier:
         """Open an incident and publish it at once, or keep it as a draft; returns its number.
 
         Raises:
-            UsageError: nobody is affected, a list nobody loaded, a state it cannot begin in, no title.
+            UsageError: nobody is affected, an area that cannot be read, a state it cannot begin in, no title.
             CampaignFault: a campaign that would carry the notice cannot be used.
         """
         planned = new.starts_at is not None
@@ -88,7 +89,7 @@ class Notifier:
             number=1,
             state=state,
             title=new.title.strip(),
-            area=new.area,
+            area=new.area.checked(),
             at=now,
             by=by,
             message=new.message,
@@ -98,7 +99,7 @@ class Notifier:
             ends_at=new.ends_at,
         )
         check(first, new.eta, new.next_update)
-        await self._somebody(new.area)
+        await self._somebody(first.area)
         if publish:
             await self._teller.ready(planned=planned)
         number = await self._incidents.create(first, planned=planned, lead=new.lead, published=publish)

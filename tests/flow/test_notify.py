@@ -176,6 +176,8 @@ async def test_cancelled_draft_just_ends(database: Database, desk: Notifier) -> 
         (Draft("Fault", Area.of(["fax"])), "nobody is affected"),
         (Draft("Fault", Area.of(lists=["ghost"])), "no list ghost"),
         (Draft("Fault", Area.of(postal=["34*"], exclusions=["ghost"])), "no list ghost"),
+        (Draft("Fault", Area(postal=("3?",))), "not a postal pattern"),
+        (Draft("Fault", Area()), "say who is affected"),
         (Draft("", AREA), "needs a title"),
         (Draft("Fault", AREA, eta=T0), "already over"),
         (Draft("Fault", AREA, state=IncidentState.RESOLVED), "cannot begin as resolved"),
@@ -206,6 +208,9 @@ async def test_preview(desk: Notifier, database: Database) -> None:
     await a_customer_row(database, "mute", postal_code="34710", email="")
     reach = await desk.preview(Area.of(postal=["34*"]))
     assert (reach.count, reach.unreachable, len(reach.samples)) == (4, 1, 4)
+    assert (await desk.preview(Area(postal=(" 34710 ",)))).count == 2
+    with pytest.raises(UsageError, match="not a postal pattern"):
+        await desk.preview(Area(postal=("3?",)))
 
 
 async def test_without_a_campaign_nothing_is_opened(desk: Notifier, campaigns: Campaigns) -> None:
