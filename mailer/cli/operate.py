@@ -82,8 +82,11 @@ async def _die_with_parent(stop: asyncio.Event) -> None:
     reader = asyncio.StreamReader()
     loop = asyncio.get_running_loop()
     with contextlib.suppress(OSError, ValueError):
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        await reader.read()
+        pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+        try:
+            await reader.read()
+        finally:
+            pipe.close()
         stop.set()
         await asyncio.sleep(ORPHAN_GRACE)
         os._exit(1)

@@ -1,0 +1,261 @@
+"""A shop of our own for each test: a folder with settings, campaigns and templates, and the program as its owner runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 60.0  # seconds a command may take, waiting for a dead sender's lease included
+LOOK = 0.01
+
+SETTINGS: dict[str, Any] = {
+    "tenant": {
+        "name": "Kardelen",
+        "from": "Kardelen <merhaba@kardelen.example>",
+        "timezone": "Europe/Istanbul",
+        "country": "TR",
+        "locale": "tr",
+        "currency": "TRY",
+        "postal_address": "Moda Cad. No. 12, 34710 Kadıköy/İstanbul",
+    },
+    "state_dir": "var",
+    "sender": {"processes": 1},
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command printed, and how it ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """Its JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+class Running:
+    """A command that was started, in a process group of its own."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+
+    def signal(self, number: int) -> None:
+        """Tell the command itself."""
+        self._process.send_signal(number)
+
+    def signal_all(self, number: int) -> None:
+        """Tell the command and all its children at once."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+
+    def over(self) -> bool:
+        return self._process.poll() is not None
+
+    def end(self, status: int = 0) -> Answer:
+        """Wait for its end."""
+        out, err = self._process.communicate(timeout=PATIENCE)
+        answer = Answer(self._process.returncode, out, err)
+        assert answer.status == status, f"status {answer.status}, not {status}:\n{err}"
+        assert "Traceback" not in err, err
+        return answer
+
+    def kill(self) -> None:
+        """End it and its children, whatever they do."""
+        self.signal_all(signal.SIGKILL)
+        self._process.communicate(timeout=PATIENCE)
+
+
+class Shop:
+    """The stock campaigns that are named, or none, and the program run in their folder."""
+
+    def __init__(self, folder: Path, *campaigns: str, database_url: str | None = None) -> None:
+        self.folder = folder
+        self._started: list[Running] = []
+        shutil.copytree(ROOT / "templates", folder / "templates")
+        (folder / "jobs").mkdir()
+        for name in ("_segments", *campaigns):
+            shutil.copy(ROOT / "jobs" / f"{name}.yaml", folder / "jobs")
+        self.settings = json.loads(json.dumps(SETTINGS))
+        if database_url is not None:
+            self.settings["database_url"] = database_url
+        self.set()
+
+    def set(self, **changes: Any) -> None:
+        """Change settings; they are written as JSON, which is YAML."""
+        self.settings |= changes
+        self.write("settings.yaml", json.dumps(self.settings, ensure_ascii=False, indent=1))
+
+    def relay(self, port: int, *, connections: int = 4, **more: Any) -> None:
+        """Send through a relay on this machine."""
+        self.set(relay={"host": "127.0.0.1", "port": port, "tls": "none", "connections": connections, **more})
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        """A file of the shop."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    def campaign(self, name: str, text: str, *, subject: str = "Merhaba", body: str = "Merhaba!") -> None:
+        """A campaign of the shop's own, with a template as small as it gets."""
+        self.write(f"jobs/{name}.yaml", text)
+        self.write(f"templates/{name}/subject.txt", subject)
+        if not (self.folder / f"templates/{name}/body.html").exists():
+            self.write(f"templates/{name}/body.txt", body)
+
+    def start(self, *words: str, now: str | None = None, env: Mapping[str, str] | None = None) -> Running:
+        """Start `mailer WORDS`, at the instant `now`."""
+        command = [sys.executable, "-m", "mailer", *words, *(("--now", now) if now else ())]
+        process = subprocess.Popen(  # noqa: S603 - our own program
+            command,
+            cwd=self.folder,
+            env=_environment() | dict(env or {}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        running = Running(process)
+        self._started.append(running)
+        return running
+
+    def mailer(
+        self, *words: str, now: str | None = None, status: int = 0, env: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Run `mailer WORDS` to its end, which must be of this status and without a traceback."""
+        return self.start(*words, now=now, env=env).end(status)
+
+    def run(self, now: str, **more: Any) -> Answer:
+        """Do everything due at `now`."""
+        return self.mailer("run", "--until-idle", now=now, **more)
+
+    def customers(self, *rows: Mapping[str, Any], now: str) -> None:
+        """Import customers."""
+        self._import("customers", rows, now)
+
+    def events(self, *rows: Mapping[str, Any], now: str) -> None:
+        """Import events."""
+        self._import("events", rows, now)
+
+    def _import(self, what: str, rows: Sequence[Mapping[str, Any]], now: str) -> None:
+        lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        file = self.write(f"{what}.jsonl", lines)
+        self.mailer(what, "import", str(file), now=now)
+
+    def deliveries(self, *words: str) -> list[dict[str, Any]]:
+        """The ledger."""
+        return self.mailer("deliveries", *words, "--json").rows
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Every run."""
+        return self.mailer("runs", "--json").rows
+
+    def close(self) -> None:
+        """End what is still running."""
+        for running in self._started:
+            if not running.over():
+                running.kill()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without settings; and compiled modules are kept, since commands are many."""
+    dropped = ("MAILER_", "PYTHONDONTWRITEBYTECODE", "COLUMNS")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    return kept | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
+
+
+class RelayProcess:
+    """The scripted relay as a program; what it logged is on disk before each reply."""
+
+    def __init__(self, folder: Path, steps: Mapping[str, Any] | None = None, *, port: int = 0) -> None:
+        folder.mkdir(parents=True)
+        self.log = folder / "relay.jsonl"
+        self.keep = folder / "mails"
+        self.keep.mkdir()
+        self.log.touch()
+        self._process = subprocess.Popen(  # noqa: S603 - our own program
+            [
+                *(sys.executable, "-m", "tests.relay", "--port", str(port)),
+                *("--script", json.dumps(dict(steps or {}))),
+                *("--log", str(self.log), "--keep", str(self.keep)),
+            ],
+            cwd=ROOT,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        self.port = int(json.loads(self._process.stdout.readline())["port"])
+
+    @property
+    def notes(self) -> list[dict[str, Any]]:
+        """What happened, in order."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    @property
+    def dots(self) -> list[dict[str, Any]]:
+        """Every message that came whole."""
+        return [note for note in self.notes if note["phase"] == "dot"]
+
+    @property
+    def accepted(self) -> list[str]:
+        """The recipients of what it accepted, in order."""
+        return [note["recipient"] for note in self.dots if note["accepted"]]
+
+    def mails(self) -> list[EmailMessage]:
+        """Every message that came whole, as a mail program reads it."""
+        reader = BytesParser(policy=policy.default)
+        return [reader.parsebytes(file.read_bytes()) for file in sorted(self.keep.glob("*.eml"))]
+
+    def wait_for_dots(self, count: int) -> None:
+        """Until so many messages came whole."""
+        wait_until(lambda: len(self.dots) >= count)
+
+    def close(self) -> None:
+        """Away, in the middle of whatever it does."""
+        self._process.kill()
+        self._process.communicate()
+
+
+def wait_until(holds: Callable[[], object], seconds: float = PATIENCE) -> None:
+    """Look until it holds."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(LOOK)
+
+
+def balanced(run: Mapping[str, Any]) -> bool:
+    """The ledger equation (docs: the states of a run)."""
+    ended = ("sent", "failed", "skipped", "cancelled", "expired", "in_doubt")
+    return bool(run["audience"] == sum(run[state] for state in ended))
+
+
+def states(deliveries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Customer → state, of deliveries of one run."""
+    return {row["customer"]: row["state"] for row in deliveries}
+
+
+def ago(seconds: float) -> float:
+    """The monotonic instant so long before now."""
+    return time.monotonic() - seconds
