@@ -216,9 +216,10 @@ def mentions(rule: Rule, segments: Mapping[str, Rule] | None = None) -> Mentions
     while waiting:
         below = list(waiting.pop().walk())
         nodes += below
-        for name in {node.segment for node in below if node.segment} - seen if segments is not None else ():
-            seen.add(name)
-            waiting.append(named(name, segments))
+        if segments is not None:
+            further = {node.segment for node in below if node.segment} - seen
+            seen |= further
+            waiting += [named(name, segments) for name in further]
     return Mentions(
         segments=frozenset(node.segment for node in nodes if node.segment),
         lists=frozenset(node.list for node in nodes if node.list),
