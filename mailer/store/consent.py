@@ -92,12 +92,13 @@ async def record(connection: AsyncConnection, said: Sequence[Said], now: datetim
             continue
         for email_key in sorted({word.email_key for word in words[key]} - {""}):
             if does is Effect.BAR:
-                await _bar(connection, email_key, last.source, standing.at)
+                await bar(connection, email_key, last.source, standing.at)
             else:
                 await _lift(connection, email_key, standing.at)
 
 
-async def _bar(connection: AsyncConnection, email_key: str, source: str, at: datetime) -> None:
+async def bar(connection: AsyncConnection, email_key: str, source: str, at: datetime) -> None:
+    """Suppress an address for commercial mail, as its owner unsubscribed."""
     statement = insert(connection, suppression).values(
         email_key=email_key, scope=COMMERCIAL, reason=UNSUBSCRIBED, source=source, at=at
     )
