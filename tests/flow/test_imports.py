@@ -125,7 +125,7 @@ async def test_a_customer_is_stored_as_told_and_a_second_import_changes_nothing(
 
 
 async def test_good_rows_go_in_and_the_others_are_reported_in_the_order_of_the_file(desk: Desk) -> None:
-    rows = [
+    rows: list[Row | RowFault] = [
         Row(2, {"id": "c1", "email": "a@b,c@d"}),
         Row(3, AYSE),
         RowFault(4, "", "The line is damaged."),
