@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import random
 import secrets
@@ -16,9 +17,9 @@ from typing import Any
 
 from mailer.core.campaign import Campaign
 from mailer.core.coupon import make_code
-from mailer.core.explain import why
 from mailer.core.customer_row import CustomerReader
 from mailer.core.event_row import EventReader
+from mailer.core.explain import why
 from mailer.core.handoff import HandoffFacts, Verdict
 from mailer.core.policy import Rules, judge
 from mailer.core.quiet import QuietHours
@@ -28,7 +29,7 @@ from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
 from mailer.core.token import Keyring
 from mailer.core.trigger import IncidentTrigger
-from mailer.errors import FileFault, UsageError
+from mailer.errors import FileFault, TemplateFault, UsageError
 from mailer.files import catalog
 from mailer.files.key import secret_key
 from mailer.files.templates import TemplateFolder
@@ -43,6 +44,7 @@ from mailer.flow.preview import Previews
 from mailer.flow.scheduler import Scheduler
 from mailer.flow.segments import SegmentDesk
 from mailer.flow.send import SenderConfig, SendLoop
+from mailer.flow.track import Tracking
 from mailer.flow.versions import Versions
 from mailer.mailbox.storage import Mailbox
 from mailer.render.mime import assemble
@@ -63,12 +65,14 @@ from mailer.store.incidents import Incidents
 from mailer.store.leases import Leases
 from mailer.store.ledger import Ledger
 from mailer.store.lists import Lists
+from mailer.store.overview import Overview
 from mailer.store.points import Points
 from mailer.store.recipients import Recipients
 from mailer.store.runs import Runs
 from mailer.store.segments import Segments
 from mailer.store.senders import Senders
 from mailer.store.suppressions import Suppressions
+from mailer.store.unsubscribes import Unsubscribes
 
 Tell = Callable[[str], None]  # a sentence for the person at the terminal or in the log
 
@@ -96,6 +100,7 @@ class App:
         self.db = db
         self.clock = clock
         self.tell = tell
+        self.catches_mail = settings.relay.host is None  # the built-in mailbox stands in for a relay
         self.campaigns: dict[str, Campaign] = {}
         self.segments: dict[str, Rule] = {}
         self.faults: tuple[FileFault, ...] = ()
@@ -104,16 +109,24 @@ class App:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, settings: Settings, clock: Callable[[], datetime], tell: Tell, *, load: bool = True
+        cls,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        tell: Tell,
+        *,
+        load: bool = True,
+        upgrade: bool = False,
     ) -> AsyncIterator[App]:
         """Open the database, made or upgraded where that is allowed, and read the campaigns.
+
+        With `upgrade` an old database is brought up to date whatever it is.
 
         Raises:
             StoreError: the database cannot be used.
         """
         db = await Database.connect(settings.database_url.get_secret_value())
         try:
-            await migrate.require(db)
+            await (migrate.upgrade(db) if upgrade else migrate.require(db))
             app = cls(settings, db, clock, tell)
             if load:
                 await app.reload()
@@ -228,6 +241,16 @@ class App:
         return Suppressions(self.db)
 
     @cached_property
+    def overview(self) -> Overview:
+        """What there is and what ran last, at one look."""
+        return Overview(self.db)
+
+    @cached_property
+    def mailbox(self) -> Mailbox:
+        """The built-in mailbox."""
+        return mailbox_of(self.settings, self.clock)
+
+    @cached_property
     def coupons(self) -> Coupons:
         """Codes."""
         return Coupons(self.db)
@@ -298,6 +321,24 @@ class App:
     def templates(self) -> TemplateFolder:
         """The templates as files."""
         return TemplateFolder(self.settings.templates_dir)
+
+    async def picture(self, template: str, name: str) -> bytes | None:
+        """The bytes of `templates/<template>/images/<name>`; None where there is no such picture."""
+
+        def read() -> bytes | None:
+            path = f"images/{name}"
+            return (
+                self.templates.data(f"{template}/{path}") if path in self.templates.names(template) else None
+            )
+
+        with contextlib.suppress(TemplateFault):  # gone since, or too large to be a picture
+            return await asyncio.to_thread(read)
+        return None
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        """Reads links that come back."""
+        return Tracking(self.keys, Unsubscribes(self.db), self.clock)
 
     @cached_property
     def versions(self) -> Versions:
@@ -428,4 +469,3 @@ class App:
 
     def _judge(self, facts: HandoffFacts, now: datetime) -> Verdict:
         return judge(facts, self.rules, now)
-

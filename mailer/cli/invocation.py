@@ -47,9 +47,9 @@ class Invocation:
         return settings_file.load(self.settings_path, must_exist=self.settings_given)
 
     @asynccontextmanager
-    async def app(self, *, load: bool = True) -> AsyncIterator[App]:
+    async def app(self, *, load: bool = True, upgrade: bool = False) -> AsyncIterator[App]:
         """The product, opened."""
-        async with App.open(self.settings(), self.clock, tell, load=load) as app:
+        async with App.open(self.settings(), self.clock, tell, load=load, upgrade=upgrade) as app:
             yield app
 
     def mailbox(self) -> Mailbox:
@@ -58,7 +58,11 @@ class Invocation:
 
     def child_command(self, verb: str) -> tuple[str, ...]:
         """How a child process of ours is called so that it shares settings and clock."""
-        command = ["--settings", str(self.settings_path.resolve())] if self.settings_given or self.settings_path.exists() else []
+        command = (
+            ["--settings", str(self.settings_path.resolve())]
+            if self.settings_given or self.settings_path.exists()
+            else []
+        )
         if self.now is not None:
             command += ["--now", self.now.isoformat()]
         if self.debug:

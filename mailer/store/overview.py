@@ -48,9 +48,8 @@ class Overview:
     async def read(self, runs: int = 10) -> Facts:
         """The facts as of now, with at most so many runs."""
         async with self._database.read() as connection:
-            by_consent = (
-                await connection.execute(select(customer.c.consent, func.count()).group_by(customer.c.consent))
-            ).all()
+            wanted = select(customer.c.consent, func.count()).group_by(customer.c.consent)
+            by_consent = (await connection.execute(wanted)).all()
             senders = await connection.scalar(
                 select(func.count()).select_from(sender).where(sender.c.lease_until > clock())
             )

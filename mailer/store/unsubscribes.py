@@ -65,9 +65,7 @@ async def _barred(connection: AsyncConnection, email_key: str) -> bool:
     return bool(await connection.scalar(select(wanted)))
 
 
-async def _was_sent(
-    connection: AsyncConnection, delivery_id: int, customer_key: int, email_key: str
-) -> bool:
+async def _was_sent(connection: AsyncConnection, delivery_id: int, customer_key: int, email_key: str) -> bool:
     wanted = exists().where(
         delivery.c.id == delivery_id,
         delivery.c.customer_id == customer_key,
