@@ -37,7 +37,7 @@ def _mailbox(text: str) -> str:
 
 
 def _base_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")) or any(mark in text for mark in " \r\n<>\""):
+    if not text.startswith(("http://", "https://")) or any(mark in text for mark in ' \r\n<>"'):
         raise ValueError("must begin with http:// or https://")
     return text.rstrip("/")
 
@@ -55,7 +55,9 @@ class Tenant(_Section):
     """Who writes: the shop."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)] = "Kardelen"
-    from_: Annotated[str, Field(alias="from"), AfterValidator(_mailbox)] = "Kardelen <merhaba@kardelen.example>"
+    from_: Annotated[str, Field(alias="from"), AfterValidator(_mailbox)] = (
+        "Kardelen <merhaba@kardelen.example>"
+    )
     timezone: Annotated[str, AfterValidator(_zone)] = "Europe/Istanbul"
     country: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "TR"
     locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] = "tr"

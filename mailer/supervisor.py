@@ -50,10 +50,16 @@ async def relay_at_hand(app: App) -> AsyncIterator[Mapping[str, str]]:
         return
     server = await serve(Mailbox(app.settings.state / "mailbox", app.clock), "127.0.0.1", 0)
     try:
-        relay = Relay(host="127.0.0.1", port=server.port, tls="none", connections=app.settings.relay.connections)
+        relay = Relay(
+            host="127.0.0.1", port=server.port, tls="none", connections=app.settings.relay.connections
+        )
         app.settings = app.settings.model_copy(update={"relay": relay})
         yield settings_file.child_environment(
-            {"MAILER_RELAY__HOST": "127.0.0.1", "MAILER_RELAY__PORT": str(server.port), "MAILER_RELAY__TLS": "none"}
+            {
+                "MAILER_RELAY__HOST": "127.0.0.1",
+                "MAILER_RELAY__PORT": str(server.port),
+                "MAILER_RELAY__TLS": "none",
+            }
         )
     finally:
         await server.close()
@@ -73,10 +79,14 @@ async def until_idle(app: App, command: tuple[str, ...]) -> None:
             waiting = await app.ledger.due(app.clock())
             if waiting:
                 await _admitted(app)
-                statuses = await _or_stop(processes.run_until_idle(_shares(app, waiting)), stop, processes.stop)
+                statuses = await _or_stop(
+                    processes.run_until_idle(_shares(app, waiting)), stop, processes.stop
+                )
                 failures = failures + 1 if any(statuses or ()) else 0
                 if failures == MOST_FAILURES:
-                    raise MailerError("The senders keep failing; what was not sent stays queued. Their errors are above.")
+                    raise MailerError(
+                        "The senders keep failing; what was not sent stays queued. Their errors are above."
+                    )
             await app.senders.recover(app.clock())
             if await app.senders.others_hold():
                 await asyncio.sleep(LOOK_SECONDS)
@@ -113,7 +123,9 @@ async def _admitted(app: App) -> None:
     try:
         trouble = await session.ready()
         if trouble is not None:
-            app.tell(f"The relay {app.relay()} does not answer ({trouble.detail or trouble.reply}); mails wait for it.")
+            app.tell(
+                f"The relay {app.relay()} does not answer ({trouble.detail or trouble.reply}); mails wait for it."
+            )
     except RelayError as refusal:
         places = app.settings.places
         place = places.get("relay.password") or places.get("relay") or str(app.settings.file)

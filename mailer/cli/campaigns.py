@@ -56,7 +56,9 @@ def show(name: Name) -> None:
 @campaigns.command("run")
 def run_campaign(
     name: Name,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say how many it would reach; send nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many it would reach; send nothing.")
+    ] = False,
     confirm: Annotated[
         int | None, typer.Option(help="The number of recipients, where a script cannot be asked for it.")
     ] = None,
@@ -68,7 +70,9 @@ def run_campaign(
             campaign = app.campaign(name)
             count = await app.campaign_desk.audience(campaign, this.clock())
             if dry_run:
-                tell(f"{name} would reach an audience of {count}, less those consent and the other rules leave out.")
+                tell(
+                    f"{name} would reach an audience of {count}, less those consent and the other rules leave out."
+                )
                 if this.json:
                     this.out.one({"campaign": name, "audience": count})
                 return
@@ -118,7 +122,8 @@ def check() -> None:
         async with this.app() as app:
             faults = [*app.faults, *await app.previews.faults(app.campaigns)]
             rows = [
-                {"file": fault.file, "line": fault.line, "key": fault.key, "message": fault.message} for fault in faults
+                {"file": fault.file, "line": fault.line, "key": fault.key, "message": fault.message}
+                for fault in faults
             ]
             if this.json:
                 this.out.many(rows, (), "")
@@ -137,5 +142,3 @@ def check() -> None:
     run(keep())
     if not outcome[0]:
         raise typer.Exit(1)
-
-

@@ -90,7 +90,9 @@ def show_customer(customer: Annotated[str, typer.Argument(metavar="ID")]) -> Non
                 this.out.many(entries, ("at", "action", "source"), "")
             tell("\nMails")
             this.out.many(
-                timeline, ("due_at", "campaign", "occurrence", "state", "why", "sent_at"), "None planned so far."
+                timeline,
+                ("due_at", "campaign", "occurrence", "state", "why", "sent_at"),
+                "None planned so far.",
             )
 
     run(work())
@@ -150,7 +152,9 @@ def list_suppressions() -> None:
     async def work() -> None:
         async with this.app(load=False) as app:
             await this.out.stream(
-                app.suppressions.list(), ("address", "scope", "reason", "source", "at"), "No address is suppressed."
+                app.suppressions.list(),
+                ("address", "scope", "reason", "source", "at"),
+                "No address is suppressed.",
             )
 
     run(work())
@@ -221,7 +225,9 @@ def _finish(report: ImportReport, *, dry_run: bool) -> None:
     for warning in report.warnings:
         tell(f"line {warning.line}: {warning.field}: {warning.reason} (taken all the same)")
     if report.placeholders:
-        tell(f"{report.placeholders} dates look like a system's placeholder (1970-01-01); no greeting goes out for them.")
+        tell(
+            f"{report.placeholders} dates look like a system's placeholder (1970-01-01); no greeting goes out for them."
+        )
     verb = "would be " if dry_run else ""
     gone = f", {report.removed} {verb}removed" if report.removed is not None else ""
     tell(

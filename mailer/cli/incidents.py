@@ -23,11 +23,22 @@ incidents = typer.Typer(no_args_is_help=True, help="Tell everyone affected by an
 
 Services = Annotated[list[str] | None, typer.Option("--service", help="A service that is down; repeatable.")]
 Postal = Annotated[list[str] | None, typer.Option("--postal", help="A postal code or '34*'; repeatable.")]
-ListFile = Annotated[list[Path] | None, typer.Option("--list", metavar="FILE", help="Customers to add: ids or addresses, one a line.")]
-Exclude = Annotated[list[Path] | None, typer.Option("--exclude", metavar="FILE", help="Customers to leave out.")]
-Message = Annotated[str | None, typer.Option("--message", help="What people should know, in a sentence or two.")]
-Eta = Annotated[str | None, typer.Option("--eta", help="When it should work again: 2027-01-15T18:00, or 2h from now.")]
-Next = Annotated[str | None, typer.Option("--next-update", help="When you will write again, in the same form.")]
+ListFile = Annotated[
+    list[Path] | None,
+    typer.Option("--list", metavar="FILE", help="Customers to add: ids or addresses, one a line."),
+]
+Exclude = Annotated[
+    list[Path] | None, typer.Option("--exclude", metavar="FILE", help="Customers to leave out.")
+]
+Message = Annotated[
+    str | None, typer.Option("--message", help="What people should know, in a sentence or two.")
+]
+Eta = Annotated[
+    str | None, typer.Option("--eta", help="When it should work again: 2027-01-15T18:00, or 2h from now.")
+]
+Next = Annotated[
+    str | None, typer.Option("--next-update", help="When you will write again, in the same form.")
+]
 State = Annotated[str | None, typer.Option("--state", help="investigating, identified, monitoring, …")]
 Id = Annotated[int, typer.Argument(metavar="ID")]
 
@@ -71,7 +82,9 @@ def open_incident(
     next_update: Next = None,
     starts: Annotated[str | None, typer.Option(help="Planned work: when it begins.")] = None,
     ends: Annotated[str | None, typer.Option(help="Planned work: when it ends.")] = None,
-    lead: Annotated[str | None, typer.Option(help="Planned work: announced so long before, such as 48h.")] = None,
+    lead: Annotated[
+        str | None, typer.Option(help="Planned work: announced so long before, such as 48h.")
+    ] = None,
     draft: Annotated[bool, typer.Option("--draft", help="Write it down; publish later.")] = False,
 ) -> None:
     """Open an incident and tell everyone affected. Prints its number."""
@@ -117,9 +130,15 @@ def update(
     message: Message = None,
     eta: Eta = None,
     next_update: Next = None,
+    service: Services = None,
+    postal: Postal = None,
     add_postal: Annotated[list[str] | None, typer.Option("--add-postal", help="The area grows.")] = None,
-    remove_postal: Annotated[list[str] | None, typer.Option("--remove-postal", help="The area shrinks.")] = None,
-    add_list: Annotated[list[Path] | None, typer.Option("--list", metavar="FILE", help="Customers to add.")] = None,
+    remove_postal: Annotated[
+        list[str] | None, typer.Option("--remove-postal", help="The area shrinks.")
+    ] = None,
+    add_list: Annotated[
+        list[Path] | None, typer.Option("--list", metavar="FILE", help="Customers to add.")
+    ] = None,
     exclude: Exclude = None,
 ) -> None:
     """Publish what changed: those who were told hear of it, those who join get the first notice."""
@@ -132,6 +151,8 @@ def update(
                 message=message,
                 eta=_instant(app, eta, "--eta"),
                 next_update=_instant(app, next_update, "--next-update"),
+                services=tuple(service) if service else None,
+                postal=tuple(postal) if postal else None,
                 add_postal=tuple(add_postal or ()),
                 remove_postal=tuple(remove_postal or ()),
                 add_lists=await _lists(app, add_list),
@@ -202,8 +223,7 @@ def _number(number: int) -> None:
 
 async def _say_reach(app: Any, number: int) -> None:
     story = await app.incidents.show(number)
-    area = Area(**{key: tuple(value) for key, value in story["area"].items()})
-    reach = await app.incidents.preview(area)
+    reach = await app.incidents.preview(Area.of(**story["area"]))
     tell(f"{reach.count} customers are affected; {reach.unreachable} of them cannot be reached by mail.")
 
 
@@ -214,12 +234,7 @@ async def _area(
     list_: list[Path] | None,
     exclude: list[Path] | None,
 ) -> Area:
-    return Area(
-        services=tuple(service or ()),
-        postal=tuple(postal or ()),
-        lists=await _lists(app, list_),
-        exclusions=await _lists(app, exclude),
-    )
+    return Area.of(service or (), postal or (), await _lists(app, list_), await _lists(app, exclude))
 
 
 async def _lists(app: Any, files: list[Path] | None) -> tuple[str, ...]:

@@ -46,14 +46,14 @@ def preview(
     run(work())
 
 
-def test(campaign: str, to: Annotated[str, typer.Option(metavar="ADDRESS", help="One of the settings' staff.")]) -> None:
+def test(
+    campaign: str, to: Annotated[str, typer.Option(metavar="ADDRESS", help="One of the settings' staff.")]
+) -> None:
     """Send a campaign's mail to one of the staff, marked as a test."""
 
     async def work() -> None:
         async with this.app() as app:
-            tell(
-                await app.previews.send_test(app.campaign(campaign), to, app.settings.staff, this.clock())
-            )
+            tell(await app.previews.send_test(app.campaign(campaign), to, app.settings.staff, this.clock()))
 
     run(work())
 
@@ -65,7 +65,9 @@ def list_mails() -> None:
     async def work() -> None:
         box = this.mailbox()
         this.out.many(
-            [row.facts() for row in await box.list()], ("id", "at", "to", "subject", "size"), "The mailbox is empty; see mailer up --demo."
+            [row.facts() for row in await box.list()],
+            ("id", "at", "to", "subject", "size"),
+            "The mailbox is empty; see mailer up --demo.",
         )
 
     run(work())
@@ -85,7 +87,11 @@ def show_mail(
                 {**found.row.facts(), "headers": dict(found.headers), "text": found.text, "html": found.html}
             )
             return
-        text = {Format.EML: found.raw.decode("utf-8", "replace"), Format.HTML: found.html, Format.TEXT: found.text}[form]
+        text = {
+            Format.EML: found.raw.decode("utf-8", "replace"),
+            Format.HTML: found.html,
+            Format.TEXT: found.text,
+        }[form]
         if form is Format.TEXT:
             for name, value in found.headers:
                 print(f"{name}: {value}")  # noqa: T201 - stdout is the product here

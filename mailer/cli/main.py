@@ -10,7 +10,8 @@ from typing import Annotated
 
 import structlog
 import typer
-from click.exceptions import ClickException, UsageError as WrongWords
+from click.exceptions import ClickException
+from click.exceptions import UsageError as WrongWords
 from typer.main import get_command
 
 from mailer.cli import campaigns, data, incidents, ledger, mails, operate, segments
@@ -123,7 +124,10 @@ def _explained(error: BaseException) -> int:
         text = str(error)
         tell(text if text.endswith((".", "!", "?")) else f"{text}.")
         return error.exit_status
-    tell(f"Something we did not expect went wrong ({type(error).__name__}: {error}). Run it again with --debug to see where.")
+    tell(
+        f"Something we did not expect went wrong ({type(error).__name__}: {error}). "
+        "Run it again with --debug to see where."
+    )
     return 1
 
 

@@ -99,7 +99,9 @@ class Output:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
             numbers = all(isinstance(row.get(column), int | float | None) for row in rows)
-            table.add_column(column.replace("_", " "), justify="right" if numbers else "left", overflow="fold")
+            table.add_column(
+                column.replace("_", " "), justify="right" if numbers else "left", overflow="fold"
+            )
         for row in rows:
             table.add_row(*(Text(shown(row.get(column))) for column in columns))
         facts.print(table)

@@ -27,8 +27,12 @@ def list_segments() -> None:
 
     async def work() -> None:
         async with this.app() as app:
-            rows = [{"name": name, "count": count} for name, count in await app.segment_desk.listing(app.moment())]
-            this.out.many(rows, ("name", "count"), "There is no named segment; write one in jobs/_segments.yaml.")
+            rows = [
+                {"name": name, "count": count} for name, count in await app.segment_desk.listing(app.moment())
+            ]
+            this.out.many(
+                rows, ("name", "count"), "There is no named segment; write one in jobs/_segments.yaml."
+            )
 
     run(work())
 
@@ -71,7 +75,12 @@ def preview(name: Name) -> None:
             for missing in found.missing_lists:
                 tell(f"The list {missing} is not loaded, so it matches nobody; see mailer lists load --help.")
             people = [
-                {"id": each.id, "email": each.email, "first_name": each.first_name, "last_name": each.last_name}
+                {
+                    "id": each.id,
+                    "email": each.email,
+                    "first_name": each.first_name,
+                    "last_name": each.last_name,
+                }
                 for each in found.samples
             ]
             this.out.many(people, ("id", "email", "first_name", "last_name"), "Nobody is in it.")

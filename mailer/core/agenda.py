@@ -71,9 +71,7 @@ def agenda(
     """The occasions of a cron, fixed or anniversary campaign due in (start, now], oldest first."""
     trigger = campaign.trigger
     if isinstance(trigger, AnniversaryTrigger):
-        return _gather(
-            zones, tenant, lambda zone: anniversary_days(trigger, zone, start, now, leap_day)
-        )
+        return _gather(zones, tenant, lambda zone: anniversary_days(trigger, zone, start, now, leap_day))
     if not isinstance(trigger, CronTrigger | AtTrigger):
         return []
     fixed = fixed_zone(trigger, tenant)
@@ -104,8 +102,10 @@ def _gather(
         Occasion(
             key,
             walls[key][0],
-            tuple(Group(due, frozenset(names), celebrated) for (due, celebrated), names in sorted(
-                groups.items(), key=lambda item: item[0])),
+            tuple(
+                Group(due, frozenset(names), celebrated)
+                for (due, celebrated), names in sorted(groups.items(), key=lambda item: item[0])
+            ),
             last_due_over_zones(walls[key][1], everywhere),
         )
         for key, groups in sorted(found.items())
@@ -130,6 +130,8 @@ def next_at(
     if isinstance(trigger, AnniversaryTrigger):
         tomorrow = now + timedelta(days=2)
         places = {ZoneInfo(name) if name else tenant for name in zones} or {tenant}
-        days = [day.due for zone in places for day in anniversary_days(trigger, zone, now, tomorrow, leap_day)]
+        days = [
+            day.due for zone in places for day in anniversary_days(trigger, zone, now, tomorrow, leap_day)
+        ]
         return min(days, default=None)
     return None

@@ -82,7 +82,9 @@ class Campaign(_Part):
         if self.ends_at is not None and self.ends_at.tzinfo is not None:
             raise ValueError("ends_at is each customer's own wall time; leave the time zone out")
         if self.purpose == "service" and self.coupon is not None:
-            raise ValueError("a service mail may carry no promotion; take the coupon out or make it commercial")
+            raise ValueError(
+                "a service mail may carry no promotion; take the coupon out or make it commercial"
+            )
         if isinstance(self.trigger, IncidentTrigger) and self.purpose != "service":
             raise ValueError("an outage notice is service mail; write purpose: service")
         if self.holdout and self.purpose == "service":

@@ -92,5 +92,3 @@ def last_day(issued: date, valid: Duration | None) -> date | None:
 def sample_code(prefix: str) -> str:
     """What previews and tests show; no shop takes it."""
     return f"TEST-{prefix}" if prefix else "TEST-COUPON"
-
-

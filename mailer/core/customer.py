@@ -27,8 +27,19 @@ class Customer:
 
 
 #: Dates that systems write when they know none; a greeting on one of these days is a mistake.
-PLACEHOLDERS = frozenset({(1, 1, 1), (1753, 1, 1), (1899, 12, 30), (1899, 12, 31), (1900, 1, 1), (1901, 1, 1),
-                          (1904, 1, 1), (1969, 12, 31), (1970, 1, 1)})
+PLACEHOLDERS = frozenset(
+    {
+        (1, 1, 1),
+        (1753, 1, 1),
+        (1899, 12, 30),
+        (1899, 12, 31),
+        (1900, 1, 1),
+        (1901, 1, 1),
+        (1904, 1, 1),
+        (1969, 12, 31),
+        (1970, 1, 1),
+    }
+)
 
 _DATE = re.compile(r"(?:(\d{4})|-)-(\d{2})-(\d{2})")
 _DAYS_IN_MONTH = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)

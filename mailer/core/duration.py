@@ -31,7 +31,9 @@ class Duration:
         """
         found = _TEXT.fullmatch(text.strip())
         if found is None:
-            raise ValueError(f"{text!r} is not a duration; write a number and one of s, m, h, d, w, such as 30d")
+            raise ValueError(
+                f"{text!r} is not a duration; write a number and one of s, m, h, d, w, such as 30d"
+            )
         count, unit = int(found[1]), found[2]
         if unit in _DAYS:
             return cls(days=count * _DAYS[unit])

@@ -87,20 +87,9 @@ def _skip(
     candidate: Candidate, campaign: Campaign, rules: Rules, *, due: datetime, now: datetime, zone: ZoneInfo
 ) -> Skip | None:
     """The first reason not to write, the lasting ones before the passing ones."""
-    if not candidate.email_key:
-        return Skip.NOT_ELIGIBLE
-    barred = _suppression(candidate.suppressed, campaign.commercial)
-    if barred is not None:
-        return barred
-    if campaign.commercial and candidate.consent != "yes":
-        return Skip.NO_CONSENT
-    if campaign.commercial and candidate.duplicate:
-        return Skip.DUPLICATE
-    if campaign.anniversary is not None:
-        if candidate.date_placeholder:
-            return Skip.UNCONFIRMED_DATE
-        if _set_too_soon(candidate, campaign, due, zone):
-            return Skip.TOO_SOON
+    lasting = _barred(candidate, campaign, due) or _undated(candidate, campaign, due, zone)
+    if lasting is not None:
+        return lasting
     if candidate.once_held or too_soon(candidate.last_sent_at, due, campaign.once, zone):
         return Skip.TOO_SOON
     if due <= campaign.catch_up.before(now):
@@ -110,6 +99,32 @@ def _skip(
     return None
 
 
+def _barred(candidate: Candidate, campaign: Campaign, due: datetime) -> Skip | None:
+    """No address, a suppressed one, no consent by then, or an address written to under an older record."""
+    if not candidate.email_key:
+        return Skip.NOT_ELIGIBLE
+    barred = _suppression(candidate.suppressed, campaign.commercial)
+    if barred is not None or not campaign.commercial:
+        return barred
+    # Who agreed after it fell due was not among those it was meant for (a newsletter's cut).
+    if candidate.consent != "yes" or (candidate.consent_at is not None and candidate.consent_at > due):
+        return Skip.NO_CONSENT
+    return Skip.DUPLICATE if candidate.duplicate else None
+
+
+def _undated(candidate: Candidate, campaign: Campaign, due: datetime, zone: ZoneInfo) -> Skip | None:
+    """An anniversary's date that is a placeholder, or was entered too shortly before."""
+    trigger = campaign.anniversary
+    if trigger is None:
+        return None
+    if candidate.date_placeholder:
+        return Skip.UNCONFIRMED_DATE
+    entered = candidate.date_set_at
+    if trigger.set_before is None or entered is None:
+        return None
+    return Skip.TOO_SOON if entered >= aged_before(due, trigger.set_before, zone) else None
+
+
 def _suppression(suppressed: Mapping[str, str], commercial: bool) -> Skip | None:
     """A dead address stops everything; an unsubscribe or a complaint stops commercial mail."""
     if "all" in suppressed:
@@ -117,13 +132,6 @@ def _suppression(suppressed: Mapping[str, str], commercial: bool) -> Skip | None
     if commercial and "commercial" in suppressed:
         return Skip.UNSUBSCRIBED if suppressed["commercial"] == "unsubscribed" else Skip.SUPPRESSED
     return None
-
-
-def _set_too_soon(candidate: Candidate, campaign: Campaign, due: datetime, zone: ZoneInfo) -> bool:
-    trigger = campaign.anniversary
-    if trigger is None or trigger.set_before is None or candidate.date_set_at is None:
-        return False
-    return candidate.date_set_at >= aged_before(due, trigger.set_before, zone)
 
 
 def _own_action(own_action_at: datetime | None, handoff: datetime) -> bool:
@@ -143,7 +151,7 @@ def judge(facts: HandoffFacts, rules: Rules, now: datetime) -> Verdict:
     if facts.expires_at is not None and now >= facts.expires_at:
         return Drop(State.EXPIRED, None)
     commercial = facts.purpose == "commercial"
-    scopes = {scope: facts.suppression_reason or "" for scope in facts.suppressed}
+    scopes = dict.fromkeys(facts.suppressed, facts.suppression_reason or "")
     barred = _suppression(scopes, commercial)
     if barred is not None:
         return Drop(State.SKIPPED, barred)

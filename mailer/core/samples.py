@@ -23,7 +23,12 @@ CUSTOMERS = (
     Customer(id="4", email="long@kardelen.example", first_name="Ä" * 200, last_name="ß" * 200, locale="de-CH"),
 )  # fmt: skip
 
-_WHO = {"1": "a customer", "2": "a customer without a name", "3": "a name full of markup", "4": "a very long name"}
+_WHO = {
+    "1": "a customer",
+    "2": "a customer without a name",
+    "3": "a name full of markup",
+    "4": "a very long name",
+}
 _STATES = ("investigating", "identified", "monitoring", "resolved", "reopened")
 
 
@@ -45,7 +50,10 @@ def sample_job(campaign: Campaign, customer: Customer, *, state: str = "", kind:
     if isinstance(campaign.trigger, EventTrigger):
         context = {"event": campaign.trigger.event, "properties": _properties(campaign.trigger.event)}
     if campaign.content is not None:
-        posts = [("Yeni sezon geldi", "https://kardelen.example/yeni"), ("A & B <sale>", "https://kardelen.example/b")]
+        posts = [
+            ("Yeni sezon geldi", "https://kardelen.example/yeni"),
+            ("A & B <sale>", "https://kardelen.example/b"),
+        ]
         content["posts"] = [
             {"title": title, "url": url, "summary": "…", "at": SOME_DAY.isoformat()} for title, url in posts
         ]
@@ -73,7 +81,8 @@ def vetting_scenes(campaign: Campaign, sender: Sender) -> list[tuple[str, str, d
             for customer in CUSTOMERS[:1]
         ]
     return [
-        (_WHO[job.customer.id], job.customer.locale, scene(job, campaign.description, sender, links)) for job in jobs
+        (_WHO[job.customer.id], job.customer.locale, scene(job, campaign.description, sender, links))
+        for job in jobs
     ]
 
 

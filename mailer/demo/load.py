@@ -27,7 +27,9 @@ async def refuse_real_customers(app: App) -> None:
         UsageError: a relay is set, or the database holds customers of somebody else.
     """
     if app.settings.relay.host is not None:
-        raise UsageError("The demo sends to the built-in mailbox alone; take relay.host out of the settings for it.")
+        raise UsageError(
+            "The demo sends to the built-in mailbox alone; take relay.host out of the settings for it."
+        )
     ours = {str(row["id"]) for row in demo_customers(app.clock())}
     async for row in app.customers.list():
         if row["id"] not in ours:

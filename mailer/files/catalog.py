@@ -34,7 +34,9 @@ def read(folder: Path) -> Catalog:
     """Read every campaign below `folder`."""
     faults: list[FileFault] = []
     if not folder.is_dir():
-        return Catalog(faults=(CampaignFault("there is no such folder; set jobs_dir or make it", str(folder)),))
+        return Catalog(
+            faults=(CampaignFault("there is no such folder; set jobs_dir or make it", str(folder)),)
+        )
     segments = _segments(folder / SEGMENTS_FILE, faults)
     campaigns: dict[str, Campaign] = {}
     sources: dict[str, str] = {}
@@ -87,8 +89,12 @@ def _campaign(path: Path, segments: Mapping[str, Rule]) -> Campaign:
     except FileFault as fault:
         raise CampaignFault(fault.message, fault.file, fault.line, fault.key) from None
     if "name" in document.values:
-        raise CampaignFault("the file's name is the campaign's name; take this key out", document.file,
-                            document.line(("name",)), "name")
+        raise CampaignFault(
+            "the file's name is the campaign's name; take this key out",
+            document.file,
+            document.line(("name",)),
+            "name",
+        )
     values = {key: value for key, value in document.values.items() if value is not None}
     try:
         campaign = Campaign.model_validate({**values, "name": name})
@@ -136,10 +142,8 @@ def _in_file(location: tuple[str | int, ...], values: Any) -> tuple[str | int, .
     path: list[str | int] = []
     here = values
     for index, part in enumerate(location):
-        if isinstance(here, dict) and part in here:
-            here = here[part]
-            path.append(part)
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+        indexed = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        if indexed or (isinstance(here, dict) and part in here):
             here = here[part]
             path.append(part)
         elif index == len(location) - 1 and isinstance(part, str):

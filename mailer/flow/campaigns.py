@@ -110,4 +110,3 @@ class CampaignDesk:
     async def pause(self, name: str, *, paused: bool) -> None:
         """Pause a campaign, or let it go on."""
         await self._pauses.pause(name, paused)
-

@@ -23,7 +23,9 @@ PREFERENCES = "preferences"
 class TemplatePort(Protocol):
     """A published template, compiled."""
 
-    def render(self, context: dict[str, Any], locale: str, tenant_locale: str, zone: ZoneInfo) -> Rendered: ...
+    def render(
+        self, context: dict[str, Any], locale: str, tenant_locale: str, zone: ZoneInfo
+    ) -> Rendered: ...
 
 
 class VersionsPort(Protocol):

@@ -27,7 +27,6 @@ class Judge(Protocol):
     def __call__(self, facts: HandoffFacts, now: datetime) -> Verdict: ...
 
 
-
 class AdvancePort(Protocol):
     """The one statement of intent and outcome."""
 
@@ -51,7 +50,9 @@ class _Visit:
 class Desk:
     """Writes for all connections of one sender. While one transaction runs, the next one gathers."""
 
-    def __init__(self, ledger: AdvancePort, sender_id: int, clock: Callable[[], datetime], judge: Judge) -> None:
+    def __init__(
+        self, ledger: AdvancePort, sender_id: int, clock: Callable[[], datetime], judge: Judge
+    ) -> None:
         self._ledger = ledger
         self._sender_id = sender_id
         self._clock = clock

@@ -71,7 +71,9 @@ class Planner:
         self._zone = rules.zone
         self._leap_day = leap_day
         self._rows = Rows(people, rules, currency)
-        self._events = EventPlanning(book=book, people=people, rows=self._rows, version=version, zone=rules.zone)
+        self._events = EventPlanning(
+            book=book, people=people, rows=self._rows, version=version, zone=rules.zone
+        )
 
     async def look(self, now: datetime) -> None:
         """Note the campaigns that are here now: nothing due before this moment is ever caught up."""
@@ -186,7 +188,9 @@ class Planner:
         """Those who entered the segment since the last look, in the run of the tenant's day."""
         occasion = entry_occasion(now, self._zone)
         run_id, state = await self._standing(campaign, occasion)
-        target = _Target(campaign, await self._new_run(campaign, occasion, fresh=False), entered=campaign.name)
+        target = _Target(
+            campaign, await self._new_run(campaign, occasion, fresh=False), entered=campaign.name
+        )
         selection = Selection(rule=Rule(all=(rule, campaign.audience)), entering=campaign.name)
         run_id, grew = await self._fill(target, selection, now, run_id, now, report)
         if run_id is not None and (grew or state is RunState.PLANNING):

@@ -24,7 +24,9 @@ EVENTS = 500  # event runs written at a time
 class EventPlanning:
     """Plans campaigns with the trigger `{event: NAME}`."""
 
-    def __init__(self, *, book: RunBook, people: People, rows: Rows, version: Version, zone: ZoneInfo) -> None:
+    def __init__(
+        self, *, book: RunBook, people: People, rows: Rows, version: Version, zone: ZoneInfo
+    ) -> None:
         self._book = book
         self._people = people
         self._rows = rows

@@ -24,7 +24,13 @@ class Rows:
         self._currency = currency
 
     async def of(
-        self, campaign: Campaign, occurrence: str, chunk: Sequence[Candidate], run_id: int, due: datetime, now: datetime
+        self,
+        campaign: Campaign,
+        occurrence: str,
+        chunk: Sequence[Candidate],
+        run_id: int,
+        due: datetime,
+        now: datetime,
     ) -> list[NewDelivery]:
         """A row for each: the oldest record of an address first, so that later ones are its duplicates."""
         written: set[str] = set()

@@ -65,7 +65,9 @@ class Previews:
         self._composer.install(0, self._published(campaign.template_folder), campaign.description)
         rendered = self._composer.render(job)
         message = self._composer.compose(job, now)
-        return Preview(rendered.subject, rendered.text, _html(rendered), message.data.decode("utf-8", "replace"))
+        return Preview(
+            rendered.subject, rendered.text, _html(rendered), message.data.decode("utf-8", "replace")
+        )
 
     async def send_test(self, campaign: Campaign, address: str, staff: tuple[str, ...], now: datetime) -> str:
         """Send one mail to one of the staff, marked as a test; what the relay said.

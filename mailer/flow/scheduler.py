@@ -86,11 +86,12 @@ class Scheduler:
             await self._reload()
             now = self._clock()
             report = await self._planner.plan(now, events_only=events_only)
-            planned = await self._incidents.plan_open(now)
-            report.added += planned.notices
-            report.faults.extend(str(fault) for fault in planned.faults)
             await self._senders.recover(now)
-            await self._ledger.finish_runs(now)
+            if not events_only:
+                planned = await self._incidents.plan_open(now)
+                report.added += planned.notices
+                report.faults.extend(str(fault) for fault in planned.faults)
+                await self._ledger.finish_runs(now)
         for fault in report.faults:
             if fault not in self._told:
                 self._tell(fault)
@@ -131,11 +132,12 @@ class Scheduler:
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
-        while not await self._leases.acquire(PLANNING, self._owner, LEASE_SECONDS):
+        # Leases are held by other processes: there is no event of ours to wait for.
+        while not await self._leases.acquire(PLANNING, self._owner, LEASE_SECONDS):  # noqa: ASYNC110
             await asyncio.sleep(WAIT_SECONDS)
         keeper = asyncio.create_task(self._hold())
         try:
-            while await self._leases.holder(IMPORTING) is not None:
+            while await self._leases.holder(IMPORTING) is not None:  # noqa: ASYNC110
                 await asyncio.sleep(WAIT_SECONDS)
             yield
         finally:

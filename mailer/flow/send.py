@@ -88,7 +88,9 @@ class SendLoop:
         sender_id = await self._senders.register(config.host, config.pid, self._clock(), LEASE_SECONDS)
         desk = Desk(self._ledger, sender_id, self._clock, self._judge)
         service = [asyncio.create_task(desk.serve()), asyncio.create_task(self._renew(sender_id, work))]
-        circles = [asyncio.create_task(Connection(self._tools, work, desk).run()) for _ in range(config.connections)]
+        circles = [
+            asyncio.create_task(Connection(self._tools, work, desk).run()) for _ in range(config.connections)
+        ]
         feeder = asyncio.create_task(self._feed(sender_id, work, until_idle=until_idle, stop=stop))
         pending: set[asyncio.Task[None]] = {feeder, *circles, *service}
         try:

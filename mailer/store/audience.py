@@ -185,7 +185,9 @@ class Audience:
             if first is not None:
                 baseline = select(literal(campaign), customer.c.id, literal(now, Instant)).where(matching)
                 await conn.execute(
-                    insert(conn, segment_member).from_select(["campaign", "customer_id", "entered_at"], baseline)
+                    insert(conn, segment_member).from_select(
+                        ["campaign", "customer_id", "entered_at"], baseline
+                    )
                 )
                 return False
             await conn.execute(
@@ -218,7 +220,9 @@ class Audience:
                 conditions.append(customer_date.c.set_at <= selection.stored_by)
         if selection.run_id is not None:
             conditions.append(
-                ~exists().where(delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id)
+                ~exists().where(
+                    delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id
+                )
             )
         if selection.zones is not None:
             named = [zone for zone in selection.zones if zone is not None]

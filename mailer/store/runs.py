@@ -87,7 +87,9 @@ async def insert_deliveries(
     """
     if not rows:
         return 0
-    head = (await conn.execute(select(run.c.campaign, run.c.purpose, run.c.priority).where(run.c.id == run_id))).one()
+    head = (
+        await conn.execute(select(run.c.campaign, run.c.purpose, run.c.priority).where(run.c.id == run_id))
+    ).one()
     values = [
         {
             "run_id": run_id,
@@ -111,17 +113,26 @@ async def insert_deliveries(
         }
         for row in rows
     ]
-    statement = insert(conn, delivery).on_conflict_do_nothing().returning(delivery.c.id, delivery.c.customer_id)
+    statement = (
+        insert(conn, delivery).on_conflict_do_nothing().returning(delivery.c.id, delivery.c.customer_id)
+    )
     made = {found.customer_id: found.id for found in await conn.execute(statement, values)}
-    wanted = [(made[row.customer_key], row) for row in rows if row.customer_key in made and row.coupon is not None
-              and row.state == State.QUEUED]
+    wanted = [
+        (made[row.customer_key], row)
+        for row in rows
+        if row.customer_key in made and row.coupon is not None and row.state == State.QUEUED
+    ]
     if wanted:
         await _reserve(conn, head.campaign, wanted, now, new_code)
     return len(made)
 
 
 async def _reserve(
-    conn: AsyncConnection, campaign: str, wanted: Sequence[tuple[int, NewDelivery]], now: datetime, new_code: NewCode
+    conn: AsyncConnection,
+    campaign: str,
+    wanted: Sequence[tuple[int, NewDelivery]],
+    now: datetime,
+    new_code: NewCode,
 ) -> None:
     """A coupon for each delivery: the one its once-key had before, else a new one."""
     keys = {row.once_key: (delivery_id, row) for delivery_id, row in wanted}
@@ -135,7 +146,9 @@ async def _reserve(
         for found in kept.all():
             delivery_id, _row = keys.pop(found.once_key)
             await conn.execute(update(coupon).where(coupon.c.id == found.id).values(delivery_id=delivery_id))
-    generated = {key: value for key, value in keys.items() if value[1].coupon and value[1].coupon.kind != "pool"}
+    generated = {
+        key: value for key, value in keys.items() if value[1].coupon and value[1].coupon.kind != "pool"
+    }
     while generated:
         generated = await _write_codes(conn, campaign, generated, now, new_code)
     pooled = [value for key, value in keys.items() if value[1].coupon and value[1].coupon.kind == "pool"]
@@ -176,7 +189,9 @@ async def _write_codes(
     standing: set[str] = set()
     left = [key for key in wanted if key not in written]
     for part in slices(left):
-        standing.update((await conn.scalars(select(coupon.c.once_key).where(coupon.c.once_key.in_(part)))).all())
+        standing.update(
+            (await conn.scalars(select(coupon.c.once_key).where(coupon.c.once_key.in_(part)))).all()
+        )
     return {key: wanted[key] for key in left if key not in standing}
 
 
@@ -269,7 +284,9 @@ class Runs:
     async def paused(self) -> set[str]:
         """Campaigns somebody paused."""
         async with self._db.read() as conn:
-            return set((await conn.scalars(select(campaign_state.c.name).where(campaign_state.c.paused))).all())
+            return set(
+                (await conn.scalars(select(campaign_state.c.name).where(campaign_state.c.paused))).all()
+            )
 
     async def find_version(self, name: str, digest: str) -> int | None:
         """The number of a version that is written down already."""
@@ -319,7 +336,9 @@ class Runs:
         """
         async with self._db.write() as conn:
             if entered is not None and rows:
-                noted = [{"campaign": entered, "customer_id": row.customer_key, "entered_at": now} for row in rows]
+                noted = [
+                    {"campaign": entered, "customer_id": row.customer_key, "entered_at": now} for row in rows
+                ]
                 await conn.execute(insert(conn, segment_member).on_conflict_do_nothing(), noted)
             return await insert_deliveries(conn, run_id, rows, now, self._new_code)
 
@@ -338,7 +357,10 @@ class Runs:
         async with self._db.write() as conn:
             await conn.execute(
                 update(run)
-                .where(run.c.id == run_id, run.c.state.in_([RunState.QUEUED, RunState.RUNNING, RunState.FINISHED]))
+                .where(
+                    run.c.id == run_id,
+                    run.c.state.in_([RunState.QUEUED, RunState.RUNNING, RunState.FINISHED]),
+                )
                 .values(state=RunState.PLANNING, finished_at=None)
             )
 
