@@ -71,6 +71,7 @@ class Flattener:
         self._read = read
         self._environment = environment
         self._cut: dict[str, list[Piece]] = {}
+        self._names: dict[str, Collection[str]] = {}
         self._count = 0
 
     def flatten(self, path: str) -> list[Piece]:
@@ -96,7 +97,9 @@ class Flattener:
         folder = folder or self._template
         if folder not in (LAYOUT, self._template) or file in ("", ".", ".."):
             raise tag.fault(f"{name!r}: only files of {LAYOUT}/ and of {self._template}/ can be used here")
-        chosen = variant(file, self._locale, self._read.names(folder))
+        if folder not in self._names:
+            self._names[folder] = self._read.names(folder)
+        chosen = variant(file, self._locale, self._names[folder])
         if chosen is None and not found["missing"]:
             raise tag.fault(f"there is no file {folder}/{file}")
         return f"{folder}/{chosen}" if chosen else None

@@ -189,7 +189,7 @@ def _encoded(text: str, used: int) -> list[str]:
     """The text as encoded words, each a line's length at most, no character split (RFC 2047 §5)."""
     octets = text.encode()
     q_size = sum(1 if octet in _Q_SAFE or octet == ord(" ") else 3 for octet in octets)
-    as_q = q_size <= (len(octets) + 2) // 3 * 4
+    as_q = q_size <= len(octets) * 2  # a little longer than base64, and still read by people and filters
     words: list[str] = []
     payload: list[str] = []
     size, room = 0, _ENCODED_LINE - used - len("=?utf-8?q??=")

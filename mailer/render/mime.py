@@ -97,7 +97,7 @@ def _body(rendered: Rendered, message_id: str) -> _Part:
     if rendered.html is None:
         return text
     page = _text("html", rendered.html)
-    seed = hashlib.sha256(message_id.encode()).hexdigest()[:32]
+    seed = hashlib.sha256(message_id.encode()).hexdigest()[:24]
     if rendered.images:
         pictures = [_picture(cid, image) for cid, image in rendered.images.items()]
         page = _multipart("related", [page, *pictures], f"=_r{seed}", '; type="text/html"')

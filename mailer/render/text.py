@@ -13,7 +13,7 @@ _SURROGATES = re.compile(r"[\ud800-\udfff]")
 _LINE_ENDS = re.compile(r"\r\n?")
 _TRAILING = re.compile(r"[ \t]+$", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n{3,}")
-_INVISIBLE = re.compile("[\u034f\u200b\u200c\u2060\ufeff]+")
+_FILLER = re.compile("(?:[\u034f\u200b\u200c\u2060\ufeff][ \u00a0]*){2,}")  # runs that push a preview away
 
 
 def clean(text: str) -> str:
@@ -34,4 +34,4 @@ def tidy(text: str) -> str:
 def from_html(html: str) -> str:
     """The text of an HTML body, links written out, for people and programs that show no HTML."""
     text: str = get_text(html, _CONFIG)
-    return tidy(_INVISIBLE.sub("", text))
+    return tidy(_FILLER.sub("", text))

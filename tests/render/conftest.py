@@ -42,8 +42,8 @@ def published(folder: Callable[..., TemplateFolder]) -> Callable[..., dict[str, 
 @pytest.fixture
 def render(published: Callable[..., dict[str, Any]]) -> Callable[..., Rendered]:
     def fill(
-        files: Mapping[str, str | bytes], locale: str = "", tenant: str = "en", **context: Any
+        files: Mapping[str, str | bytes], locale: str = "", tenant_locale: str = "en", **context: Any
     ) -> Rendered:
-        return Template(published(files)).render(context, locale, tenant, ZoneInfo("Europe/Istanbul"))
+        return Template(published(files)).render(context, locale, tenant_locale, ZoneInfo("Europe/Istanbul"))
 
     return fill

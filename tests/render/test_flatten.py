@@ -44,7 +44,7 @@ BASE = "<{% block head %}h{% endblock %}|{% block body %}base{% endblock %}|{{ s
             "{% macro m(a) %}<{{ a }}>{% endmacro %}{% block body %}{{ m(y) }}{% endblock %}",
             "_layout/b.txt": BASE,
         },
-        {"t/body.txt": "{% for i in (1, 2) %}{{ i }}{% if not loop.last %},{% endif %}{% else %}-{% endfor %}"},
+        {"t/body.txt": "{% for i in (1, 2) %}{{ i }}{% if loop.last %}.{% endif %}{% else %}-{% endfor %}"},
         {"t/body.txt": "{% set s %}a{{ x }}{% endset %}{{ s }}{% filter upper %}b{% endfilter %}"},
         {"t/body.txt": "{% with y = x %}{{ y }}{% endwith %}{% macro c() %}({{ caller() }}){% endmacro %}"
                        "{% call c() %}in{% endcall %}"},

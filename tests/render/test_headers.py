@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import pytest
+
+from mailer.errors import HeaderRefused
+from mailer.render.headers import Field, list_id, list_label, mailbox, unstructured, verify
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("", "To: a@b.c"),
+        ("Ada", "To: Ada <a@b.c>"),
+        ("Ada  Lovelace", "To: Ada Lovelace <a@b.c>"),
+        ("Lovelace, Ada", 'To: "Lovelace, Ada" <a@b.c>'),
+        ('A "x" \\y', 'To: "A \\"x\\" \\\\y" <a@b.c>'),
+        ("a@evil.example", 'To: "a@evil.example" <a@b.c>'),
+        ("Ayşe", "To: =?utf-8?q?Ay=C5=9Fe?= <a@b.c>"),
+        ("日本", "To: =?utf-8?b?5pel5pys?= <a@b.c>"),
+    ],
+)
+def test_a_name_is_written_as_plainly_as_it_can_be(name: str, written: str) -> None:
+    field = mailbox("To", name, "a@b.c")
+    assert field.written == written
+    verify(f"{field.written}\r\n\r\n", [field])
+
+
+def test_an_ascii_subject_folds_at_blanks() -> None:
+    field = unstructured("Subject", "word " * 40)
+    assert max(map(len, field.written.split("\r\n"))) <= 76
+    assert field.written.replace("\r\n", "") == "Subject: " + "word " * 39 + "word"
+
+
+@pytest.mark.parametrize(
+    ("head", "fields"),
+    [
+        ("Subject: a\r\nBcc: e@e.com\r\n\r\n", [Field("Subject", "", "a")]),
+        ("Subject: a\r\n\r\nBcc: e@e.com\r\n\r\n", [Field("Subject", "", "a"), Field("Bcc", "", "")]),
+        ("Subject: b\r\n\r\n", [Field("Subject", "", "a")]),
+        ("To: a@b.c, e@e.com\r\n\r\n", [Field("To", "", ("", "a@b.c"))]),
+        ("To: x <e@e.com>\r\n\r\n", [Field("To", "", ("x", "a@b.c"))]),
+        ("X-A: =?utf-8?q?a?=\r\n\r\n", [Field("X-A", "", "a")]),
+    ],
+)
+def test_a_head_that_reads_otherwise_is_refused(head: str, fields: list[Field]) -> None:
+    with pytest.raises(HeaderRefused, match="meant"):
+        verify(head, fields)
+
+
+@pytest.mark.parametrize(
+    ("campaign", "label"),
+    [
+        ("birthday", "birthday.k.example"),
+        ("Doğum Günü!", "dogum-gunu.k.example"),
+        ("ışık_1", "isik-1.k.example"),
+        ("猫", "list.k.example"),
+    ],
+)
+def test_a_list_label_for_any_campaign(campaign: str, label: str) -> None:
+    assert list_label(campaign, "k.example") == label
+    assert list_id(label).written == f"List-Id: <{label}>"
+
+
+@pytest.mark.parametrize("text", ["birthday", "a b.c", "<a.b> x", "a..b", "a.b\r\nBcc: x", ""])
+def test_what_is_no_list_id(text: str) -> None:
+    with pytest.raises(HeaderRefused):
+        list_id(text)
