@@ -240,7 +240,7 @@ def _coupon(rule: CouponRule, facts: CustomerFacts, context: EvalContext) -> Bra
 
 def _incident(rule: IncidentRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
     text = "affected by an open incident" if rule.open else "not affected by any open incident"
-    return Branch(text, facts.in_open_incident is rule.open)
+    return Branch(text, any(one.open for one in facts.incidents) is rule.open)
 
 
 def _list(rule: str, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)

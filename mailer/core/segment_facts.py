@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from mailer.core.calendar import LeapDay, local_date, subtract_duration, zone_named
 from mailer.core.customer import Customer
 from mailer.core.duration import Duration
+from mailer.core.incident import CLOSED
 from mailer.core.segment import Rule
 
 PLACED, REFUNDED = "order.placed", "order.refunded"
@@ -69,6 +70,20 @@ class PointFact:
 
 
 @dataclass(frozen=True, slots=True)
+class IncidentFact:
+    """An incident the customer is a recipient of."""
+
+    state: str  # core.incident.IncidentState
+    standing: str  # the recipient's: affected, left, unreachable
+    published: bool = True
+
+    @property
+    def open(self) -> bool:
+        """Whether it affects the customer now."""
+        return self.published and self.standing != "left" and self.state not in CLOSED
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerFacts:
     """One customer as a rule sees them. `key` is our own number of them."""
 
@@ -83,7 +98,7 @@ class CustomerFacts:
     lists: frozenset[str] = frozenset()
     sent: tuple[tuple[str, datetime], ...] = ()  # campaign, and when the relay accepted it
     coupons: tuple[tuple[str, str], ...] = ()  # campaign, state
-    in_open_incident: bool = False
+    incidents: tuple[IncidentFact, ...] = ()
 
     def clock(self, context: EvalContext) -> ZoneInfo:
         """The customer's time zone, or the tenant's where it is not known."""

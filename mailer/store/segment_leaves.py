@@ -214,19 +214,14 @@ def _coupon(rule: CouponRule, _context: SegmentContext) -> ColumnElement[bool]:
 
 
 def _incident(rule: IncidentRule, _context: SegmentContext) -> ColumnElement[bool]:
-    found = in_open_incident()
-    return found if rule.open else ~found
-
-
-def in_open_incident() -> ColumnElement[bool]:
-    """Customers whom an incident that is not over affects; those who cannot be reached among them."""
-    return exists().where(
+    found = exists().where(
         incident_recipient.c.customer_id == customer.c.id,
         incident_recipient.c.state != "left",
         incident.c.id == incident_recipient.c.incident_id,
         incident.c.state.not_in(sorted(CLOSED)),
         incident.c.published_at.is_not(None),
     )
+    return found if rule.open else ~found
 
 
 def _list(rule: str, _context: SegmentContext) -> ColumnElement[bool]:

@@ -12,19 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.customer import Customer
 from mailer.core.delivery import State
 from mailer.core.segment import Rule, check_segments, named
-from mailer.core.segment_facts import CustomerFacts, DateFact, EvalContext, EventFact, PointFact
+from mailer.core.segment_facts import CustomerFacts, DateFact, EvalContext, EventFact, IncidentFact, PointFact
 from mailer.errors import UsageError
 from mailer.store.affected import unknown_lists
 from mailer.store.customers import as_customer
 from mailer.store.engine import Database
 from mailer.store.segment_context import SegmentContext
-from mailer.store.segment_leaves import LEAVES, in_open_incident
+from mailer.store.segment_leaves import LEAVES
 from mailer.store.tables import (
     coupon,
     customer,
     customer_date,
     customer_event,
     delivery,
+    incident,
+    incident_recipient,
     list_member,
     named_list,
     service_point,
@@ -142,7 +144,10 @@ async def read_facts(connection: AsyncConnection, row: Row[Any]) -> CustomerFact
     )  # fmt: skip
     coupons = await of(coupon.c.campaign, coupon.c.state, where=(coupon.c.customer_id == key,))
     scopes = await of(suppression.c.scope, where=(suppression.c.email_key == row.email_key,))
-    affected = await of(customer.c.id, where=(customer.c.id == key, in_open_incident()))
+    incidents = await of(
+        incident.c.state, incident_recipient.c.state.label("standing"), incident.c.published_at,
+        where=(incident_recipient.c.incident_id == incident.c.id, incident_recipient.c.customer_id == key),
+    )  # fmt: skip
     return CustomerFacts(
         key=key,
         customer=as_customer(row),
@@ -158,5 +163,7 @@ async def read_facts(connection: AsyncConnection, row: Row[Any]) -> CustomerFact
         lists=frozenset(one.name for one in lists),
         sent=tuple((one.campaign, one.sent_at) for one in sent),
         coupons=tuple((one.campaign, one.state) for one in coupons if one.campaign),
-        in_open_incident=bool(affected),
+        incidents=tuple(
+            IncidentFact(one.state, one.standing, one.published_at is not None) for one in incidents
+        ),
     )

@@ -9,7 +9,15 @@ import pytest
 from mailer.core.customer import Customer
 from mailer.core.segment import Rule, parse_rule
 from mailer.core.segment_eval import evaluate
-from mailer.core.segment_facts import CustomerFacts, DateFact, EvalContext, EventFact, PointFact, in_share
+from mailer.core.segment_facts import (
+    CustomerFacts,
+    DateFact,
+    EvalContext,
+    EventFact,
+    IncidentFact,
+    PointFact,
+    in_share,
+)
 from mailer.errors import SegmentFault
 
 ISTANBUL = ZoneInfo("Europe/Istanbul")
@@ -222,7 +230,9 @@ ELSEWHERE = CustomerFacts(1, AT_HOME.customer, points=(PointFact("tv", "34710"),
         ),
         ({"coupon": {"campaign": "b"}}, a_customer(coupons=(("b", "reserved"),)), False),
         ({"coupon": {"campaign": "b"}}, a_customer(coupons=(("b", "issued"),)), True),
-        ({"incident": {"open": False}}, a_customer(in_open_incident=True), False),
+        ({"incident": {"open": True}}, a_customer(incidents=(IncidentFact("identified", "affected"),)), True),
+        ({"incident": {"open": True}}, a_customer(incidents=(IncidentFact("resolved", "affected"),)), False),
+        ({"incident": {"open": False}}, a_customer(incidents=(IncidentFact("identified", "left"),)), True),
         ({}, a_customer(), True),
         ({"not": []}, a_customer(), True),
         ({"not": [{"list": "x"}, {"consent": "commercial"}]}, a_customer(consent="yes"), False),
