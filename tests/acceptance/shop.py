@@ -1,4 +1,4 @@
-"""A shop of our own for each test: a folder with settings, campaigns and templates, and the program as its owner runs it."""
+"""A shop for each test: a folder with settings, campaigns and templates, and the program as its owner runs it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from email import policy
@@ -124,7 +124,7 @@ class Shop:
     def start(self, *words: str, now: str | None = None, env: Mapping[str, str] | None = None) -> Running:
         """Start `mailer WORDS`, at the instant `now`."""
         command = [sys.executable, "-m", "mailer", *words, *(("--now", now) if now else ())]
-        process = subprocess.Popen(  # noqa: S603 - our own program
+        process = subprocess.Popen(
             command,
             cwd=self.folder,
             env=_environment() | dict(env or {}),
@@ -192,7 +192,7 @@ class RelayProcess:
         self.keep = folder / "mails"
         self.keep.mkdir()
         self.log.touch()
-        self._process = subprocess.Popen(  # noqa: S603 - our own program
+        self._process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "tests.relay", "--port", str(port)),
                 *("--script", json.dumps(dict(steps or {}))),
@@ -227,22 +227,18 @@ class RelayProcess:
         reader = BytesParser(policy=policy.default)
         return [reader.parsebytes(file.read_bytes()) for file in sorted(self.keep.glob("*.eml"))]
 
-    def wait_for_dots(self, count: int) -> None:
-        """Until so many messages came whole."""
-        wait_until(lambda: len(self.dots) >= count)
+    def wait_for_dots(self, count: int, sender: Running) -> None:
+        """Until so many messages came whole; `sender` must not end before."""
+        end = time.monotonic() + PATIENCE
+        while len(self.dots) < count:
+            assert not sender.over(), f"it ended after {len(self.dots)} messages: {sender.end()}"
+            assert time.monotonic() < end, f"only {len(self.dots)} messages came"
+            time.sleep(LOOK)
 
     def close(self) -> None:
         """Away, in the middle of whatever it does."""
         self._process.kill()
         self._process.communicate()
-
-
-def wait_until(holds: Callable[[], object], seconds: float = PATIENCE) -> None:
-    """Look until it holds."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(LOOK)
 
 
 def balanced(run: Mapping[str, Any]) -> bool:
@@ -254,8 +250,3 @@ def balanced(run: Mapping[str, Any]) -> bool:
 def states(deliveries: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Customer → state, of deliveries of one run."""
     return {row["customer"]: row["state"] for row in deliveries}
-
-
-def ago(seconds: float) -> float:
-    """The monotonic instant so long before now."""
-    return time.monotonic() - seconds

@@ -49,3 +49,29 @@ def test_birthdays_on_leap_days_across_zones_late_dates_and_placeholders(
         ("epoch", "2027-01-01", "unconfirmed_date"),
         ("late", "2027-08-11", "too_soon"),
     }
+
+
+def test_case_5_down_for_days_sends_what_is_still_kind_and_names_what_is_not(
+    shop: OpenShop, relay: StartRelay
+) -> None:
+    here = shop("birthday")
+    here.relay(relay().port)
+    here.customers(
+        *(
+            {"id": day, "email": f"b{day}@a.example", "birthday": f"1990-{day}", "consent": "yes"}
+            for day in ("05-10", "05-08", "05-06")
+        ),
+        now="2027-01-01T00:00:00Z",
+    )
+    here.run("2027-05-05T00:00:00Z")
+    here.run("2027-05-11T06:00:00Z")
+    rows = here.deliveries()
+    assert sent(rows) == [("05-08", "2027-05-11T06:00:00Z"), ("05-10", "2027-05-11T06:00:00Z")]
+    assert [(row["customer"], row["reason"]) for row in rows if row["state"] != "sent"] == [
+        ("05-06", "missed")
+    ]
+    assert {(run["occurrence"], run["state"]) for run in here.runs()} == {
+        ("2027-05-06", "missed"),
+        ("2027-05-08", "finished"),
+        ("2027-05-10", "finished"),
+    }

@@ -1,0 +1,125 @@
+"""The whole program killed: nothing is lost, nothing commercial goes out twice, and every doubt has its name."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from collections import Counter
+
+from tests.acceptance.conftest import OpenShop, StartRelay
+from tests.acceptance.shop import balanced
+
+NOW = "2027-01-15T08:00:00Z"
+
+
+def test_case_12_killed_between_the_relays_answer_and_our_commit(shop: OpenShop, relay: StartRelay) -> None:
+    # Two addresses get their 250 while the program is frozen, and two get no answer at all.
+    slow = {"kept@*": {"dot": ["wait 1|250 2.0.0 kept", "250 2.0.0 kept"]}}
+    mute = {"mute@*": {"dot": ["keep|wait 60", "250 2.0.0 kept"]}}
+    here, post = shop("offer", "outage"), relay({"to": slow | mute})
+    here.relay(post.port, connections=4)
+    here.customers(
+        {"id": "k1", "email": "kept@shop.example", "consent": "yes"},
+        {"id": "m1", "email": "mute@shop.example", "consent": "yes"},
+        {"id": "k2", "email": "kept@home.example", "services": "fibre"},
+        {"id": "m2", "email": "mute@home.example", "services": "fibre"},
+        now="2027-01-01T00:00:00Z",
+    )
+    here.mailer("campaigns", "run", "offer", now=NOW)
+    here.mailer("incidents", "open", "--title", "Kesinti", "--service", "fibre", now=NOW)
+    running = here.start("run", "--until-idle", now=NOW)
+    post.wait_for_dots(4, running)
+    running.signal_all(signal.SIGSTOP)
+    time.sleep(1.2)  # the relay's 250 lies in our socket, unread
+    running.kill()
+    first = {note["recipient"]: note for note in post.dots}
+
+    here.run(NOW)
+    rows = {row["address"]: row for row in here.deliveries() if row["state"] != "skipped"}
+    assert {address: row["state"] for address, row in rows.items()} == {
+        "kept@shop.example": "in_doubt",
+        "mute@shop.example": "in_doubt",
+        "kept@home.example": "sent",
+        "mute@home.example": "sent",
+    }
+    again = Counter(note["recipient"] for note in post.dots)
+    assert again == {
+        "kept@shop.example": 1,
+        "mute@shop.example": 1,
+        "kept@home.example": 2,
+        "mute@home.example": 2,
+    }
+    for note in post.dots:
+        assert (
+            note["message_id"]
+            == first[note["recipient"]]["message_id"]
+            == rows[note["recipient"]]["message_id"]
+        )
+    coupons = here.mailer("coupons", "list", "--json").rows
+    assert sorted((each["customer"], each["state"]) for each in coupons) == [
+        ("k1", "quarantined"),
+        ("m1", "quarantined"),
+    ]
+    assert all(balanced(run) for run in here.runs())
+
+
+def test_killed_again_and_again_every_customer_is_accounted_for(shop: OpenShop, relay: StartRelay) -> None:
+    chance = random.Random(20270115)  # noqa: S311 - instants, not secrets
+    here, post = shop("offer"), relay({"dot": "wait 0.03|250 2.0.0 kept"})
+    here.relay(post.port, connections=3)
+    count = 120
+    here.customers(
+        *({"id": f"c{n}", "email": f"c{n}@x.example", "consent": "yes"} for n in range(count)),
+        now="2027-01-01T00:00:00Z",
+    )
+    here.mailer("campaigns", "run", "offer", "--confirm", str(count), now=NOW)
+    for kills in range(1, 4):
+        running = here.start("run", "--until-idle", now=NOW)
+        post.wait_for_dots(kills * 20, running)
+        time.sleep(chance.random() / 20)
+        running.kill()
+    here.run(NOW)
+    rows = here.deliveries()
+    kept = Counter(post.accepted)
+    assert set(kept.values()) == {1}  # commercial: never a second one
+    state = {row["address"]: row["state"] for row in rows}
+    assert set(state.values()) <= {"sent", "in_doubt"}
+    assert {address for address, where in state.items() if where == "sent"} <= set(kept)
+    doubtful = sum(where == "in_doubt" for where in state.values())
+    assert doubtful <= 3 * 3  # what was in flight: connections, for every kill
+    assert all(
+        run["audience"] == count and balanced(run) and run["state"] == "finished" for run in here.runs()
+    )
+    coupons = here.mailer("coupons", "list", "--json").rows
+    assert len({each["code"] for each in coupons}) == len(coupons) == count
+    assert Counter(each["state"] for each in coupons) == {"issued": count - doubtful} | (
+        {"quarantined": doubtful} if doubtful else {}
+    )
+
+
+def test_sigterm_finishes_what_was_begun_and_the_next_run_does_the_rest(
+    shop: OpenShop, relay: StartRelay
+) -> None:
+    here, post = shop("offer"), relay({"dot": "wait 0.1|250 2.0.0 kept"})
+    here.relay(post.port, connections=2)
+    count = 60
+    here.customers(
+        *({"id": f"c{n}", "email": f"c{n}@x.example", "consent": "yes"} for n in range(count)),
+        now="2027-01-01T00:00:00Z",
+    )
+    here.mailer("campaigns", "run", "offer", now=NOW)
+    running = here.start("run", "--until-idle", now=NOW)
+    post.wait_for_dots(10, running)
+    running.signal(signal.SIGTERM)
+    asked = time.monotonic()
+    running.end(0)
+    assert time.monotonic() - asked < 10
+    rows = Counter(row["state"] for row in here.deliveries())
+    assert set(rows) == {"sent", "queued"}
+    assert rows["sent"] == len(post.accepted) < count
+    began = time.monotonic()
+    here.run(NOW)
+    assert time.monotonic() - began < 15  # nobody's lease has to run out first
+    assert Counter(row["state"] for row in here.deliveries()) == {"sent": count}
+    assert set(Counter(post.accepted).values()) == {1}
