@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from mailer.core.campaign import Campaign
+from mailer.core.cap import Cap
 from mailer.core.coupon import make_code
 from mailer.core.customer_row import CustomerReader
 from mailer.core.event_row import EventReader
@@ -170,6 +171,7 @@ class App:
             zone=self.settings.tenant.zone,
             quiet=QuietHours.parse(self.settings.policy.quiet_hours),
             seed=self.keys.current,
+            cap=Cap(self.settings.policy.cap.day, self.settings.policy.cap.week),
         )
 
     @cached_property
@@ -254,10 +256,6 @@ class App:
     def coupons(self) -> Coupons:
         """Codes."""
         return Coupons(self.db)
-
-    async def upgrade(self) -> None:
-        """Bring the database to this program's schema."""
-        await migrate.upgrade(self.db)
 
     # The use cases --------------------------------------------------------------------------------------------
 

@@ -10,11 +10,13 @@ from typing import Annotated
 
 import typer
 
+from mailer.app import App
 from mailer.cli.invocation import run as run_async
 from mailer.cli.invocation import this
 from mailer.cli.output import tell
 from mailer.errors import Fenced, RelayError
 from mailer.supervisor import keep_running, stop_on_signals, until_idle
+from mailer.web.server import address_of, listen, serve
 
 SENDER = "_sender"
 ORPHAN_GRACE = 5.0  # seconds a sender whose parent died has to finish what it has begun
@@ -22,9 +24,30 @@ ORPHAN_GRACE = 5.0  # seconds a sender whose parent died has to finish what it h
 
 def register(cli: typer.Typer) -> None:
     """Add the verbs."""
+    cli.command("up", rich_help_panel="Run")(up)
     cli.command("run", rich_help_panel="Run")(run)
     cli.command("migrate", rich_help_panel="Run")(migrate)
     cli.command(SENDER, hidden=True)(sender)
+
+
+def up() -> None:
+    """Run everything: planning, sending, the web and, while no relay is set, the built-in mailbox."""
+
+    async def work() -> None:
+        async with this.app(upgrade=True) as app:
+            await bring_up(app)
+
+    run_async(work())
+
+
+async def bring_up(app: App) -> None:
+    """Plan, send and serve until told to stop; the web's door opens before anything is sent."""
+    with listen(app) as door:
+        address = address_of(door)
+        tell(f"mailer is at {address}/")
+        if app.catches_mail:
+            tell(f"No relay is set: every mail is caught and shown at {address}/mailbox")
+        await keep_running(app, this.child_command(SENDER), also=lambda stop: serve(app, stop, door))
 
 
 def run(
@@ -49,8 +72,7 @@ def migrate() -> None:
     """Create or upgrade the database."""
 
     async def work() -> None:
-        async with this.app(load=False) as app:
-            await app.upgrade()
+        async with this.app(load=False, upgrade=True) as app:
             tell(f"The database {app.db.where} is up to date.")
 
     run_async(work())
