@@ -12,7 +12,15 @@ from mailer.errors import SegmentFault, UsageError
 from mailer.flow.segments import Excluded, SegmentDesk
 from mailer.store.engine import Database
 from mailer.store.segments import Segments
-from mailer.store.tables import customer_date, customer_event, list_member, named_list, service_point
+from mailer.store.tables import (
+    customer,
+    customer_date,
+    customer_event,
+    list_member,
+    named_list,
+    service_point,
+)
+from tests.core.segment_cases import CASES
 from tests.store.rows import NOW, a_customer_row, add
 
 SEGMENTS = {
@@ -39,6 +47,17 @@ async def a_base(database: Database, size: int = 5) -> list[int]:
 async def test_a_turkish_attribute_is_found_by_name_and_value(database: Database) -> None:
     await a_base(database)
     assert await Segments(database).count(SEGMENTS["izmir"], CONTEXT) == 4
+
+
+async def test_both_databases_pass_the_values_the_reference_passes(database: Database) -> None:
+    now = {"stored_at": NOW, "updated_at": NOW, "services": []}
+    rows = [{**now, "ext_id": str(n), "attributes": {"x": value}} for n, (_, value, _) in enumerate(CASES)]
+    async with database.write() as connection:
+        await connection.execute(insert(customer), rows)
+    people = Segments(database)
+    for n, (test, value, wanted) in enumerate(CASES):
+        rule = parse_rule({"attr": {"x": test, "id": str(n)}})
+        assert await people.count(rule, CONTEXT) == int(wanted), (test, value)
 
 
 async def test_a_sample_is_of_the_segment_and_the_seed_chooses_it(database: Database) -> None:
