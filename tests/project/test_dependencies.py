@@ -3,7 +3,6 @@ from __future__ import annotations
 import re
 import sys
 from importlib.metadata import distribution, packages_distributions
-from pathlib import Path
 
 import pytest
 
@@ -98,7 +97,7 @@ def test_no_licence_binds_the_product(lock: str) -> None:
 def test_what_is_imported_is_declared(folders: list[str], which: list[str]) -> None:
     declared = {each for group in which for each in requirements(group)}
     owners = packages_distributions()
-    own = {"mailer", "tests", "bench"}
+    own = {"mailer", "tests", "bench", "docs"}
     undeclared = set[str]()
     for path in python_files(*folders):
         for module, line in imported(path):
@@ -109,3 +108,18 @@ def test_what_is_imported_is_declared(folders: list[str], which: list[str]) -> N
             if not declared & (names | {PARTS.get(each, each) for each in names}):
                 undeclared.add(f"{name(path)}:{line}: {first}")
     assert undeclared == set()
+
+
+#: What is used without being imported by name.
+UNSEEN = {"psycopg": "SQLAlchemy loads it for a PostgreSQL address", "tzdata": "zoneinfo reads its files"}
+
+
+def test_what_is_declared_is_used() -> None:
+    owners = packages_distributions()
+    used = {
+        canonical(owner)
+        for path in python_files("mailer")
+        for module, _line in imported(path)
+        for owner in owners.get(module.split(".")[0], [])
+    }
+    assert set(requirements("runtime")) - used - set(UNSEEN) == set()
