@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -12,7 +11,7 @@ from mailer.core.coupon import CouponSpec
 from mailer.core.duration import Duration, DurationField
 from mailer.core.once import Once
 from mailer.core.segment import Rule
-from mailer.core.trigger import AnniversaryTrigger, IncidentTrigger, Trigger
+from mailer.core.trigger import AnniversaryTrigger, IncidentTrigger, Trigger, WallField
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -30,7 +29,8 @@ def _percent(value: Any) -> float:
     return float(found[1])
 
 
-Percent = Annotated[float, BeforeValidator(_percent)]
+_PercentText = Annotated[str, Field(pattern=r"^\s*\d{1,3}(\.\d{1,2})?\s*%\s*$")]
+Percent = Annotated[float, BeforeValidator(_percent, json_schema_input_type=_PercentText | Literal[0])]
 
 
 def _audience(value: Any) -> Any:
@@ -64,12 +64,14 @@ class Campaign(_Part):
     description: Annotated[str, Field(max_length=500)] = ""
     purpose: Literal["commercial", "service"]
     trigger: Trigger
-    audience: Annotated[Rule, BeforeValidator(_audience)] = Rule()  # an empty rule is everyone
+    audience: Annotated[Rule, BeforeValidator(_audience, json_schema_input_type=Rule | str)] = (
+        Rule()
+    )  # everyone
     once: Once = Once()
     priority: Annotated[int, Field(ge=0, le=100)] = 40
     catch_up: DurationField = Duration(seconds=24 * 3600)
     ttl: DurationField | None = None
-    ends_at: datetime | None = None
+    ends_at: WallField | None = None  # each customer's own wall time
     coupon: CouponSpec | None = None
     content: Content | None = None
     goal: Goal | None = None
@@ -79,8 +81,6 @@ class Campaign(_Part):
 
     @model_validator(mode="after")
     def _sense(self) -> Campaign:
-        if self.ends_at is not None and self.ends_at.tzinfo is not None:
-            raise ValueError("ends_at is each customer's own wall time; leave the time zone out")
         if self.purpose == "service" and self.coupon is not None:
             raise ValueError(
                 "a service mail may carry no promotion; take the coupon out or make it commercial"

@@ -99,7 +99,11 @@ def _patterns(value: Any) -> Any:
 class AreaRule(Strict):
     """Where a service is used: a service point, or for a customer without any their own postal code."""
 
-    postal: Annotated[tuple[str, ...], BeforeValidator(_patterns), Field(min_length=1, max_length=200)]
+    postal: Annotated[
+        tuple[str, ...],
+        Field(min_length=1, max_length=200),
+        BeforeValidator(_patterns, json_schema_input_type=str | tuple[str, ...]),
+    ]
 
 
 class ServicesRule(Strict):

@@ -15,11 +15,13 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     SerializerFunctionWrapHandler,
     model_serializer,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
 
 #: A single value to compare with. A date is kept as ISO 8601 text.
 Scalar = bool | int | float | str
@@ -144,6 +146,13 @@ class ValueTest(Strict):
         if value is None:
             raise refuse("say what the value should be, or write {missing: true}")
         return {"is": value}
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Editors take both ways of writing it."""
+        return {"anyOf": [{"type": ["string", "number", "boolean"]}, handler(schema)]}
 
 
 #: Field → what is asked of it; several fields all have to hold.
