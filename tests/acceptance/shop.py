@@ -238,7 +238,9 @@ class RelayProcess:
     def close(self) -> None:
         """Away, in the middle of whatever it does."""
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
 
 def balanced(run: Mapping[str, Any]) -> bool:

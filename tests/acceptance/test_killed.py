@@ -68,6 +68,7 @@ def test_killed_again_and_again_every_customer_is_accounted_for(shop: OpenShop, 
     chance = random.Random(20270115)  # noqa: S311 - instants, not secrets
     here, post = shop("offer"), relay({"dot": "wait 0.03|250 2.0.0 kept"})
     here.relay(post.port, connections=3)
+    here.set(sender={"processes": 1, "claim_size": 10})  # the dead hold little, so one lease is waited for
     count = 120
     here.customers(
         *({"id": f"c{n}", "email": f"c{n}@x.example", "consent": "yes"} for n in range(count)),
