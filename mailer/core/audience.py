@@ -19,5 +19,9 @@ class Selection:
     changed_since: datetime | None = None  # only those whose record changed since
     attribute: str | None = None  # anniversaries: the date
     days: tuple[tuple[int, int], ...] = ()  # (month, day) of it
+    before_year: int | None = (
+        None  # only dates of earlier years, or of none: nobody has a nought-th anniversary
+    )
     ids: tuple[str, ...] | None = None  # only these, by the shop's ids
+    keys: tuple[int, ...] | None = None  # only these, by our numbers
     entering: str | None = None  # only those not yet noted as members of this campaign's segment

@@ -48,6 +48,18 @@ class SendJob:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """A commercial delivery of a customer that has not left."""
+
+    customer_key: int
+    priority: int
+    due_at: datetime
+    campaign: str
+    not_before: datetime
+    delivery_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class HandoffFacts:
     """What the database says of a delivery in the very transaction that would mark it `sending`."""
 
@@ -63,11 +75,17 @@ class HandoffFacts:
     halted: bool
     expires_at: datetime | None
     own_action_at: datetime | None = None  # when the customer did what set this off
+    priority: int = 0
+    due_at: datetime | None = None
+    used: tuple[date, ...] = ()  # commercial: the local days on which mails left, or may have
+    waiting: tuple[Waiting, ...] = ()  # commercial: the customer's other mails that have not left
 
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """It may leave now."""
+    """It may leave now; a commercial one on this local day of its customer."""
+
+    day: date | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 
 from mailer.core.calendar import aged_before
 from mailer.core.campaign import Campaign
+from mailer.core.cap import Cap, Claim, is_capped
 from mailer.core.delivery import Skip, State
-from mailer.core.handoff import Drop, Go, HandoffFacts, Verdict, Wait
+from mailer.core.handoff import Drop, Go, HandoffFacts, Verdict, Wait, Waiting
 from mailer.core.once import too_soon
 from mailer.core.quiet import QuietHours, expires_at, held_until
 
@@ -48,6 +49,7 @@ class Rules:
     zone: ZoneInfo
     quiet: QuietHours
     seed: str = "mailer"
+    cap: Cap = field(default_factory=Cap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,19 @@ def judge(facts: HandoffFacts, rules: Rules, now: datetime) -> Verdict:
         if until is not None:
             late = facts.expires_at is not None and until >= facts.expires_at
             return Drop(State.EXPIRED, None) if late else Wait(until)
-    return Go()
+    today = local_day(now, facts.zone, rules)
+    if facts.own_action_at is None:  # a welcome takes its place and is never refused one
+        mine = Claim(today, facts.priority, facts.due_at or now, facts.campaign)
+        others = [claim(each, facts.zone, rules, now) for each in facts.waiting]
+        if is_capped(rules.cap, mine, facts.used, others):
+            return Drop(State.SKIPPED, Skip.CAPPED)
+    return Go(today)
+
+
+def claim(waiting: Waiting, zone: str | None, rules: Rules, now: datetime) -> Claim:
+    """A waiting delivery's place: the local day on which it may leave at the earliest."""
+    day = local_day(max(waiting.not_before, now), zone, rules)
+    return Claim(day, waiting.priority, waiting.due_at, waiting.campaign)
 
 
 def local_day(instant: datetime, zone: str | None, rules: Rules) -> date:

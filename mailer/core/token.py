@@ -59,12 +59,11 @@ def verify(keys: Keyring, purpose: str, token: str) -> list[Any]:
     try:
         payload, key_id, signature = token.split(".")
         keys.signer(key_id, purpose).unsign(token)
-        # Base64 can spell the same bytes in several ways; only the one we wrote is ours.
-        if base64_encode(base64_decode(signature)).decode("ascii") != signature:
-            raise BadSignature(signature)
         claims = json.loads(base64_decode(payload))
+        # Base64 can spell the same bytes in several ways; only the one we wrote is ours.
+        ours = base64_encode(base64_decode(signature)).decode("ascii") == signature
     except (BadSignature, KeyError, ValueError):
         raise BadToken("this link is not one of ours, or it was cut") from None
-    if not isinstance(claims, list):
+    if not ours or not isinstance(claims, list):
         raise BadToken("this link is not one of ours, or it was cut")
     return claims

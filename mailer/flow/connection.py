@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from mailer.core.delivery import InDoubt, Outcome, Phase, TryLater
+from mailer.core.delivery import Failure, InDoubt, Outcome, Phase, TryLater
 from mailer.core.handoff import Finish, Go, SendJob, Start
 from mailer.core.message import Message
 from mailer.core.retry import next_attempt
@@ -57,9 +57,10 @@ class Connection:
     async def run(self) -> None:
         try:
             while True:
-                if not self._work.jobs:
-                    await self._settle()
-                job = await self._work.next()
+                job = self._work.take()
+                if job is None:
+                    await self._settle()  # nobody knows how long the wait will be
+                    job = await self._work.next()
                 if job is None:
                     return
                 await self._deliver(job)
@@ -78,24 +79,38 @@ class Connection:
         tools = self._tools
         try:
             message = tools.composer.compose(job, tools.clock())
-            trouble = await self._session.ready()
-            if trouble is not None:
-                await self._settle()
-                self._finish = self._finished(job, trouble)
-                await self._work.stall(down=trouble)
-                return
-            finish, self._finish = self._finish, None
-            verdict = await self._desk.exchange(finish, Start(job.delivery_id, message.message_id))
-            if not isinstance(verdict, Go):
-                return
-            outcome = await self._session.send(message, self._work.may_start)
-        except RenderError as error:
-            await self._settle()
-            self._finish = Finish(job.delivery_id, tools.clock(), failure=error.reason, detail=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever one row's data does, the others go out
+            await self._not_made(job, error)
             return
+        trouble = await self._session.ready()
+        if trouble is not None:
+            await self._settle()
+            self._finish = self._finished(job, trouble)
+            await self._work.stall(down=trouble)
+            return
+        finish, self._finish = self._finish, None
+        verdict = await self._desk.exchange(finish, Start(job.delivery_id, message.message_id))
+        if not isinstance(verdict, Go):
+            return
+        try:
+            outcome = await self._session.send(message, self._work.may_start)
+        except RenderError as error:  # this relay cannot carry it
+            await self._not_made(job, error)
+            return
+        except RelayError as error:  # it was reached anew, and refused us: the mark is taken back
+            self._finish = self._finished(job, TryLater(Phase.AUTH, detail=str(error)))
+            raise
         self._finish = self._finished(job, outcome)
         if isinstance(outcome, TryLater) and outcome.phase in RELAY_PHASES:
             await self._work.stall(down=outcome)
+
+    async def _not_made(self, job: SendJob, error: Exception) -> None:
+        """No message can be made of this one; the reason is written down and the next one's turn comes."""
+        await self._settle()
+        reason, detail = Failure.RENDER.value, f"{type(error).__name__}: {error}"
+        if isinstance(error, RenderError):
+            reason, detail = error.reason, str(error)
+        self._finish = Finish(job.delivery_id, self._tools.clock(), failure=reason, detail=detail)
 
     def _finished(self, job: SendJob, outcome: Outcome) -> Finish:
         """What to write down for an outcome, with the time of the next attempt where there may be one."""

@@ -19,6 +19,7 @@ from mailer.core.run import NewRun, RunState
 from mailer.core.segment import Rule
 from mailer.core.trigger import EventTrigger, IncidentTrigger, ManualTrigger, SegmentTrigger
 from mailer.errors import FileFault
+from mailer.flow.plan_caps import Yielding
 from mailer.flow.plan_events import EventPlanning
 from mailer.flow.plan_ports import KnownCampaign, People, RunBook, Version
 from mailer.flow.plan_rows import Rows
@@ -70,7 +71,8 @@ class Planner:
         self._version = version
         self._zone = rules.zone
         self._leap_day = leap_day
-        self._rows = Rows(people, rules, currency)
+        yielding = Yielding(campaigns=campaigns, people=people, rules=rules, leap_day=leap_day)
+        self._rows = Rows(people, rules, currency, yielding)
         self._events = EventPlanning(
             book=book, people=people, rows=self._rows, version=version, zone=rules.zone
         )
@@ -176,6 +178,7 @@ class Planner:
                 changed_since=planned_at - CHANGED_MARGIN if planned_at is not None and seen_whole else None,
                 attribute=campaign.anniversary.anniversary if campaign.anniversary else None,
                 days=group.days,
+                before_year=occasion.local_date.year if group.days else None,
             )
             run_id, more = await self._fill(_Target(campaign, new), selection, group.due, run_id, now, report)
             grew = grew or more

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Protocol
 
 from mailer.core.audience import Selection
 from mailer.core.campaign import Campaign
+from mailer.core.handoff import Waiting
 from mailer.core.policy import Candidate
 from mailer.core.run import NewDelivery, NewRun, RunState
 from mailer.core.segment import Rule
@@ -58,8 +59,13 @@ class People(Protocol):
     async def held(self, once_keys: Sequence[str]) -> set[str]: ...
     async def last_sent(self, campaign: str, customers: Sequence[int]) -> Mapping[int, datetime]: ...
     async def addresses(self, run_id: int, email_keys: Sequence[str]) -> set[str]: ...
+    async def places(self, customers: Sequence[int], now: datetime) -> Mapping[int, list[date]]: ...
+    async def waiting(self, customers: Sequence[int]) -> Mapping[int, list[Waiting]]: ...
     async def events(
         self, name: str, campaign: str, since: datetime, until: datetime, after: int, limit: int
+    ) -> list[dict[str, Any]]: ...
+    async def events_of(
+        self, name: str, campaign: str, since: datetime, until: datetime, customers: Sequence[int]
     ) -> list[dict[str, Any]]: ...
     async def posts(self, name: str, after: datetime | None, until: datetime) -> list[dict[str, Any]]: ...
     async def last_issue(self, campaign: str) -> datetime | None: ...
@@ -68,3 +74,11 @@ class People(Protocol):
 
 #: The number of a campaign's version, published now; raises the template's fault.
 Version = Callable[[Campaign, datetime], Awaitable[int]]
+
+
+class Decider(Protocol):
+    """What would be written down for candidates of another campaign."""
+
+    async def __call__(
+        self, campaign: Campaign, occurrence: str, found: Sequence[Candidate], due: datetime
+    ) -> Sequence[NewDelivery]: ...

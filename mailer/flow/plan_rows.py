@@ -8,18 +8,20 @@ from datetime import datetime
 
 from mailer.core.campaign import Campaign
 from mailer.core.coupon import GeneratedCoupon, PoolCoupon, StaticCoupon, last_day
-from mailer.core.delivery import State
+from mailer.core.delivery import Skip, State
 from mailer.core.once import once_key
 from mailer.core.policy import Candidate, Rules, decide, local_day
 from mailer.core.run import NewDelivery, Reserve
+from mailer.flow.plan_caps import Yielding
 from mailer.flow.plan_ports import People
 
 
 class Rows:
     """Makes deliveries; the rules and the currency are the tenant's."""
 
-    def __init__(self, people: People, rules: Rules, currency: str) -> None:
+    def __init__(self, people: People, rules: Rules, currency: str, yielding: Yielding) -> None:
         self._people = people
+        self._yielding = yielding
         self._rules = rules
         self._currency = currency
 
@@ -34,14 +36,31 @@ class Rows:
     ) -> list[NewDelivery]:
         """A row for each: the oldest record of an address first, so that later ones are its duplicates."""
         written: set[str] = set()
-        rows = []
+        pairs = []
         for candidate in await self._informed(campaign, occurrence, chunk, run_id, due):
             known = replace(candidate, duplicate=candidate.duplicate or candidate.email_key in written)
             row = self.row(campaign, known, occurrence, due, now)
             if row.state == State.QUEUED:
                 written.add(candidate.email_key)
-            rows.append(row)
-        return rows
+            pairs.append((candidate, row))
+        return await self._yielded(campaign, pairs, now)
+
+    async def _yielded(
+        self, campaign: Campaign, pairs: Sequence[tuple[Candidate, NewDelivery]], now: datetime
+    ) -> list[NewDelivery]:
+        """The rows, with those that find no place capped."""
+        capped = await self._yielding.capped(campaign, pairs, now, self._expected)
+        return [
+            replace(row, state=State.SKIPPED, reason=Skip.CAPPED) if row.customer_key in capped else row
+            for _candidate, row in pairs
+        ]
+
+    async def _expected(
+        self, campaign: Campaign, occurrence: str, found: Sequence[Candidate], due: datetime
+    ) -> list[NewDelivery]:
+        """What will be written down when `due` comes, as far as anybody can say now."""
+        known = await self._informed(campaign, occurrence, found, 0, due)
+        return [self.row(campaign, candidate, occurrence, due, due) for candidate in known]
 
     async def of_event(
         self,
@@ -56,7 +75,8 @@ class Rows:
         held = await self._people.held([self._once_key(campaign, candidate, occurrence, due)])
         last = await self._people.last_sent(campaign.name, [candidate.key])
         known = replace(candidate, once_held=bool(held), last_sent_at=last.get(candidate.key))
-        return self.row(campaign, known, occurrence, due, now, own_action_at)
+        row = self.row(campaign, known, occurrence, due, now, own_action_at)
+        return (await self._yielded(campaign, [(known, row)], now))[0]
 
     def row(
         self,

@@ -27,12 +27,14 @@ QUICK_CHUNK = 1.0  # seconds
 IDLE_SECONDS = 0.5  # between two looks for work
 RELAY_DOWN = timedelta(minutes=1)  # how long deliveries wait for a relay that did not answer
 RELAY_LOOK = 5.0  # seconds between two tries to reach it
+STORE_LOOK = 1.0  # seconds between two tries to reach a database that is away
 
 
 class LedgerPort(AdvancePort, Protocol):
     """The delivery rows."""
 
     async def claim(self, sender_id: int, now: datetime, limit: int) -> list[int]: ...
+    async def claimed(self, sender_id: int) -> list[int]: ...
     async def load(self, ids: Sequence[int]) -> list[SendJob]: ...
     async def release(self, sender_id: int, ids: Sequence[int]) -> None: ...
     async def defer_due(self, now: datetime, until: datetime, detail: str) -> int: ...
@@ -122,18 +124,32 @@ class SendLoop:
 
     async def _feed(self, sender_id: int, work: Work, *, until_idle: bool, stop: asyncio.Event) -> None:
         limit = min(FIRST_CLAIM, self._config.claim_size)
+        ids: list[int] = []  # claimed, and not given out so far
+        whole = True  # whether we know all we hold
         while not stop.is_set() and work.refused is None:
-            if work.relay_down is not None:
-                await self._wait_for_relay(sender_id, work, stop, wait=not until_idle)
-                continue
-            ids = await self._ledger.claim(sender_id, self._clock(), limit)
-            if ids:
-                jobs = await self._ledger.load(ids)
+            try:
+                if work.relay_down is not None:
+                    await self._wait_for_relay(sender_id, work, stop, wait=not until_idle)
+                    continue
+                if not whole:
+                    ids, whole = await self._ledger.claimed(sender_id), True
+                ids = ids or await self._ledger.claim(sender_id, self._clock(), limit)
+                jobs = await self._ledger.load(ids) if ids else []
                 await self._tools.composer.prepare(jobs)
-                begun = time.monotonic()
+            except StoreError as trouble:
+                # A failed commit may have taken: when nothing is in hand, what we hold is read anew. No new
+                # work before that, so outcomes that wait are written first.
+                log.warning("work_waits", trouble=str(trouble))
+                whole = False
+                await work.take_back()
+                await _either(work.at_a_stop(), stop)
+                await _either(asyncio.sleep(STORE_LOOK), stop)
+                continue
+            if ids:
+                begun, asked, ids = time.monotonic(), len(ids), []
                 await work.add(jobs)
                 await _either(work.running_low(), stop)
-                if time.monotonic() - begun < QUICK_CHUNK and len(ids) == limit:
+                if time.monotonic() - begun < QUICK_CHUNK and asked == limit:
                     limit = min(limit * 2, self._config.claim_size)
             elif not until_idle:
                 await _either(asyncio.sleep(IDLE_SECONDS), stop)
@@ -142,7 +158,7 @@ class SendLoop:
             else:
                 await _either(work.at_rest(), stop)
         left = await work.take_back()
-        if left:
+        with contextlib.suppress(StoreError):  # taking leave lets go of them too
             await self._ledger.release(sender_id, left)
         await work.end()
 

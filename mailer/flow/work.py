@@ -25,6 +25,10 @@ class Work:
         self.refused: RelayError | None = None
         self.deadline = 0.0  # monotonic seconds: no DATA starts after it
 
+    def take(self) -> SendJob | None:
+        """The next delivery if one is here."""
+        return self.jobs.popleft() if self.jobs else None
+
     async def next(self) -> SendJob | None:
         """The next delivery; none when there will be no more."""
         async with self.changed:
@@ -60,6 +64,12 @@ class Work:
         """Returns when every connection has finished what it had."""
         async with self.changed:
             while (self.jobs or self.resting < self.connections) and not self.stalled:
+                await self.changed.wait()
+
+    async def at_a_stop(self) -> None:
+        """Returns when no connection has anything in hand, whatever the relay does."""
+        async with self.changed:
+            while self.resting < self.connections and self.refused is None:
                 await self.changed.wait()
 
     async def running_low(self) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal, or_, select, tuple_, update
+from sqlalchemy import func, literal, select, update
 
 from mailer.core.audience import Selection
 from mailer.core.delivery import HOLDING, State
+from mailer.core.handoff import Waiting
 from mailer.core.policy import Candidate
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
@@ -19,11 +20,12 @@ from mailer.store.engine import Database
 from mailer.store.runs import slices
 from mailer.store.segment_context import SegmentContext
 from mailer.store.segments import where
+from mailer.store.selection import candidates, unplanned
+from mailer.store.slots import taken, waiting
 from mailer.store.tables import (
     Instant,
     campaign_state,
     customer,
-    customer_date,
     customer_event,
     delivery,
     run,
@@ -46,7 +48,7 @@ class Audience:
 
     async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> list[Candidate]:
         """The next candidates whose number is above `after`, at most `limit`."""
-        wanted = self._select(selection, await self._context(now)).where(customer.c.id > after)
+        wanted = candidates(selection, await self._context(now)).where(customer.c.id > after)
         async with self._db.read() as conn:
             rows = (await conn.execute(wanted.order_by(customer.c.id).limit(limit))).all()
             barred = await self._suppressions(conn, [row.email_key for row in rows])
@@ -69,7 +71,7 @@ class Audience:
 
     async def count(self, selection: Selection, now: datetime) -> int:
         """How many candidates there are."""
-        wanted = self._select(selection, await self._context(now)).subquery()
+        wanted = candidates(selection, await self._context(now)).subquery()
         async with self._db.read() as conn:
             return int(await conn.scalar(select(func.count()).select_from(wanted)) or 0)
 
@@ -127,26 +129,37 @@ class Audience:
                 )
         return found
 
+    async def places(self, customers: Sequence[int], now: datetime) -> dict[int, list[date]]:
+        """The local days on which commercial mails left for these customers, as far back as they count."""
+        async with self._db.read() as conn:
+            found = [await taken(conn, part, now) for part in slices(customers)]
+        return {key: [each.day for each in days] for part in found for key, days in part.items()}
+
+    async def waiting(self, customers: Sequence[int]) -> dict[int, list[Waiting]]:
+        """The commercial deliveries of these customers that have not left."""
+        async with self._db.read() as conn:
+            found = [await waiting(conn, part) for part in slices(customers)]
+        return {key: mails for part in found for key, mails in part.items()}
+
     async def events(
         self, name: str, campaign: str, since: datetime, until: datetime, after: int, limit: int
     ) -> list[dict[str, Any]]:
         """Events of customers in (since, until] that have no run of the campaign yet, by number above `after`."""
-        planned = exists().where(run.c.campaign == campaign, run.c.occurrence == customer_event.c.ext_id)
-        wanted = (
-            select(customer_event, customer.c.ext_id.label("customer"), customer.c.zone)
-            .join(customer, customer.c.id == customer_event.c.customer_id)
-            .where(
-                customer_event.c.name == name,
-                customer_event.c.id > after,
-                customer_event.c.at > since,
-                customer_event.c.at <= until,
-                ~planned,
-            )
-            .order_by(customer_event.c.id)
-            .limit(limit)
-        )
+        wanted = unplanned(name, campaign, since, until).where(customer_event.c.id > after).limit(limit)
         async with self._db.read() as conn:
             return [dict(row) for row in (await conn.execute(wanted)).mappings()]
+
+    async def events_of(
+        self, name: str, campaign: str, since: datetime, until: datetime, customers: Sequence[int]
+    ) -> list[dict[str, Any]]:
+        """The same of these customers alone."""
+        wanted = unplanned(name, campaign, since, until)
+        found: list[dict[str, Any]] = []
+        async with self._db.read() as conn:
+            for part in slices(customers):
+                rows = await conn.execute(wanted.where(customer_event.c.customer_id.in_(part)))
+                found += [dict(row) for row in rows.mappings()]
+        return found
 
     async def posts(self, name: str, after: datetime | None, until: datetime) -> list[dict[str, Any]]:
         """Events about the shop in (after, until], newest first: what a newsletter carries."""
@@ -201,45 +214,6 @@ class Audience:
     async def _context(self, now: datetime) -> SegmentContext:
         context = replace(self._moment(), now=now)
         return replace(SegmentContext.of(context, self._db.dialect), zones=await self.zones())
-
-    def _select(self, selection: Selection, context: SegmentContext) -> Select[Any]:
-        conditions: list[ColumnElement[bool]] = [where(selection.rule, context)]
-        columns: list[Any] = [
-            customer.c.id, customer.c.ext_id, customer.c.email, customer.c.email_key, customer.c.zone,
-            customer.c.consent, customer.c.consent_at,
-        ]  # fmt: skip
-        source: Any = customer
-        if selection.attribute is not None:
-            source = customer.join(customer_date, customer_date.c.customer_id == customer.c.id)
-            columns += [customer_date.c.set_at, customer_date.c.placeholder]
-            conditions += [
-                customer_date.c.attr == selection.attribute,
-                tuple_(customer_date.c.month, customer_date.c.day).in_(selection.days),
-            ]
-            if selection.stored_by is not None:
-                conditions.append(customer_date.c.set_at <= selection.stored_by)
-        if selection.run_id is not None:
-            conditions.append(
-                ~exists().where(
-                    delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id
-                )
-            )
-        if selection.zones is not None:
-            named = [zone for zone in selection.zones if zone is not None]
-            here = customer.c.zone.in_(named)
-            conditions.append(or_(here, customer.c.zone.is_(None)) if None in selection.zones else here)
-        if selection.stored_by is not None:
-            conditions.append(customer.c.stored_at <= selection.stored_by)
-        if selection.changed_since is not None:
-            conditions.append(customer.c.updated_at >= selection.changed_since)
-        if selection.ids is not None:
-            conditions.append(customer.c.ext_id.in_(selection.ids))
-        if selection.entering is not None:
-            noted = exists().where(
-                segment_member.c.campaign == selection.entering, segment_member.c.customer_id == customer.c.id
-            )
-            conditions.append(~noted)
-        return select(*columns).select_from(source).where(and_(*conditions))
 
     @staticmethod
     async def _suppressions(conn: Any, email_keys: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -10,15 +10,19 @@ from sqlalchemy import RowMapping, Select, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
-from mailer.core.delivery import CLAIMABLE, State
-from mailer.core.handoff import Finish, Go, HandoffFacts, Start, Verdict, Wait
+from mailer.core.delivery import CLAIMABLE, Skip, State
+from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Start, Verdict, Wait
 from mailer.core.transition import Change, finished, stopped
 from mailer.store.claims import require_lease
 from mailer.store.facts import Fact, move_coupons, record
+from mailer.store.slots import Places, give_back
 from mailer.store.switches import halted
 from mailer.store.tables import campaign_state, customer, delivery, run, suppression
 
 Judge = Callable[[HandoffFacts], Verdict]
+
+#: States in which a mail surely did not leave, so that its place is free again.
+_NOT_LEFT = (State.QUEUED, State.DEFERRED, State.FAILED, State.SKIPPED, State.EXPIRED)
 
 _WRITTEN = ("state", "reason", "not_before", "sent_at", "reply", "phase")
 
@@ -46,6 +50,12 @@ async def advance(
         for end in ends
         if end.delivery_id in held
     }
+    await give_back(
+        connection, [each for each, (change, _at) in changes.items() if change.state in _NOT_LEFT]
+    )
+    places = await Places.of(connection, _commercial(held, starts), now)
+    for each in changes:
+        places.settle(each)
     verdicts: dict[int, Verdict] = {}
     going: list[Start] = []
     for start in starts:
@@ -56,12 +66,20 @@ async def advance(
             and start.delivery_id not in changes
             and row["state"] in (*CLAIMABLE, State.SENDING)
         ):
-            verdict = judge(_facts(row))
+            verdict = judge(_facts(row, places))
             if isinstance(verdict, Go):
                 going.append(start)
+                if verdict.day is not None:
+                    places.take(row["customer_id"], start.delivery_id, verdict.day)
             else:
                 changes[start.delivery_id] = stopped(verdict, State(row["state"])), now
+                if isinstance(verdict, Drop):
+                    places.settle(start.delivery_id)
         verdicts[start.delivery_id] = verdict
+    for lost in await places.write(connection):
+        verdicts[lost] = Drop(State.SKIPPED, Skip.CAPPED)
+        changes[lost] = stopped(Drop(State.SKIPPED, Skip.CAPPED), State(held[lost]["state"])), now
+    going = [start for start in going if isinstance(verdicts[start.delivery_id], Go)]
     await _write(connection, sender_id, now, held, changes)
     await _begin(connection, sender_id, now, held, going)
     return verdicts
@@ -84,7 +102,7 @@ async def _lock(
             select(customer.c.id)
             .where(customer.c.id.in_(whose))
             .order_by(customer.c.id)
-            .with_for_update(read=True)
+            .with_for_update(key_share=True)  # alone: sums over a customer's mails are taken under it
         )
 
 
@@ -93,7 +111,8 @@ def _facts_query() -> Select[Any]:
     return (
         select(
             delivery.c.id, delivery.c.purpose, delivery.c.campaign, delivery.c.expires_at, delivery.c.context,
-            delivery.c.attempts, delivery.c.message_id, *(delivery.c[name] for name in _WRITTEN),
+            delivery.c.attempts, delivery.c.message_id, delivery.c.customer_id,
+            delivery.c.priority, delivery.c.due_at, *(delivery.c[name] for name in _WRITTEN),
             customer.c.zone, customer.c.consent, run.c.state.label("run_state"), campaign_state.c.paused,
             dead.c.reason.label("dead"), declined.c.reason.label("declined"), halted().label("halted"),
         )
@@ -113,7 +132,13 @@ def _facts_query() -> Select[Any]:
 _FACTS = _facts_query()
 
 
-def _facts(row: RowMapping) -> HandoffFacts:
+def _commercial(held: Mapping[int, RowMapping], starts: Sequence[Start]) -> list[int]:
+    """The customers a commercial mail is about to leave for."""
+    rows = (held[start.delivery_id] for start in starts if start.delivery_id in held)
+    return sorted({row["customer_id"] for row in rows if row["purpose"] == "commercial"})
+
+
+def _facts(row: RowMapping, places: Places) -> HandoffFacts:
     scopes = {"all": row["dead"], "commercial": row["declined"]}
     own_action = (row["context"] or {}).get("own_action_at")
     return HandoffFacts(
@@ -129,6 +154,10 @@ def _facts(row: RowMapping) -> HandoffFacts:
         halted=bool(row["halted"]),
         expires_at=row["expires_at"],
         own_action_at=datetime.fromisoformat(own_action) if own_action else None,
+        priority=row["priority"],
+        due_at=row["due_at"],
+        used=places.used(row["customer_id"], row["id"]),
+        waiting=places.others(row["customer_id"], row["id"]),
     )
 
 

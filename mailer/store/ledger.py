@@ -44,6 +44,14 @@ class Ledger:
         async with self._db.write() as connection:
             return await claims.claim(connection, sender_id, now, limit)
 
+    async def claimed(self, sender_id: int) -> list[int]:
+        """What this sender holds and has not begun."""
+        async with self._db.read() as connection:
+            mine = select(delivery.c.id).where(
+                delivery.c.sender_id == sender_id, delivery.c.state.in_(CLAIMABLE)
+            )
+            return list(await connection.scalars(mine.order_by(delivery.c.id)))
+
     async def load(self, ids: Sequence[int]) -> list[SendJob]:
         """All a render needs of these deliveries, in the order given."""
         async with self._db.read() as connection:

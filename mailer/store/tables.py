@@ -96,7 +96,9 @@ customer = Table(
     Column("updated_at", Instant, nullable=False),
     Column("services", Json, nullable=False),  # list of text
     Column("attributes", Json, nullable=False),  # object
-    Column("consent", Text, nullable=False, server_default="unknown"),  # folded from consent_entry: yes, no, unknown
+    Column(
+        "consent", Text, nullable=False, server_default="unknown"
+    ),  # folded from consent_entry: yes, no, unknown
     Column("consent_at", Instant),
 )
 
@@ -139,7 +141,9 @@ consent_entry = Table(  # append-only
     Column("purpose", Text, nullable=False),
     Column("action", Text, nullable=False),  # granted, revoked
     Column("source", Text, nullable=False),
-    Column("via", Text, nullable=False, server_default="person"),  # core.consent.Via: what an import may not lift
+    Column(
+        "via", Text, nullable=False, server_default="person"
+    ),  # core.consent.Via: what an import may not lift
     Column("text_version", Text),
     Column("at", Instant, nullable=False),
     Column("stored_at", Instant, nullable=False),
@@ -276,15 +280,39 @@ delivery = Table(
     Column("updated_at", Instant, nullable=False),
     _ref("sender_id", "sender.id"),  # who holds it; null: nobody
     UniqueConstraint("run_id", "customer_id"),
-    Index("uq_delivery_once_key", "once_key", unique=True,
-          sqlite_where=text(_HOLDING), postgresql_where=text(_HOLDING)),
+    Index(
+        "uq_delivery_once_key",
+        "once_key",
+        unique=True,
+        sqlite_where=text(_HOLDING),
+        postgresql_where=text(_HOLDING),
+    ),
     # By run: what is paused, still being planned, or due much later, is never walked through to find the rest.
-    Index("ix_delivery_claim", "run_id", "not_before", "id",
-          sqlite_where=text(_WAITING), postgresql_where=text(_WAITING)),
-    Index("ix_delivery_sender", "sender_id",
-          sqlite_where=text("sender_id is not null"), postgresql_where=text("sender_id is not null")),
+    Index(
+        "ix_delivery_claim",
+        "run_id",
+        "not_before",
+        "id",
+        sqlite_where=text(_WAITING),
+        postgresql_where=text(_WAITING),
+    ),
+    Index(
+        "ix_delivery_sender",
+        "sender_id",
+        sqlite_where=text("sender_id is not null"),
+        postgresql_where=text("sender_id is not null"),
+    ),
     Index("ix_delivery_run_state", "run_id", "state"),
     Index("ix_delivery_campaign_customer", "campaign", "customer_id"),
+)
+
+cap_slot = Table(  # a commercial mail's place on a customer's local day; the row decides between senders
+    "cap_slot",
+    metadata,
+    _ref("customer_id", "customer.id", primary_key=True),
+    Column("local_day", Date, primary_key=True),
+    Column("slot", SmallInteger, primary_key=True),  # from 0
+    _ref("delivery_id", "delivery.id", nullable=False, unique=True),
 )
 
 delivery_event = Table(  # append-only facts about a delivery
@@ -319,11 +347,21 @@ coupon = Table(
     Column("redeemed_order", Text),
     Column("redeemed_net_e4", BigInteger),
     # Nobody shares a code; the one static code of a campaign is meant to be shared.
-    Index("uq_coupon_code", "code", unique=True,
-          sqlite_where=text("kind != 'static'"), postgresql_where=text("kind != 'static'")),
+    Index(
+        "uq_coupon_code",
+        "code",
+        unique=True,
+        sqlite_where=text("kind != 'static'"),
+        postgresql_where=text("kind != 'static'"),
+    ),
     # One coupon an occasion: a once-key that is planned again gets the code it had.
-    Index("uq_coupon_once_key", "once_key", unique=True,
-          sqlite_where=text("once_key is not null"), postgresql_where=text("once_key is not null")),
+    Index(
+        "uq_coupon_once_key",
+        "once_key",
+        unique=True,
+        sqlite_where=text("once_key is not null"),
+        postgresql_where=text("once_key is not null"),
+    ),
     Index("ix_coupon_pool_state", "pool", "state"),
     Index("ix_coupon_campaign_state", "campaign", "state"),
 )

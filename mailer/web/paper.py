@@ -60,6 +60,7 @@ _pages = Environment(
     loader=PackageLoader("mailer.web", "pages"),
     autoescape=True,
     undefined=StrictUndefined,
+    auto_reload=False,
     trim_blocks=True,
     lstrip_blocks=True,
 )

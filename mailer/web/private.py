@@ -8,9 +8,7 @@ from litestar import MediaType, Response, route
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from mailer.app import App
-from mailer.errors import UsageError
-from mailer.mailbox.reading import Mail
+from mailer.core.trigger import EventTrigger, IncidentTrigger, ManualTrigger, Trigger
 from mailer.web import paper
 from mailer.web.guard import at_this_machine
 from mailer.web.public import READ, Product
@@ -35,7 +33,10 @@ async def home(mailer: Product) -> Response[str]:
             "tenant": mailer.settings.tenant.name,
             "zone": mailer.rules.zone,
             "facts": await mailer.overview.read(),
-            "campaigns": await mailer.campaign_desk.list(mailer.clock()),
+            "campaigns": [
+                {**each, "otherwise": _otherwise(mailer.campaigns[each["name"]].trigger)}
+                for each in await mailer.campaign_desk.list(mailer.clock())
+            ],
             "faults": [str(fault) for fault in mailer.faults],
             "relay": None if mailer.catches_mail else str(mailer.relay()),
             "database": mailer.db.where,
@@ -72,9 +73,9 @@ async def mail_page(mailer: Product, mail_id: FromPath[str], view: FromQuery[str
     """One mail, in one of its forms.
 
     Raises:
-        NotFoundException: there is no such mail.
+        UsageError: there is no such mail.
     """
-    mail = await _mail(mailer, mail_id)
+    mail = await mailer.mailbox.get(mail_id)
     forms = [
         form
         for form, there in (("html", mail.html), ("text", mail.text), ("headers", True), ("source", True))
@@ -102,9 +103,10 @@ async def mail_html(mailer: Product, mail_id: FromPath[str]) -> Response[str]:
     """The HTML of a mail, as the frame of its page shows it.
 
     Raises:
-        NotFoundException: there is no such mail, or it has none.
+        UsageError: there is no such mail.
+        NotFoundException: it has none.
     """
-    mail = await _mail(mailer, mail_id)
+    mail = await mailer.mailbox.get(mail_id)
     if mail.html is None:
         raise NotFoundException
     shown = framed(mail.html, mail.row.id, mailer.settings.public_url)
@@ -116,9 +118,9 @@ async def mail_source(mailer: Product, mail_id: FromPath[str]) -> Response[bytes
     """The mail as it came, to keep.
 
     Raises:
-        NotFoundException: there is no such mail.
+        UsageError: there is no such mail.
     """
-    mail = await _mail(mailer, mail_id)
+    mail = await mailer.mailbox.get(mail_id)
     headers = {
         **paper.ALWAYS,
         **SHUT_IN,
@@ -132,9 +134,10 @@ async def mail_part(mailer: Product, mail_id: FromPath[str], content_id: FromPat
     """A picture inside a mail; any other part is only handed over to be kept.
 
     Raises:
-        NotFoundException: there is no such mail or part.
+        UsageError: there is no such mail.
+        NotFoundException: it has no such part.
     """
-    mail = await _mail(mailer, mail_id)
+    mail = await mailer.mailbox.get(mail_id)
     part = next((each for each in mail.attachments if content_id and each.content_id == content_id), None)
     if part is None:
         raise NotFoundException
@@ -145,11 +148,16 @@ async def mail_part(mailer: Product, mail_id: FromPath[str], content_id: FromPat
     )
 
 
-async def _mail(mailer: App, mail_id: str) -> Mail:
-    try:
-        return await mailer.mailbox.get(mail_id)
-    except UsageError as error:
-        raise NotFoundException from error
+def _otherwise(trigger: Trigger) -> str:
+    """When a campaign goes out that has no next date."""
+    match trigger:
+        case EventTrigger():
+            return f"after {trigger.event}"
+        case IncidentTrigger():
+            return "with an outage"
+        case ManualTrigger():
+            return "by hand"
+    return "no date ahead"
 
 
 HANDLERS = (home, mailbox, mail_page, mail_html, mail_source, mail_part)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,7 +43,7 @@ def listen(app: App) -> socket.socket:
     except OverflowError:
         raise SettingsError(f"{place}: listen: {port} is no port; the highest is 65535.") from None
     except OSError as error:
-        why = error.strerror or str(error)
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror  # a name: below 0
         raise SettingsError(
             f"{place}: listen: the web cannot be served at {address} ({why}); "
             "stop what uses it, or choose another address."

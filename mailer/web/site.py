@@ -10,7 +10,7 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from mailer.app import App
-from mailer.errors import StoreError
+from mailer.errors import StoreError, UsageError
 from mailer.web import private, public
 from mailer.web.public import Asked, notice
 
@@ -50,6 +50,8 @@ def _explain(app: App, request: Asked, error: Exception) -> Response[Any]:
                 if name.lower() == "allow":
                     answer.set_header(name, value)
             return answer
+    if isinstance(error, UsageError):  # an id nobody has
+        return notice(request, app, "missing", 404)
     if isinstance(error, StoreError):
         app.tell(f"A page could not be shown: {error}")
         return notice(request, app, "trouble", 503)

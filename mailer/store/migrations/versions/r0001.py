@@ -333,6 +333,17 @@ def upgrade() -> None:
         postgresql_where=sa.text("state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"),
     )
     op.create_table(
+        "cap_slot",
+        sa.Column("customer_id", Id, nullable=False),
+        sa.Column("local_day", sa.Date(), nullable=False),
+        sa.Column("slot", sa.SmallInteger(), nullable=False),
+        sa.Column("delivery_id", Id, nullable=False),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_cap_slot_customer_id")),
+        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_cap_slot_delivery_id")),
+        sa.PrimaryKeyConstraint("customer_id", "local_day", "slot", name=op.f("pk_cap_slot")),
+        sa.UniqueConstraint("delivery_id", name=op.f("uq_cap_slot_delivery_id")),
+    )
+    op.create_table(
         "coupon",
         sa.Column("id", Id, nullable=False),
         sa.Column("code", sa.Text(), nullable=False),

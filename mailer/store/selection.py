@@ -1,0 +1,77 @@
+"""A planner's selection as SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, tuple_
+
+from mailer.core.audience import Selection
+from mailer.store.segment_context import SegmentContext
+from mailer.store.segments import where
+from mailer.store.tables import customer, customer_date, customer_event, delivery, run, segment_member
+
+_FACTS = (
+    customer.c.id, customer.c.ext_id, customer.c.email, customer.c.email_key, customer.c.zone,
+    customer.c.consent, customer.c.consent_at,
+)  # fmt: skip
+
+
+def candidates(selection: Selection, context: SegmentContext) -> Select[Any]:
+    """The customers selected, with what a candidate is made of."""
+    conditions = and_(where(selection.rule, context), *_narrowed(selection))
+    if selection.attribute is None:
+        return select(*_FACTS).where(conditions)
+    return (
+        select(*_FACTS, customer_date.c.set_at, customer_date.c.placeholder)
+        .join_from(customer, customer_date, customer_date.c.customer_id == customer.c.id)
+        .where(conditions, *_celebrating(selection))
+    )
+
+
+def _celebrating(selection: Selection) -> Iterator[ColumnElement[bool]]:
+    yield customer_date.c.attr == selection.attribute
+    yield tuple_(customer_date.c.month, customer_date.c.day).in_(selection.days)
+    if selection.before_year is not None:
+        year = customer_date.c.year
+        yield or_(year.is_(None), year < selection.before_year)
+    if selection.stored_by is not None:
+        yield customer_date.c.set_at <= selection.stored_by
+
+
+def _narrowed(selection: Selection) -> Iterator[ColumnElement[bool]]:
+    if selection.run_id is not None:
+        yield ~exists().where(delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id)
+    if selection.zones is not None:
+        here = customer.c.zone.in_([zone for zone in selection.zones if zone is not None])
+        yield or_(here, customer.c.zone.is_(None)) if None in selection.zones else here
+    if selection.stored_by is not None:
+        yield customer.c.stored_at <= selection.stored_by
+    if selection.changed_since is not None:
+        yield customer.c.updated_at >= selection.changed_since
+    if selection.keys is not None:
+        yield customer.c.id.in_(selection.keys)
+    if selection.ids is not None:
+        yield customer.c.ext_id.in_(selection.ids)
+    if selection.entering is not None:
+        yield ~exists().where(
+            segment_member.c.campaign == selection.entering, segment_member.c.customer_id == customer.c.id
+        )
+
+
+def unplanned(name: str, campaign: str, since: datetime, until: datetime) -> Select[Any]:
+    """Events of customers in (since, until] that have no run of the campaign yet, in order of their number."""
+    planned = exists().where(run.c.campaign == campaign, run.c.occurrence == customer_event.c.ext_id)
+    return (
+        select(customer_event, customer.c.ext_id.label("customer"), customer.c.zone)
+        .join(customer, customer.c.id == customer_event.c.customer_id)
+        .where(
+            customer_event.c.name == name,
+            customer_event.c.at > since,
+            customer_event.c.at <= until,
+            ~planned,
+        )
+        .order_by(customer_event.c.id)
+    )
