@@ -122,7 +122,7 @@ class Thing:
         (b"x", "is a bytes"),
         ({"a"}, "is a set"),
     ],
-    ids=str,
+    ids=["object", "class", "enum", "markup", "number as a key", "deep inside", "bytes", "set"],
 )
 def test_templates_take_plain_data_only(value: Any, message: str, render: Render) -> None:
     with pytest.raises(RenderError, match=message):
