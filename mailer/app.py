@@ -48,6 +48,7 @@ from mailer.flow.send import SenderConfig, SendLoop
 from mailer.flow.track import Tracking
 from mailer.flow.versions import Versions
 from mailer.mailbox.storage import Mailbox
+from mailer.render.guard import limit_memory
 from mailer.render.mime import assemble
 from mailer.render.publish import publish
 from mailer.render.renderer import Template
@@ -74,6 +75,9 @@ from mailer.store.segments import Segments
 from mailer.store.senders import Senders
 from mailer.store.suppressions import Suppressions
 from mailer.store.unsubscribes import Unsubscribes
+
+#: Bytes a sender may map: an ordinary one maps about half of it, most of it shared libraries.
+SENDER_MEMORY = 2_000_000_000
 
 Tell = Callable[[str], None]  # a sentence for the person at the terminal or in the log
 
@@ -447,6 +451,10 @@ class App:
             tls=Tls(relay.tls),
             local_hostname=self.domain if self.domain.isascii() else "",
         )
+
+    def limit_memory(self) -> None:
+        """From now on this process may take so much memory: a template that wants more fails its render."""
+        limit_memory(SENDER_MEMORY)
 
     async def send(self, connections: int, *, until_idle: bool, stop: asyncio.Event) -> None:
         """Be a sender process."""

@@ -14,6 +14,7 @@ from mailer.app import App
 from mailer.cli.invocation import run as run_async
 from mailer.cli.invocation import this
 from mailer.cli.output import tell
+from mailer.demo.load import load_demo, refuse_real_customers
 from mailer.errors import Fenced, RelayError
 from mailer.supervisor import keep_running, stop_on_signals, until_idle
 from mailer.web.server import address_of, listen, serve
@@ -30,11 +31,21 @@ def register(cli: typer.Typer) -> None:
     cli.command(SENDER, hidden=True)(sender)
 
 
-def up() -> None:
+def up(
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Load sample customers, what they did, and an outage.")
+    ] = False,
+) -> None:
     """Run everything: planning, sending, the web and, while no relay is set, the built-in mailbox."""
 
     async def work() -> None:
-        async with this.app(upgrade=True) as app:
+        # A first look would count campaigns as seen from now; the demo's shop has had them for weeks.
+        async with this.app(load=not demo, upgrade=True) as app:
+            if demo:
+                await app.reload()
+                await refuse_real_customers(app)
+                await load_demo(app)
+                tell("The demo is loaded: its six campaigns go out within a minute.")
             await bring_up(app)
 
     run_async(work())
@@ -86,6 +97,7 @@ def sender(
 
     async def work() -> None:
         async with this.app(load=False) as app, stop_on_signals() as stop:
+            app.limit_memory()
             orphan = asyncio.create_task(_die_with_parent(stop))
             try:
                 await app.send(connections, until_idle=until_idle_, stop=stop)

@@ -46,6 +46,7 @@ async def load_demo(app: App) -> None:
     await app.customer_import.run(_rows(demo_customers(now)), now=now - SINCE)
     await app.point_import.run(_rows(demo_points()), now=now - SINCE)
     await app.event_import.run(_rows([*demo_posts(now), *demo_events(now)]), now=now)
+    await app.scheduler().plan_once()  # birthdays and what orders set off come first, as on any other day
     for name in BY_HAND:
         if name in app.campaigns:
             await app.planner.run_by_hand(app.campaigns[name], now)

@@ -51,7 +51,8 @@ class Yielding:
             others = [
                 claim(each, candidate.zone, self._rules, now) for each in waiting.get(candidate.key, ())
             ]
-            others += later.get(candidate.key, [])
+            # One that is planned already may be foreseen as well; it is one mail all the same.
+            others += [each for each in later.get(candidate.key, []) if each not in others]
             if is_capped(self._rules.cap, mine, used.get(candidate.key, ()), others):
                 found.add(candidate.key)
         return found
@@ -83,8 +84,11 @@ class Yielding:
     ) -> None:
         now, until = window
         zones = {candidate.zone for candidate, _row in wanted}
+        just_before = now - timedelta(
+            microseconds=1
+        )  # what falls due this very instant may not be planned yet
         occasions = agenda(
-            other, zones, start=now, now=until, tenant=self._rules.zone, leap_day=self._leap_day
+            other, zones, start=just_before, now=until, tenant=self._rules.zone, leap_day=self._leap_day
         )
         keys = tuple(candidate.key for candidate, _row in wanted)
         for occasion in occasions:
@@ -111,14 +115,14 @@ class Yielding:
         claims: Claims,
     ) -> None:
         now, until = window
-        reach = trigger.after.elapsed() + timedelta(days=1)
+        reach = trigger.after.elapsed() + other.catch_up.elapsed() + timedelta(days=1)
         by_id = {candidate.id: candidate for candidate, _row in wanted}
         events = await self._people.events_of(
             trigger.event, other.name, now - reach, now, [candidate.key for candidate, _row in wanted]
         )
         for event in events:
             due = add_duration(event["at"], trigger.after, self._rules.zone)
-            if not now < due <= until:
+            if not other.catch_up.before(now) < due <= until:
                 continue
             selection = Selection(rule=other.audience, keys=(by_id[event["customer"]].key,))
             found = await self._people.chunk(selection, now, 0, 1)
@@ -130,7 +134,9 @@ class Yielding:
             return
         candidate = next(each for each in found if each.key == row.customer_key)
         mine = Claim(self._day(candidate, row.not_before), other.priority, row.due_at, other.name)
-        claims.setdefault(row.customer_key, []).append(mine)
+        mails = claims.setdefault(row.customer_key, [])
+        if mine not in mails:
+            mails.append(mine)
 
     def _day(self, candidate: Candidate, handoff: datetime) -> date:
         return local_day(handoff, candidate.zone, self._rules)
