@@ -58,6 +58,7 @@ from mailer.smtp.relay import RelayConfig, Tls
 from mailer.smtp.session import Session
 from mailer.store import migrate
 from mailer.store.audience import Audience
+from mailer.store.control import Control
 from mailer.store.coupons import Coupons
 from mailer.store.customer_merge import CustomerMerge
 from mailer.store.customers import Customers
@@ -74,6 +75,7 @@ from mailer.store.runs import Runs
 from mailer.store.segments import Segments
 from mailer.store.senders import Senders
 from mailer.store.suppressions import Suppressions
+from mailer.store.switches import Switches
 from mailer.store.unsubscribes import Unsubscribes
 
 #: Bytes a sender may map: an ordinary one maps about half of it, most of it shared libraries.
@@ -255,6 +257,16 @@ class App:
     def mailbox(self) -> Mailbox:
         """The built-in mailbox."""
         return mailbox_of(self.settings, self.clock)
+
+    @cached_property
+    def control(self) -> Control:
+        """What people may do to runs and deliveries."""
+        return Control(self.db)
+
+    @cached_property
+    def switches(self) -> Switches:
+        """The kill switch."""
+        return Switches(self.db)
 
     @cached_property
     def coupons(self) -> Coupons:

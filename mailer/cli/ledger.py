@@ -12,8 +12,11 @@ from mailer.errors import UsageError
 
 PANEL = "Results"
 
+runs = typer.Typer(help="Every run, and stopping one.", invoke_without_command=True)
 deliveries = typer.Typer(help="Every mail and every skip.", invoke_without_command=True)
 coupons = typer.Typer(no_args_is_help=True, help="The codes that went out.")
+
+RunId = Annotated[int, typer.Argument(metavar="ID")]
 
 _RUN_COLUMNS = (
     "id", "campaign", "occurrence", "state", "audience", "queued", "sending", "sent", "deferred", "failed",
@@ -27,17 +30,59 @@ _DELIVERY_COLUMNS = (
 
 def register(cli: typer.Typer) -> None:
     """Add the verbs."""
-    cli.command("runs", rich_help_panel=PANEL)(runs)
+    cli.add_typer(runs, name="runs", rich_help_panel=PANEL)
     cli.add_typer(deliveries, name="deliveries", rich_help_panel=PANEL)
     cli.add_typer(coupons, name="coupons", rich_help_panel=PANEL)
 
 
-def runs(campaign: Annotated[str | None, typer.Option(help="Only this campaign's.")] = None) -> None:
+@runs.callback()
+def list_runs(
+    context: typer.Context,
+    campaign: Annotated[str | None, typer.Option(help="Only this campaign's.")] = None,
+) -> None:
     """Every run, its deliveries counted by state."""
+    if context.invoked_subcommand is not None:
+        return
 
     async def work() -> None:
         async with this.app(load=False) as app:
             await this.out.stream(app.runs.list(campaign), _RUN_COLUMNS, "No run so far.")
+
+    run(work())
+
+
+@runs.command("cancel")
+def cancel_run(run_id: RunId) -> None:
+    """Call a run off: what has not left never will."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            stopped = await app.control.cancel(run_id, this.clock())
+            tell(f"Run {run_id} is cancelled; {stopped} deliveries will not leave.")
+
+    run(work())
+
+
+@runs.command("pause")
+def pause_run(run_id: RunId) -> None:
+    """Hold what has not left of a run; nothing is lost."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await app.control.pause(run_id)
+            tell(f"Run {run_id} is paused.")
+
+    run(work())
+
+
+@runs.command("resume")
+def resume_run(run_id: RunId) -> None:
+    """Let a paused run go on."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await app.control.resume(run_id)
+            tell(f"Run {run_id} goes on.")
 
     run(work())
 
@@ -76,6 +121,18 @@ def settle(
         async with this.app(load=False) as app:
             await app.ledger.settle(delivery, sent, this.clock())
             tell(f"Delivery {delivery} {'counts as sent' if sent else 'goes out again'}.")
+
+    run(work())
+
+
+@deliveries.command("retry")
+def retry(delivery: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+    """Queue a failed, expired or cancelled delivery again."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await app.control.retry(delivery, this.clock())
+            tell(f"Delivery {delivery} is queued again.")
 
     run(work())
 

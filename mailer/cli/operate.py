@@ -27,6 +27,8 @@ def register(cli: typer.Typer) -> None:
     """Add the verbs."""
     cli.command("up", rich_help_panel="Run")(up)
     cli.command("run", rich_help_panel="Run")(run)
+    cli.command("halt", rich_help_panel="Run")(halt)
+    cli.command("unhalt", rich_help_panel="Run")(unhalt)
     cli.command("migrate", rich_help_panel="Run")(migrate)
     cli.command(SENDER, hidden=True)(sender)
 
@@ -75,6 +77,29 @@ def run(
                 await until_idle(app, command)
             else:
                 await keep_running(app, command)
+
+    run_async(work())
+
+
+def halt(note: Annotated[str, typer.Option(help="Why, for whoever looks next.")] = "") -> None:
+    """Stop all sending at once, everywhere. Nothing is lost; `unhalt` lets it go on."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await app.switches.halt(this.clock(), note)
+            tell("Halted: no mail starts until mailer unhalt.")
+
+    run_async(work())
+
+
+def unhalt() -> None:
+    """Let sending go on after a halt."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            since = await app.switches.halted_at()
+            await app.switches.unhalt()
+            tell("Sending goes on." if since is not None else "Nothing was halted.")
 
     run_async(work())
 

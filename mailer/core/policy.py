@@ -38,6 +38,7 @@ class Candidate:
     date_placeholder: bool = False
     once_held: bool = False  # another delivery holds the once-key
     last_sent_at: datetime | None = None  # of this campaign
+    paused: bool = False  # somebody paused the campaign
     duplicate: bool = False  # an older record with this address is in this run
     context: Mapping[str, Any] | None = None
 
@@ -92,6 +93,8 @@ def _skip(
     lasting = _barred(candidate, campaign, due) or _undated(candidate, campaign, due, zone)
     if lasting is not None:
         return lasting
+    if candidate.paused:
+        return Skip.PAUSED
     if candidate.once_held or too_soon(candidate.last_sent_at, due, campaign.once, zone):
         return Skip.TOO_SOON
     if due <= campaign.catch_up.before(now):

@@ -1,0 +1,143 @@
+"""A person steps in: cancels, pauses and resumes runs, tries failed deliveries again."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer.core.coupon import CouponState
+from mailer.core.delivery import CLAIMABLE, State
+from mailer.core.run import ENDED, RunState
+from mailer.errors import UsageError
+from mailer.store.engine import Database
+from mailer.store.facts import Fact, move_coupons, record
+from mailer.store.slots import give_back
+from mailer.store.tables import customer, delivery, run, suppression
+
+#: Deliveries a person may try again: nothing of them left, or the relay said no.
+RETRIABLE = (State.FAILED, State.EXPIRED, State.CANCELLED)
+
+
+class Control:
+    """What people may do to runs and deliveries."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def cancel(self, run_id: int, now: datetime) -> int:
+        """Call a run off: what has not left never will. How many deliveries that was.
+
+        Raises:
+            UsageError: there is no such run, or it has ended.
+        """
+        async with self._db.write() as connection:
+            await self._open(connection, run_id)
+            stopped = (
+                await connection.scalars(
+                    update(delivery)
+                    .where(delivery.c.run_id == run_id, delivery.c.state.in_(CLAIMABLE))
+                    .values(state=State.CANCELLED, sender_id=None, updated_at=now)
+                    .returning(delivery.c.id)
+                )
+            ).all()
+            await move_coupons(connection, stopped, CouponState.RELEASED, now)
+            await record(connection, [Fact(each, State.CANCELLED, now, {"by": "hand"}) for each in stopped])
+            await connection.execute(
+                update(run).where(run.c.id == run_id).values(state=RunState.CANCELLED, finished_at=now)
+            )
+        return len(stopped)
+
+    async def pause(self, run_id: int) -> None:
+        """Hold what has not left.
+
+        Raises:
+            UsageError: there is no such run, or it has ended.
+        """
+        async with self._db.write() as connection:
+            await self._open(connection, run_id)
+            await connection.execute(
+                update(run).where(run.c.id == run_id).values(state=RunState.PAUSED, reason="by hand")
+            )
+
+    async def resume(self, run_id: int) -> None:
+        """Let a paused run go on.
+
+        Raises:
+            UsageError: there is no such run, or it is not paused.
+        """
+        async with self._db.write() as connection:
+            state = await self._open(connection, run_id)
+            if state is not RunState.PAUSED:
+                raise UsageError(f"Run {run_id} is {state}, not paused.")
+            await connection.execute(
+                update(run).where(run.c.id == run_id).values(state=RunState.QUEUED, reason=None)
+            )
+
+    async def retry(self, delivery_id: int, now: datetime) -> None:
+        """Queue a failed, expired or cancelled delivery again, under the same Message-ID.
+
+        Raises:
+            UsageError: there is none, it is in another state, its address is dead, or its occasion is taken.
+        """
+        async with self._db.write() as connection:
+            row = (
+                await connection.execute(
+                    select(delivery.c.state, delivery.c.run_id, delivery.c.once_key, delivery.c.email_key)
+                    .join(customer, customer.c.id == delivery.c.customer_id)
+                    .where(delivery.c.id == delivery_id)
+                )
+            ).one_or_none()
+            if row is None:
+                raise UsageError(f"There is no delivery {delivery_id}; see mailer deliveries.")
+            if row.state not in RETRIABLE:
+                raise UsageError(
+                    f"Delivery {delivery_id} is {row.state}; "
+                    "only failed, expired and cancelled ones can be tried again."
+                )
+            dead = select(suppression.c.scope).where(
+                suppression.c.email_key == row.email_key, suppression.c.scope == "all"
+            )
+            if await connection.scalar(dead):
+                raise UsageError(f"Delivery {delivery_id} goes to a suppressed address; it stays as it is.")
+            taken = select(delivery.c.id).where(
+                delivery.c.once_key == row.once_key,
+                delivery.c.id != delivery_id,
+                delivery.c.state.in_([*CLAIMABLE, State.SENDING, State.SENT, State.IN_DOUBT]),
+            )
+            other = await connection.scalar(taken.limit(1))
+            if other is not None:
+                raise UsageError(
+                    f"Delivery {other} already stands for the same occasion; see mailer deliveries."
+                )
+            await give_back(connection, [delivery_id])
+            await connection.execute(
+                update(delivery)
+                .where(delivery.c.id == delivery_id)
+                .values(
+                    state=State.QUEUED,
+                    reason=None,
+                    not_before=now,
+                    expires_at=None,
+                    created_at=now,
+                    updated_at=now,
+                )
+            )
+            await move_coupons(connection, [delivery_id], CouponState.RESERVED, now)
+            await record(connection, [Fact(delivery_id, "retried", now, {"by": "hand"})])
+            await connection.execute(
+                update(run)
+                .where(run.c.id == row.run_id, run.c.state.in_(ENDED))
+                .values(state=RunState.RUNNING, finished_at=None)
+            )
+
+    @staticmethod
+    async def _open(connection: AsyncConnection, run_id: int) -> RunState:
+        found = await connection.scalar(select(run.c.state).where(run.c.id == run_id).with_for_update())
+        if found is None:
+            raise UsageError(f"There is no run {run_id}; see mailer runs.")
+        state = RunState(found)
+        if state in ENDED:
+            raise UsageError(f"Run {run_id} is {state} already.")
+        return state
