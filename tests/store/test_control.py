@@ -1,0 +1,81 @@
+"""What people may do to runs and deliveries, on both databases."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import select
+
+from mailer.core.delivery import State
+from mailer.core.run import RunState
+from mailer.errors import UsageError
+from mailer.store.control import Control
+from mailer.store.engine import Database
+from mailer.store.tables import delivery, run
+from tests.store.rows import NOW, a_customer_row, a_delivery, a_run
+
+LATER = NOW + timedelta(hours=1)
+
+
+async def _states(database: Database, run_id: int) -> tuple[str, list[str]]:
+    async with database.read() as connection:
+        state = await connection.scalar(select(run.c.state).where(run.c.id == run_id))
+        rows = await connection.scalars(
+            select(delivery.c.state).where(delivery.c.run_id == run_id).order_by(delivery.c.id)
+        )
+        return state, list(rows)
+
+
+async def _one_each(database: Database) -> int:
+    run_id = await a_run(database, state=RunState.RUNNING)
+    for number, state in enumerate((State.QUEUED, State.DEFERRED, State.SENDING, State.SENT, State.FAILED)):
+        key = await a_customer_row(database, ext_id=f"c{number}")
+        await a_delivery(database, run_id, key, state=state)
+    return run_id
+
+
+async def test_a_cancelled_run_sends_nothing_more_and_takes_nothing_back(database: Database) -> None:
+    run_id = await _one_each(database)
+    assert await Control(database).cancel(run_id, NOW) == 2
+    assert await _states(database, run_id) == (
+        "cancelled",
+        ["cancelled", "cancelled", "sending", "sent", "failed"],
+    )
+
+
+async def test_a_paused_run_goes_on_where_it_stood(database: Database) -> None:
+    run_id = await _one_each(database)
+    await Control(database).pause(run_id)
+    assert (await _states(database, run_id))[0] == "paused"
+    await Control(database).resume(run_id)
+    assert (await _states(database, run_id))[0] == "queued"
+
+
+@pytest.mark.parametrize("act", ["cancel", "pause", "resume"])
+async def test_what_has_ended_stays_ended(database: Database, act: str) -> None:
+    run_id = await a_run(database, state=RunState.FINISHED)
+    control = Control(database)
+    with pytest.raises(UsageError, match="is finished already"):
+        await (control.cancel(run_id, NOW) if act == "cancel" else getattr(control, act)(run_id))
+    with pytest.raises(UsageError, match="There is no run 999"):
+        await (control.cancel(999, NOW) if act == "cancel" else getattr(control, act)(999))
+
+
+async def test_a_failed_delivery_is_tried_again_and_its_run_with_it(database: Database) -> None:
+    run_id = await a_run(database, state=RunState.FINISHED)
+    key = await a_customer_row(database, ext_id="c1")
+    failed = await a_delivery(database, run_id, key, state=State.FAILED, reason="refused")
+    await Control(database).retry(failed, LATER)
+    assert await _states(database, run_id) == ("running", ["queued"])
+    with pytest.raises(UsageError, match="is queued"):
+        await Control(database).retry(failed, LATER)
+
+
+async def test_a_retry_never_makes_a_second_mail_of_one_occasion(database: Database) -> None:
+    first, second = await a_run(database, occurrence="a"), await a_run(database, occurrence="b")
+    key = await a_customer_row(database, ext_id="c1")
+    failed = await a_delivery(database, first, key, state=State.FAILED, once_key="birthday:c1:2027")
+    await a_delivery(database, second, key, state=State.SENT, once_key="birthday:c1:2027")
+    with pytest.raises(UsageError, match="same occasion"):
+        await Control(database).retry(failed, LATER)
