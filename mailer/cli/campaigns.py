@@ -68,7 +68,7 @@ def run_campaign(
     async def work() -> None:
         async with this.app() as app:
             campaign = app.campaign(name)
-            count = await app.campaign_desk.audience(campaign, this.clock())
+            count = await app.campaign_desk.by_hand(campaign, this.clock())
             if dry_run:
                 tell(
                     f"{name} would reach an audience of {count}, less those consent and the other rules leave out."

@@ -11,19 +11,30 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from mailer.core.calendar import LeapDay, local_date
+from mailer.core.audience import Selection
+from mailer.core.calendar import LeapDay, celebrated_on, local_date
 from mailer.core.campaign import Campaign
 from mailer.core.occurrence import (
     AnniversaryDay,
     Occurrence,
     anniversary_days,
     catch_up_window,
+    due_for_event,
     fixed_zone,
     last_due_over_zones,
     next_due,
     occurrences,
 )
-from mailer.core.trigger import AnniversaryTrigger, AtTrigger, CronTrigger
+from mailer.core.segment import Rule
+from mailer.core.trigger import (
+    AnniversaryTrigger,
+    AtTrigger,
+    CronTrigger,
+    EventTrigger,
+    IncidentTrigger,
+    SegmentTrigger,
+)
+from mailer.errors import UsageError
 
 #: How far back a planner that was away looks for what it must call missed.
 LONGEST_LOOK_BACK = timedelta(days=31)
@@ -110,6 +121,44 @@ def _gather(
         )
         for key, groups in sorted(found.items())
     ]
+
+
+def event_due(at: datetime, zone: str | None, trigger: EventTrigger, tenant: ZoneInfo) -> datetime:
+    """When an event of `at` falls due for a customer in `zone`, days counted by their own calendar."""
+    return due_for_event(at, trigger.after, ZoneInfo(zone) if zone else tenant)
+
+
+def by_hand(
+    campaign: Campaign, zones: Iterable[str | None], *, now: datetime, tenant: ZoneInfo, leap_day: LeapDay
+) -> Selection:
+    """Whom a campaign reaches when a person starts it: of an anniversary's, those whose day it is.
+
+    Raises:
+        UsageError: it answers events or incidents, so there is nobody to write to.
+    """
+    trigger = campaign.trigger
+    if isinstance(trigger, EventTrigger):
+        raise UsageError(
+            f"{campaign.name} answers the event {trigger.event}, so it cannot be started by hand; import the event."
+        )
+    if isinstance(trigger, IncidentTrigger):
+        raise UsageError(
+            f"{campaign.name} tells of incidents, so it cannot be started by hand; see mailer incidents open."
+        )
+    if isinstance(trigger, SegmentTrigger):
+        return Selection(rule=Rule(all=(Rule(segment=trigger.segment), campaign.audience)), stored_by=now)
+    if not isinstance(trigger, AnniversaryTrigger):
+        return Selection(rule=campaign.audience, stored_by=now)
+    today = local_date(now, tenant)
+    here = (zone for zone in zones if local_date(now, ZoneInfo(zone) if zone else tenant) == today)
+    return Selection(
+        rule=campaign.audience,
+        stored_by=now,
+        zones=frozenset(here),
+        attribute=trigger.anniversary,
+        days=celebrated_on(today, trigger.leap_day or leap_day),
+        before_year=today.year,
+    )
 
 
 def entry_occasion(now: datetime, tenant: ZoneInfo) -> Occasion:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from mailer.core.agenda import next_at
+from mailer.core.agenda import by_hand, next_at
 from mailer.core.audience import Selection
 from mailer.core.calendar import LeapDay
 from mailer.core.campaign import Campaign
@@ -82,6 +82,16 @@ class CampaignDesk:
     async def audience(self, campaign: Campaign, now: datetime) -> int:
         """How many customers the audience has now, before consent and the other rules."""
         return await self._people.count(Selection(rule=campaign.audience), now)
+
+    async def by_hand(self, campaign: Campaign, now: datetime) -> int:
+        """How many customers it would reach when started by hand, before consent and the other rules.
+
+        Raises:
+            UsageError: it cannot be started by hand.
+        """
+        zones = await self._people.zones()
+        chosen = by_hand(campaign, zones, now=now, tenant=self._zone, leap_day=self._leap_day)
+        return await self._people.count(chosen, now)
 
     async def job(self, campaign: Campaign, customer_id: str | None) -> SendJob:
         """A delivery for a preview: a customer of the database, or a made-up one.

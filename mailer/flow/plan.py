@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from mailer.core.agenda import Group, Occasion, agenda, entry_occasion, window_start
+from mailer.core.agenda import Group, Occasion, agenda, by_hand, entry_occasion, window_start
 from mailer.core.audience import Selection
 from mailer.core.calendar import LeapDay, local_date
 from mailer.core.campaign import Campaign
+from mailer.core.delivery import Skip
 from mailer.core.policy import Rules
 from mailer.core.run import NewRun, RunState
 from mailer.core.segment import Rule
@@ -38,6 +39,7 @@ class PlanReport:
     added: int = 0
     runs: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    missed: int = 0  # found too late to be written to
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,33 +90,45 @@ class Planner:
         """
         report = PlanReport()
         seen = await self._book.seen(list(self._campaigns), now)
-        done = []
+        done, asleep = [], []
         for campaign in sorted(self._campaigns.values(), key=lambda each: (-each.priority, each.name)):
             if events_only and not isinstance(campaign.trigger, EventTrigger):
                 continue
-            known = seen[campaign.name]
+            known, before = seen[campaign.name], report.missed
+            if not campaign.enabled:
+                asleep += [campaign.name] if known.planned_at is not None else []
+                continue
+            if known.paused:  # what falls due meanwhile is caught up afterwards, or called missed
+                continue
             try:
-                if campaign.enabled and not known.paused:
-                    await self._plan_campaign(campaign, known, now, report)
+                await self._plan_campaign(campaign, known, now, report)
                 done.append(campaign.name)
             except FileFault as fault:
                 report.faults.append(f"The campaign {campaign.name} cannot go out: {fault}")
-        if done and not events_only:
+            if report.missed > before:
+                report.faults.append(_missed(campaign, report.missed - before))
+        if not events_only:
             await self._book.planned(done, now)
+            await self._book.forget(asleep)
         return report
 
     async def run_by_hand(self, campaign: Campaign, now: datetime) -> tuple[str, int]:
         """Start a campaign now; its occurrence, and how many deliveries it has.
 
         Raises:
+            UsageError: it answers events or incidents.
             TemplateFault: its template cannot be used.
         """
+        chosen = by_hand(
+            campaign, await self._people.zones(), now=now, tenant=self._zone, leap_day=self._leap_day
+        )
         day = local_date(now, self._zone)
         keys = [day.isoformat(), *(f"{day}.{number}" for number in range(2, MOST_BY_HAND))]
         taken = await self._book.ids(campaign.name, keys)
-        occasion = Occasion(next(key for key in keys if key not in taken), day, (Group(now, None),), now)
+        group = Group(now, chosen.zones, chosen.days)
+        occasion = Occasion(next(key for key in keys if key not in taken), day, (group,), now)
         report = PlanReport()
-        await self._plan_occasion(campaign, occasion, now, None, report, keep_empty=True)
+        await self._plan_occasion(campaign, occasion, now, None, report, chosen=chosen.rule)
         return occasion.key, report.added
 
     async def _plan_campaign(
@@ -124,9 +138,10 @@ class Planner:
         if isinstance(trigger, IncidentTrigger | ManualTrigger):
             return
         if isinstance(trigger, EventTrigger):
-            added, events = await self._events.plan(campaign, trigger, known, now)
-            report.added += added
-            report.runs += [f"{campaign.name} {event}" for event in events]
+            found = await self._events.plan(campaign, trigger, known, now)
+            report.added += found.added
+            report.missed += found.missed
+            report.runs += [f"{campaign.name} {event}" for event in found.events]
             return
         if isinstance(trigger, SegmentTrigger):
             rule = self._segments[trigger.segment]
@@ -154,9 +169,12 @@ class Planner:
         planned_at: datetime | None,
         report: PlanReport,
         *,
-        keep_empty: bool = False,
+        chosen: Rule | None = None,
     ) -> None:
-        """One run, grown by the groups that have fallen due. Written down once somebody is in it."""
+        """One run, grown by the groups that have fallen due. Written down once somebody is in it.
+
+        `chosen` is whom a person starts it for; that run is written down even without anybody.
+        """
         run_id, state = await self._standing(campaign, occasion)
         if state in (RunState.CANCELLED, RunState.SKIPPED_EMPTY):
             return
@@ -165,14 +183,16 @@ class Planner:
             await self._book.open(new, now)
             report.runs.append(f"{campaign.name} {occasion.key}")
             return
-        if run_id is None and keep_empty:
+        if run_id is None and chosen is not None:
             run_id, state = await self._begin(campaign, new, now), RunState.PLANNING
         half_planned = state in (None, RunState.PLANNING)
         grew = False
         for group in occasion.groups:
             seen_whole = planned_at is not None and group.due <= planned_at and not half_planned
+            if seen_whole and group.zones is None:  # nobody moves into it: a run keeps its members
+                continue
             selection = Selection(
-                rule=campaign.audience,
+                rule=campaign.audience if chosen is None else chosen,
                 zones=group.zones,
                 stored_by=group.due,
                 changed_since=planned_at - CHANGED_MARGIN if planned_at is not None and seen_whole else None,
@@ -211,7 +231,12 @@ class Planner:
     ) -> tuple[int | None, bool]:
         """Add everyone selected, chunk by chunk; the run's number, and whether it grew."""
         campaign, after, grew = target.campaign, 0, False
-        while chunk := await self._people.chunk(replace(selection, run_id=run_id), now, after, CHUNK):
+        while True:
+            # Whoever enters a segment is noted, also where the run of the day has them from an earlier entry.
+            wanted = selection if target.entered else replace(selection, run_id=run_id)
+            chunk = await self._people.chunk(wanted, now, after, CHUNK)
+            if not chunk:
+                break
             after = chunk[-1].key
             if run_id is None:
                 run_id = await self._begin(campaign, target.new, now)
@@ -219,6 +244,7 @@ class Planner:
                 await self._book.begin_planning(run_id)
                 grew = True
             rows = await self._rows.of(campaign, target.new.occurrence, chunk, run_id, due, now)
+            report.missed += sum(row.reason == Skip.MISSED for row in rows)
             report.added += await self._book.add(run_id, rows, now, entered=target.entered)
             if len(chunk) < CHUNK:
                 break
@@ -254,3 +280,10 @@ class Planner:
             state=state,
             content=content,
         )
+
+
+def _missed(campaign: Campaign, count: int) -> str:
+    return (
+        f"The campaign {campaign.name} was due to {count} customers longer ago than its catch_up "
+        f"({campaign.catch_up}); they are recorded as missed, see mailer deliveries --campaign {campaign.name}"
+    )

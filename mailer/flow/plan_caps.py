@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from mailer.core.agenda import agenda
+from mailer.core.agenda import agenda, event_due
 from mailer.core.audience import Selection
-from mailer.core.calendar import LeapDay, add_duration, instant, local_date
+from mailer.core.calendar import LeapDay, instant, local_date
 from mailer.core.campaign import Campaign
 from mailer.core.cap import Claim, is_capped
 from mailer.core.delivery import State
@@ -121,7 +121,7 @@ class Yielding:
             trigger.event, other.name, now - reach, now, [candidate.key for candidate, _row in wanted]
         )
         for event in events:
-            due = add_duration(event["at"], trigger.after, self._rules.zone)
+            due = event_due(event["at"], event["zone"], trigger, self._rules.zone)
             if not other.catch_up.before(now) < due <= until:
                 continue
             selection = Selection(rule=other.audience, keys=(by_id[event["customer"]].key,))

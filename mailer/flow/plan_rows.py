@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mailer.core.campaign import Campaign
@@ -16,6 +16,16 @@ from mailer.flow.plan_caps import Yielding
 from mailer.flow.plan_ports import People
 
 
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """An event that is a reason to write to its customer."""
+
+    occurrence: str  # the event's id
+    candidate: Candidate
+    due: datetime
+    own_action_at: datetime | None
+
+
 class Rows:
     """Makes deliveries; the rules and the currency are the tenant's."""
 
@@ -24,6 +34,7 @@ class Rows:
         self._yielding = yielding
         self._rules = rules
         self._currency = currency
+        self.paused: set[str] = set()  # campaigns; what falls due for them is skipped
 
     async def of(
         self,
@@ -62,21 +73,21 @@ class Rows:
         known = await self._informed(campaign, occurrence, found, 0, due)
         return [self.row(campaign, candidate, occurrence, due, due) for candidate in known]
 
-    async def of_event(
-        self,
-        campaign: Campaign,
-        occurrence: str,
-        candidate: Candidate,
-        due: datetime,
-        now: datetime,
-        own_action_at: datetime | None,
-    ) -> NewDelivery:
-        """The row of one event."""
-        held = await self._people.held([self._once_key(campaign, candidate, occurrence, due)])
-        last = await self._people.last_sent(campaign.name, [candidate.key])
-        known = replace(candidate, once_held=bool(held), last_sent_at=last.get(candidate.key))
-        row = self.row(campaign, known, occurrence, due, now, own_action_at)
-        return (await self._yielded(campaign, [(known, row)], now))[0]
+    async def of_events(
+        self, campaign: Campaign, found: Sequence[Happening], now: datetime
+    ) -> list[NewDelivery]:
+        """A row for each event; no customer may be in it twice."""
+        keys = [self._once_key(campaign, each.candidate, each.occurrence, each.due) for each in found]
+        held = await self._people.held(keys)
+        last: Mapping[int, datetime] = {}
+        if campaign.once.gap is not None:
+            last = await self._people.last_sent(campaign.name, [each.candidate.key for each in found])
+        pairs = []
+        for key, each in zip(keys, found, strict=True):
+            known = replace(each.candidate, once_held=key in held, last_sent_at=last.get(each.candidate.key))
+            row = self.row(campaign, known, each.occurrence, each.due, now, each.own_action_at)
+            pairs.append((known, row))
+        return await self._yielded(campaign, pairs, now)
 
     def row(
         self,
@@ -88,6 +99,7 @@ class Rows:
         own_action_at: datetime | None = None,
     ) -> NewDelivery:
         """What is written down for one candidate."""
+        candidate = replace(candidate, paused=campaign.name in self.paused)
         decision = decide(candidate, campaign, self._rules, due=due, now=now, own_action_at=own_action_at)
         return NewDelivery(
             customer_key=candidate.key,

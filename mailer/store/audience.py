@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import case, func, literal, select, update
 
 from mailer.core.audience import Selection
-from mailer.core.delivery import HOLDING, State
+from mailer.core.delivery import CLAIMABLE, HOLDING
 from mailer.core.handoff import Waiting
 from mailer.core.policy import Candidate
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
-from mailer.store.dialect import insert
+from mailer.store.dialect import insert, slices
 from mailer.store.engine import Database
-from mailer.store.runs import slices
 from mailer.store.segment_context import SegmentContext
 from mailer.store.segments import where
 from mailer.store.selection import candidates, unplanned
@@ -92,19 +91,20 @@ class Audience:
         return found
 
     async def last_sent(self, campaign: str, customers: Sequence[int]) -> dict[int, datetime]:
-        """When each of the customers was last sent, or may have been sent, this campaign."""
+        """When each of the customers was last sent this campaign, may have been, or will be."""
+        waits = case((delivery.c.state.in_(CLAIMABLE), delivery.c.not_before), else_=delivery.c.updated_at)
         found: dict[int, datetime] = {}
         async with self._db.read() as conn:
             for part in slices(customers):
                 rows = await conn.execute(
                     select(
                         delivery.c.customer_id,
-                        func.max(func.coalesce(delivery.c.sent_at, delivery.c.updated_at)).label("at"),
+                        func.max(func.coalesce(delivery.c.sent_at, waits)).label("at"),
                     )
                     .where(
                         delivery.c.campaign == campaign,
                         delivery.c.customer_id.in_(part),
-                        delivery.c.state.in_([State.SENT, State.IN_DOUBT]),
+                        delivery.c.state.in_(HOLDING),
                     )
                     .group_by(delivery.c.customer_id)
                 )
@@ -159,6 +159,19 @@ class Audience:
             for part in slices(customers):
                 rows = await conn.execute(wanted.where(customer_event.c.customer_id.in_(part)))
                 found += [dict(row) for row in rows.mappings()]
+        return found
+
+    async def did(self, event: str, since: Mapping[int, datetime]) -> set[int]:
+        """Those of the customers who did `event` at or after their instant."""
+        found: set[int] = set()
+        async with self._db.read() as conn:
+            for part in slices(list(since)):
+                rows = await conn.execute(
+                    select(customer_event.c.customer_id, func.max(customer_event.c.at).label("last"))
+                    .where(customer_event.c.name == event, customer_event.c.customer_id.in_(part))
+                    .group_by(customer_event.c.customer_id)
+                )
+                found.update(row.customer_id for row in rows if row.last >= since[row.customer_id])
         return found
 
     async def posts(self, name: str, after: datetime | None, until: datetime) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Float, Table
@@ -19,6 +20,9 @@ from mailer.errors import SettingsError
 #: Seconds a statement waits for a lock before it gives up.
 LOCK_SECONDS = 30
 
+#: Values a statement may bind: SQLite takes 32,766, PostgreSQL 65,535. Lists are asked for in slices.
+SLICE = 5_000
+
 _SCHEMES = {
     "sqlite": "sqlite+aiosqlite",
     "postgresql": "postgresql+psycopg",
@@ -31,6 +35,12 @@ _BUSY = {"40001", "40P01", "55P03"}
 
 #: SQLITE_BUSY and SQLITE_LOCKED, primary result codes (sqlite.org/rescode.html).
 _SQLITE_BUSY = {5, 6}
+
+
+def slices(items: Sequence[Any], size: int = SLICE) -> Iterator[Sequence[Any]]:
+    """`items` in pieces of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 class DatabaseClock(FunctionElement[float]):

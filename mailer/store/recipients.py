@@ -17,9 +17,9 @@ from mailer.core.publication import Publication, Record
 from mailer.core.run import NewDelivery, RunState
 from mailer.core.standing import Kind, Told, standing
 from mailer.store.affected import Point, affected_points
-from mailer.store.dialect import insert
+from mailer.store.dialect import insert, slices
 from mailer.store.engine import Database
-from mailer.store.runs import insert_deliveries, open_run, slices
+from mailer.store.runs import insert_deliveries, open_run
 from mailer.store.tables import customer, delivery, incident, incident_recipient, run, suppression
 from mailer.store.unsettled import unsettled
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,17 +10,12 @@ from typing import Any
 from sqlalchemy import Select, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer.core.coupon import CouponState
 from mailer.core.delivery import State, Tally
 from mailer.core.run import ENDED, NewDelivery, NewRun, RunState
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
-from mailer.store.tables import campaign_state, campaign_version, coupon, delivery, run, segment_member
-
-#: Values a statement may bind: SQLite takes 32,766, PostgreSQL 65,535. Lists are asked for in slices.
-SLICE = 5_000
-
-NewCode = Callable[[str], str]  # prefix → a code nobody can guess
+from mailer.store.reserve import NewCode, Promise, keep_promises
+from mailer.store.tables import campaign_state, campaign_version, delivery, run, segment_member
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +34,6 @@ class Seen:
     first_seen_at: datetime
     planned_at: datetime | None
     paused: bool
-
-
-def slices(items: Sequence[Any], size: int = SLICE) -> Iterable[Sequence[Any]]:
-    """`items` in pieces of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 async def open_run(conn: AsyncConnection, new: NewRun, now: datetime) -> OpenRun:
@@ -117,123 +106,14 @@ async def insert_deliveries(
         insert(conn, delivery).on_conflict_do_nothing().returning(delivery.c.id, delivery.c.customer_id)
     )
     made = {found.customer_id: found.id for found in await conn.execute(statement, values)}
-    wanted = [
-        (made[row.customer_key], row)
+    promises = [
+        Promise(made[row.customer_key], row.customer_key, row.once_key, row.coupon)
         for row in rows
         if row.customer_key in made and row.coupon is not None and row.state == State.QUEUED
     ]
-    if wanted:
-        await _reserve(conn, head.campaign, wanted, now, new_code)
+    if promises:
+        await keep_promises(conn, head.campaign, promises, now, new_code)
     return len(made)
-
-
-async def _reserve(
-    conn: AsyncConnection,
-    campaign: str,
-    wanted: Sequence[tuple[int, NewDelivery]],
-    now: datetime,
-    new_code: NewCode,
-) -> None:
-    """A coupon for each delivery: the one its once-key had before, else a new one."""
-    keys = {row.once_key: (delivery_id, row) for delivery_id, row in wanted}
-    for part in slices(list(keys)):
-        kept = await conn.execute(
-            update(coupon)
-            .where(coupon.c.once_key.in_(part), coupon.c.state == CouponState.RELEASED)
-            .values(state=CouponState.RESERVED)
-            .returning(coupon.c.id, coupon.c.once_key)
-        )
-        for found in kept.all():
-            delivery_id, _row = keys.pop(found.once_key)
-            await conn.execute(update(coupon).where(coupon.c.id == found.id).values(delivery_id=delivery_id))
-    generated = {
-        key: value for key, value in keys.items() if value[1].coupon and value[1].coupon.kind != "pool"
-    }
-    while generated:
-        generated = await _write_codes(conn, campaign, generated, now, new_code)
-    pooled = [value for key, value in keys.items() if value[1].coupon and value[1].coupon.kind == "pool"]
-    if pooled:
-        await _take_from_pool(conn, campaign, pooled, now)
-
-
-async def _write_codes(
-    conn: AsyncConnection,
-    campaign: str,
-    wanted: Mapping[str, tuple[int, NewDelivery]],
-    now: datetime,
-    new_code: NewCode,
-) -> dict[str, tuple[int, NewDelivery]]:
-    """Write a code for each; returns those whose code somebody has already, to be tried with another."""
-    values = []
-    for once_key, (delivery_id, row) in wanted.items():
-        reserve = row.coupon
-        assert reserve is not None  # noqa: S101 - the caller chose these rows for it
-        values.append(
-            {
-                "code": reserve.code or new_code(reserve.prefix),
-                "kind": reserve.kind,
-                "campaign": campaign,
-                "state": CouponState.RESERVED,
-                "once_key": once_key,
-                "delivery_id": delivery_id,
-                "customer_id": row.customer_key,
-                "percent": reserve.percent,
-                "amount_e4": reserve.amount_e4,
-                "currency": reserve.currency,
-                "valid_until": reserve.valid_until,
-                "created_at": now,
-            }
-        )
-    statement = insert(conn, coupon).on_conflict_do_nothing().returning(coupon.c.once_key)
-    written = set((await conn.scalars(statement, values)).all())
-    standing: set[str] = set()
-    left = [key for key in wanted if key not in written]
-    for part in slices(left):
-        standing.update(
-            (await conn.scalars(select(coupon.c.once_key).where(coupon.c.once_key.in_(part)))).all()
-        )
-    return {key: wanted[key] for key in left if key not in standing}
-
-
-async def _take_from_pool(
-    conn: AsyncConnection, campaign: str, wanted: Sequence[tuple[int, NewDelivery]], now: datetime
-) -> None:
-    """One code of the pool for each; deliveries the pool has none for are skipped(pool_empty)."""
-    pool = wanted[0][1].coupon.pool if wanted[0][1].coupon else None
-    free = (
-        await conn.scalars(
-            select(coupon.c.id)
-            .where(coupon.c.pool == pool, coupon.c.state == CouponState.AVAILABLE)
-            .order_by(coupon.c.id)
-            .limit(len(wanted))
-            .with_for_update(skip_locked=True)
-        )
-    ).all()
-    for coupon_id, (delivery_id, row) in zip(free, wanted, strict=False):
-        reserve = row.coupon
-        assert reserve is not None  # noqa: S101 - the caller chose these rows for it
-        await conn.execute(
-            update(coupon)
-            .where(coupon.c.id == coupon_id)
-            .values(
-                state=CouponState.RESERVED,
-                campaign=campaign,
-                once_key=row.once_key,
-                delivery_id=delivery_id,
-                customer_id=row.customer_key,
-                percent=reserve.percent,
-                amount_e4=reserve.amount_e4,
-                currency=reserve.currency,
-                valid_until=reserve.valid_until,
-            )
-        )
-    empty = [delivery_id for delivery_id, _row in wanted[len(free) :]]
-    for part in slices(empty):
-        await conn.execute(
-            update(delivery)
-            .where(delivery.c.id.in_(part))
-            .values(state=State.SKIPPED, reason="pool_empty", updated_at=now)
-        )
 
 
 class Runs:
@@ -264,6 +144,8 @@ class Runs:
 
     async def planned(self, names: Sequence[str], now: datetime) -> None:
         """A planning pass over these campaigns completed. Time going backwards changes nothing."""
+        if not names:
+            return
         async with self._db.write() as conn:
             await conn.execute(
                 update(campaign_state)
@@ -272,6 +154,15 @@ class Runs:
                     (campaign_state.c.planned_at.is_(None)) | (campaign_state.c.planned_at < now),
                 )
                 .values(planned_at=now)
+            )
+
+    async def forget(self, names: Sequence[str]) -> None:
+        """Nothing is owed for the time these campaigns are switched off."""
+        if not names:
+            return
+        async with self._db.write() as conn:
+            await conn.execute(
+                update(campaign_state).where(campaign_state.c.name.in_(names)).values(planned_at=None)
             )
 
     async def pause(self, name: str, paused: bool) -> None:
@@ -359,7 +250,7 @@ class Runs:
                 update(run)
                 .where(
                     run.c.id == run_id,
-                    run.c.state.in_([RunState.QUEUED, RunState.RUNNING, RunState.FINISHED]),
+                    run.c.state.in_([RunState.QUEUED, RunState.RUNNING, RunState.FINISHED, RunState.MISSED]),
                 )
                 .values(state=RunState.PLANNING, finished_at=None)
             )
