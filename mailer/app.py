@@ -42,6 +42,7 @@ from mailer.flow.imports import CustomerImport, EventImport, ListLoad, PointImpo
 from mailer.flow.notify import Notifier
 from mailer.flow.plan import Planner
 from mailer.flow.preview import Previews
+from mailer.flow.recheck import Recheck
 from mailer.flow.scheduler import Scheduler
 from mailer.flow.segments import SegmentDesk
 from mailer.flow.send import SenderConfig, SendLoop
@@ -142,7 +143,7 @@ class App:
         finally:
             await db.close()
 
-    async def reload(self) -> None:
+    async def reload(self, *, quiet: bool = False) -> None:
         """Read the campaigns again. A file that cannot be read is told once and stops no other."""
         found = await asyncio.to_thread(catalog.read, self.settings.jobs_dir)
         known = {str(fault) for fault in self.faults}
@@ -152,7 +153,7 @@ class App:
         self.segments.update(found.segments)
         self.faults, self.sources = found.faults, found.sources
         for fault in found.faults:
-            if str(fault) not in known:
+            if str(fault) not in known and not quiet:
                 self.tell(str(fault))
 
     def campaign(self, name: str) -> Campaign:
@@ -476,11 +477,20 @@ class App:
             host=socket.gethostname(),
             pid=os.getpid(),
         )
+        await self.reload(quiet=True)  # named segments; the process that started us tells of faults
+        recheck = Recheck(
+            versions=self.runs,
+            people=self.audience,
+            segments=self.segments,
+            composer=self.composer,
+            judge=self._judge,
+            clock=self.clock,
+        )
         loop = SendLoop(
             ledger=self.ledger,
             senders=self.senders,
-            tools=Tools(self.composer, self.session, self.clock, random.random),
-            judge=self._judge,
+            tools=Tools(recheck, self.session, self.clock, random.random),
+            judge=recheck.judge,
             config=config,
         )
         await loop.run(until_idle=until_idle, stop=stop)

@@ -76,7 +76,7 @@ class Campaign(_Part):
     content: Content | None = None
     goal: Goal | None = None
     holdout: Percent = 0.0
-    template: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")] = ""
+    template: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")] | None = None  # none: the campaign's name
     enabled: bool = True
 
     @model_validator(mode="after")

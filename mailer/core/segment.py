@@ -235,6 +235,39 @@ def without_exclusions(rule: Rule) -> Rule:
     return rule.model_copy(update={"not_": None})
 
 
+def live(rule: Rule, segments: Mapping[str, Rule]) -> Rule:
+    """`rule` without what it asks of dates: what may be asked again later, when another day has begun.
+
+    Where leaving a date out would turn away somebody who fitted, its whole branch is left out.
+    """
+    below = segments.get(rule.segment) if rule.segment is not None else None
+    expanded = below is not None and asks_dates(below, segments)
+    inner = [live(each, segments) for each in rule.all or ()]
+    if expanded and below is not None:
+        inner.append(live(below, segments))
+    return rule.model_copy(
+        update={
+            "date": None,
+            "all": tuple(inner) or None,
+            "any": None if any(asks_dates(each, segments) for each in rule.any or ()) else rule.any,
+            "not_": tuple(each for each in rule.not_ or () if not asks_dates(each, segments)) or None,
+            "segment": None if expanded else rule.segment,
+        }
+    )
+
+
+def asks_dates(rule: Rule, segments: Mapping[str, Rule]) -> bool:
+    """Whether a rule, or a segment it names, asks what day it is."""
+    below = [
+        segments[node.segment]
+        for node in rule.walk()
+        if node.segment is not None and node.segment in segments
+    ]
+    return any(node.date is not None for node in rule.walk()) or any(
+        asks_dates(each, segments) for each in below
+    )
+
+
 def check_segments(rule: Rule, segments: Mapping[str, Rule], *, name: str = "", file: str = "") -> None:
     """See that every segment `rule` names exists, none leads back to itself and all is bounded.
 

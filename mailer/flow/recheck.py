@@ -1,0 +1,124 @@
+"""Between planning and hand-off life goes on: who bought meanwhile gets no offer.
+
+A run freezes who is in it; what its audience asks of a customer is asked once more when a sender takes the
+delivery. Dates are not asked again: a birthday held over quiet hours is still the birthday it was planned for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from mailer.core.audience import Selection
+from mailer.core.campaign import Campaign, Goal
+from mailer.core.delivery import Skip, State
+from mailer.core.handoff import Drop, Go, HandoffFacts, SendJob, Verdict, Wait
+from mailer.core.message import Message
+from mailer.core.policy import Candidate
+from mailer.core.segment import Rule, live
+from mailer.core.trigger import SegmentTrigger
+from mailer.flow.connection import ComposerPort
+from mailer.flow.desk import Judge
+
+
+class VersionsPort(Protocol):
+    """Campaigns as they were released."""
+
+    async def parts(self, version_id: int) -> dict[str, Any]: ...
+
+
+class PeoplePort(Protocol):
+    """Customers as they are now."""
+
+    async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> list[Candidate]: ...
+    async def did(self, event: str, since: Mapping[int, datetime]) -> set[int]: ...
+
+
+class Recheck:
+    """Stands before the composer and the judge of a sender: looks at each chunk as it is taken up.
+
+    It asks the released definition; what that says is kept for the life of the process.
+    """
+
+    def __init__(
+        self,
+        *,
+        versions: VersionsPort,
+        people: PeoplePort,
+        segments: Mapping[str, Rule],
+        composer: ComposerPort,
+        judge: Judge,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._composer = composer
+        self._judge = judge
+        self._clock = clock
+        self._unfit: dict[int, Skip] = {}  # deliveries taken up, and not judged yet
+        self._versions = versions
+        self._people = people
+        self._segments = segments
+        self._asked: dict[int, tuple[Rule, Goal | None]] = {}
+
+    async def prepare(self, jobs: Sequence[SendJob]) -> None:
+        """Get ready to compose these, and see who no longer fits."""
+        await self._composer.prepare(jobs)
+        self._unfit |= await self.unfit(jobs, self._clock())
+
+    def compose(self, job: SendJob, now: datetime) -> Message:
+        """The message; see `Composer.compose`."""
+        return self._composer.compose(job, now)
+
+    def judge(self, facts: HandoffFacts, now: datetime) -> Verdict:
+        """The last look; who no longer fits is left out, unless there is a weightier reason."""
+        verdict = self._judge(facts, now)
+        if isinstance(verdict, Wait):
+            return verdict
+        reason = self._unfit.pop(facts.delivery_id, None)
+        return Drop(State.SKIPPED, reason) if reason is not None and isinstance(verdict, Go) else verdict
+
+    async def unfit(self, jobs: Sequence[SendJob], now: datetime) -> dict[int, Skip]:
+        """The deliveries whose customer no longer fits, or has done already what the mail asks for."""
+        found: dict[int, Skip] = {}
+        for version_id in {job.version_id for job in jobs}:
+            rule, goal = await self._version(version_id)
+            mine = [job for job in jobs if job.version_id == version_id]
+            if goal is not None:
+                since = {job.customer_key: _since(job) for job in mine}
+                reached = await self._people.did(goal.event, since)
+                found |= {job.delivery_id: Skip.GOAL_MET for job in mine if job.customer_key in reached}
+            if asks(rule):
+                keys = tuple({job.customer_key for job in mine})
+                fit = {
+                    each.key
+                    for each in await self._people.chunk(Selection(rule, keys=keys), now, 0, len(keys))
+                }
+                found |= {job.delivery_id: Skip.NOT_ELIGIBLE for job in mine if job.customer_key not in fit}
+        return found
+
+    async def _version(self, version_id: int) -> tuple[Rule, Goal | None]:
+        if version_id not in self._asked:
+            definition = (await self._versions.parts(version_id))["definition"]
+            campaign = Campaign.model_validate(definition)
+            asked = [campaign.audience]
+            if isinstance(campaign.trigger, SegmentTrigger):
+                asked.append(Rule(segment=campaign.trigger.segment))
+            rule = live(Rule(all=tuple(asked)), self._segments) if campaign.commercial else Rule()
+            self._asked[version_id] = rule, campaign.goal
+        return self._asked[version_id]
+
+
+def asks(rule: Rule) -> bool:
+    """Whether a rule asks anything at all."""
+    return any(
+        value is not None
+        for node in rule.walk()
+        for name, value in node
+        if name not in {"all", "any", "not_"}
+    )
+
+
+def _since(job: SendJob) -> datetime:
+    """From when on the goal counts: the event that set the mail off, else its planning."""
+    at = job.context.get("event_at")
+    return datetime.fromisoformat(at) if at else job.planned_at
