@@ -12,7 +12,7 @@ from mailer.core.cell import day_of
 from mailer.core.consent import Entry, Standing, imported
 from mailer.core.customer import PartialDate
 from mailer.core.customer_row import CustomerRow
-from mailer.core.importing import Change
+from mailer.core.importing import Change, RowFault
 from mailer.core.zones import Zones
 
 
@@ -22,6 +22,14 @@ class Fate(StrEnum):
     CREATED = "created"
     UPDATED = "updated"
     UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """A row that was taken, though there is something to say about it."""
+
+    fate: Fate
+    warning: RowFault
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from mailer.core.point_row import FIELDS as POINT_FIELDS
 from mailer.errors import UsageError
 from mailer.files.rows import RowFile
 from mailer.files.zones import load_zones
-from mailer.flow import imports
+from mailer.flow import lots as of_lots
 from mailer.flow.imports import CustomerImport, EventImport, ListLoad, PointImport
 from mailer.store.customer_merge import CustomerMerge
 from mailer.store.customers import Customers
@@ -153,7 +153,7 @@ async def test_a_later_row_of_the_same_id_is_an_update(desk: Desk, monkeypatch: 
     rows = [AYSE, {"id": "c2"}, {"id": "c1", "first_name": "Fatma", "birthday": "1991-06-11",
             "consent": "no"}, {"id": "c1", "first_name": "Fatma"}]  # fmt: skip
     for lot in (2_000, 1):
-        monkeypatch.setattr(imports, "LOT", lot)
+        monkeypatch.setattr(of_lots, "LOT", lot)
         assert counts(await desk.bring(*rows, dry_run=True)) == (2, 1, 1, 0)
         assert await desk.rows(customer) == []
     assert counts(await desk.bring(*rows)) == (2, 1, 1, 0)
@@ -197,7 +197,7 @@ async def test_days_keep_when_they_were_set_until_they_change(desk: Desk) -> Non
 async def test_lots_are_bounded_by_the_length_of_their_rows_too(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "LOT_CHARACTERS", 100)
+    monkeypatch.setattr(of_lots, "LOT_CHARACTERS", 100)
     told: list[int] = []
     rows = [Row(line, {"id": f"c{line}"}, size=60) for line in range(5)]
     assert counts(await desk._customers.run(rows, now=NOW, progress=told.append)) == (5, 0, 0, 0)
@@ -260,7 +260,7 @@ async def test_words_of_consent_count_by_when_they_were_said(
     words: list[tuple[str, int]],
     consent: str,
 ) -> None:
-    monkeypatch.setattr(imports, "LOT", lots)
+    monkeypatch.setattr(of_lots, "LOT", lots)
     await desk.bring({**AYSE, "consent": ""})
     rows = [said(name, day, f"e{n}") for n, (name, day) in enumerate(words)]
     await desk.happen(*rows)
@@ -319,7 +319,7 @@ async def test_a_word_from_the_future_does_not_outlive_the_next(desk: Desk) -> N
 async def test_an_import_cut_off_and_run_again_ends_the_same(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(imports, "LOT", 10)
+    monkeypatch.setattr(of_lots, "LOT", 10)
     rows = [
         {"id": f"c{n}", "email": f"c{n}@b.co", "consent": "yes", "birthday": "1990-05-10"} for n in range(35)
     ]
@@ -350,7 +350,7 @@ async def test_planning_can_see_an_open_import_and_a_second_one_waits(
     await desk.bring(AYSE)
     assert seen[0]
     assert await leases.holder(IMPORT) is None
-    monkeypatch.setattr(imports, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(of_lots, "PATIENCE_SECONDS", 0.0)
     assert await leases.acquire(IMPORT, "another", 30)
     with pytest.raises(UsageError, match="Another import is running"):
         await desk.bring(AYSE)

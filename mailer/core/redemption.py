@@ -1,0 +1,76 @@
+"""A code comes back: whether it counts, and one sentence where it does not. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+from mailer.core.calendar import local_date
+from mailer.core.coupon import CouponState
+
+#: The event by which a shop says that a code was used.
+REDEEMED = "coupon.redeemed"
+
+
+@dataclass(frozen=True, slots=True)
+class Redemption:
+    """What the shop says: this code was used."""
+
+    code: str
+    at: datetime
+    order: str | None = None
+    net_e4: int | None = None  # what the order came to, in ten-thousandths of the currency's unit
+    customer: str = ""  # the shop's id of who used it; empty: not said
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A code as it stands, and the mail that carries it."""
+
+    code: str
+    state: CouponState
+    shared: bool = False  # static: everybody's
+    pool: str | None = None
+    valid_until: date | None = None  # the last local day it is good for
+    zone: str | None = None  # its holder's, IANA; none: the tenant's
+    attempts: int = 0  # how often its mail was handed to a relay
+    redeemed_at: datetime | None = None
+    redeemed_order: str | None = None
+
+
+def told_before(held: Held, said: Redemption) -> bool:
+    """Whether this redemption is known: saying it again changes nothing."""
+    return (
+        held.state is CouponState.REDEEMED
+        and not held.shared
+        and (said.order is None or held.redeemed_order in (None, said.order))
+    )
+
+
+def refusal(held: Held, said: Redemption, tenant_zone: ZoneInfo) -> str | None:
+    """Why the redemption does not count; None: it does.
+
+    A reserved code counts once its mail was handed to a relay: the customer may be quicker than the answer.
+    """
+    code = held.code
+    match held.state:
+        case CouponState.REDEEMED if not held.shared:
+            of = f" for the order {held.redeemed_order}" if held.redeemed_order else ""
+            on = f" on {held.redeemed_at:%Y-%m-%d}" if held.redeemed_at else ""
+            return f"The code {code} was redeemed already{on}{of}."
+        case CouponState.AVAILABLE:
+            return f"The code {code} lies in the pool {held.pool}; no customer was given it."
+        case CouponState.RELEASED:
+            return f"The code {code} was taken back: its mail never left."
+        case CouponState.RESERVED if not held.attempts:
+            return f"The code {code} has not gone out yet; its mail still waits."
+    zone = ZoneInfo(held.zone) if held.zone else tenant_zone
+    if held.valid_until is not None and local_date(said.at, zone) > held.valid_until:
+        return f"The code {code} has expired: it was good until {held.valid_until}."
+    return None
+
+
+def unknown(code: str) -> str:
+    """What is said of a code nobody knows."""
+    return f"There is no code {code!r:.80}; see mailer coupons list."
