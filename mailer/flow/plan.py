@@ -5,7 +5,7 @@ A pass may be repeated, interrupted or made twice at once: the unique rows of ru
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -83,15 +83,20 @@ class Planner:
         """Note the campaigns that are here now: nothing due before this moment is ever caught up."""
         await self._book.seen(list(self._campaigns), now)
 
-    async def plan(self, now: datetime, *, events_only: bool = False) -> PlanReport:
+    async def plan(
+        self, now: datetime, *, events_only: bool = False, only: Collection[str] | None = None
+    ) -> PlanReport:
         """One pass: everything that fell due by `now`. A campaign that cannot be planned stops no other.
 
-        `events_only` looks at nothing but what customers did: a quick pass between two whole ones.
+        `events_only` looks at nothing but what customers did: a quick pass between two whole ones. `only` names
+        the campaigns to look at; none: all.
         """
         report = PlanReport()
         seen = await self._book.seen(list(self._campaigns), now)
         done, asleep = [], []
         for campaign in sorted(self._campaigns.values(), key=lambda each: (-each.priority, each.name)):
+            if only is not None and campaign.name not in only:
+                continue
             if events_only and not isinstance(campaign.trigger, EventTrigger):
                 continue
             known, before = seen[campaign.name], report.missed
