@@ -23,15 +23,20 @@ MOST_FAILURES = 3  # rounds of senders that end badly before we give up
 
 
 @asynccontextmanager
-async def stop_on_signals() -> AsyncIterator[asyncio.Event]:
-    """An event that SIGINT and SIGTERM set: what was begun is finished. A second signal does not wait."""
+async def stop_on_signals(*, patient: bool = False) -> AsyncIterator[asyncio.Event]:
+    """An event that SIGINT and SIGTERM set: what was begun is finished. A second signal does not wait.
+
+    With `patient` it does. A child of ours hears of one wish to stop twice: Ctrl-C and service managers tell
+    the whole group, and so do we.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def ask() -> None:
         stop.set()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+        if not patient:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                loop.remove_signal_handler(number)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, ask)
@@ -79,6 +84,8 @@ async def until_idle(app: App, command: tuple[str, ...]) -> None:
             waiting = await app.ledger.due(app.clock())
             if waiting:
                 await _admitted(app)
+                if stop.is_set():
+                    break
                 statuses = await _or_stop(
                     processes.run_until_idle(_shares(app, waiting)), stop, processes.stop
                 )

@@ -121,7 +121,7 @@ def sender(
     """Be a sender process; started by `run` and `up`."""
 
     async def work() -> None:
-        async with this.app(load=False) as app, stop_on_signals() as stop:
+        async with this.app(load=False) as app, stop_on_signals(patient=True) as stop:
             app.limit_memory()
             orphan = asyncio.create_task(_die_with_parent(stop))
             try:

@@ -18,12 +18,21 @@ class SenderProcesses:
         self._command = (sys.executable, "-m", "mailer", *command)
         self._environment = dict(environment)
         self._children: list[asyncio.subprocess.Process] = []
+        self._stopping = False
 
     async def run_until_idle(self, connections: Sequence[int]) -> list[int]:
         """Start a sender for each share of the connections; returns their exit statuses when all are done."""
-        self._children = [await self._start(share, "--until-idle") for share in connections]
+        self._stopping = False
+        children: list[asyncio.subprocess.Process] = []
+        self._children = children
         try:
-            return list(await asyncio.gather(*(child.wait() for child in self._children)))
+            for share in connections:
+                children.append(await self._start(share, "--until-idle"))
+                if self._stopping:  # said while this one was being started
+                    with contextlib.suppress(ProcessLookupError):
+                        children[-1].terminate()
+                    break
+            return list(await asyncio.gather(*(child.wait() for child in children)))
         finally:
             await self.stop()
 
@@ -55,6 +64,7 @@ class SenderProcesses:
 
     async def stop(self) -> None:
         """Ask every child to finish what it has begun; those that cannot are killed."""
+        self._stopping = True
         for child in self._children:
             if child.returncode is None:
                 with contextlib.suppress(ProcessLookupError):
