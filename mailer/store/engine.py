@@ -44,10 +44,11 @@ class Database:
         self._turn = asyncio.Lock() if self.dialect == "sqlite" else None
 
     @classmethod
-    async def connect(cls, url: str) -> Database:
+    async def connect(cls, url: str, *, durable: bool = True) -> Database:
         """Open the database of `url` (`sqlite:///path`, `postgresql://…`, `postgres://…`).
 
         An SQLite file and its folder are made when missing; a relative path starts at the working folder.
+        One that is not `durable` need not survive a power cut: a copy to try things on.
 
         Raises:
             SettingsError: a URL we cannot use.
@@ -56,7 +57,7 @@ class Database:
         parsed = driver_url(url)
         where = public_name(parsed)
         if parsed.get_backend_name() == "sqlite":
-            engine = _sqlite(parsed, where)
+            engine = _sqlite(parsed, where, durable=durable)
         else:
             engine = create_async_engine(
                 parsed, pool_size=5, max_overflow=15, pool_pre_ping=True, pool_timeout=LOCK_SECONDS,
@@ -144,7 +145,7 @@ class Database:
             raise StoreError(explain(error, self.where)) from error
 
 
-def _sqlite(url: Any, where: str) -> AsyncEngine:
+def _sqlite(url: Any, where: str, *, durable: bool) -> AsyncEngine:
     folder = Path(url.database).expanduser().parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -158,6 +159,8 @@ def _sqlite(url: Any, where: str) -> AsyncEngine:
         json_serializer=_json,
     )  # fmt: skip
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    if not durable:
+        event.listen(engine.sync_engine, "connect", _waits_for_no_disk)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
@@ -171,6 +174,13 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     cursor.execute("PRAGMA cache_size = -16000")
     cursor.execute("PRAGMA temp_store = MEMORY")
     _write_ahead(cursor)
+    cursor.close()
+
+
+def _waits_for_no_disk(connection: Any, _entry: ConnectionPoolEntry) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous = OFF")
+    cursor.execute("PRAGMA cache_size = -64000")
     cursor.close()
 
 

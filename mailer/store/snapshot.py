@@ -1,0 +1,110 @@
+"""A copy of the database to try things on: an SQLite file of its own, gone afterwards, whatever kind the original is."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import JSON, Column, Date, Select, Table, Text, cast, func, select
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from mailer.errors import StoreError
+from mailer.store.dialect import LOCK_SECONDS, explain
+from mailer.store.engine import Database
+from mailer.store.tables import Instant, metadata
+
+PREFIX = "mailer-rehearsal-"  # of folders in the system's place for temporary files
+PART = 5_000  # rows that travel at once
+
+_INSTANT = "YYYY-MM-DD HH24:MI:SS.US"  # as SQLAlchemy keeps them on SQLite
+
+
+@asynccontextmanager
+async def snapshot(db: Database) -> AsyncIterator[Database]:
+    """The database as it stood at one moment, to be written to at will. The original is only read.
+
+    Raises:
+        StoreError: it cannot be read, or there is no room for the copy.
+    """
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=PREFIX))
+    try:
+        file = folder / "copy.db"
+        with _trouble(file):
+            if db.dialect == "sqlite":
+                await asyncio.to_thread(_copy_file, db.where, file)
+            else:
+                await _copy_rows(db, file)
+        copy = await Database.connect(f"sqlite:///{file}", durable=False)
+        try:
+            yield copy
+        finally:
+            await copy.close()
+    finally:
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+@contextmanager
+def _trouble(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(explain(error, str(file))) from error
+
+
+def _copy_file(where: str, file: Path) -> None:
+    source = Path(where).expanduser()
+    with (
+        closing(sqlite3.connect(source, timeout=LOCK_SECONDS)) as here,
+        closing(sqlite3.connect(file)) as there,
+    ):
+        here.backup(there)  # in one step: writers go on beside it, and nothing of theirs is half in it
+
+
+async def _copy_rows(db: Database, file: Path) -> None:
+    """Every table in one transaction's view, as plain values: nothing is turned into objects on the way."""
+    with closing(sqlite3.connect(file, check_same_thread=False, isolation_level=None)) as there:
+        there.execute("PRAGMA synchronous = OFF")
+        there.execute("PRAGMA journal_mode = OFF")
+        there.execute("BEGIN")
+        async with db.read() as connection:
+            for table in metadata.sorted_tables:
+                there.execute(str(CreateTable(table).compile(dialect=sqlite.dialect())))
+                statement = _insert(table)
+                rows = await connection.stream(_plain(table), execution_options={"yield_per": PART})
+                async for part in rows.partitions():
+                    await asyncio.to_thread(_write, there, statement, part)
+        for table in metadata.sorted_tables:  # the rows first: an index is built faster than it is kept
+            for index in sorted(table.indexes, key=lambda each: str(each.name)):
+                await asyncio.to_thread(
+                    there.execute, str(CreateIndex(index).compile(dialect=sqlite.dialect()))
+                )
+        there.execute("COMMIT")
+
+
+def _write(there: sqlite3.Connection, statement: str, rows: Sequence[Any]) -> None:
+    there.executemany(statement, rows)
+
+
+def _insert(table: Table) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    return f'insert into "{table.name}" ({names}) values ({", ".join("?" * len(table.columns))})'
+
+
+def _plain(table: Table) -> Select[Any]:
+    return select(*(_as_sqlite_keeps_it(column) for column in table.columns))
+
+
+def _as_sqlite_keeps_it(column: Column[Any]) -> Any:
+    """A PostgreSQL column as the value SQLite has in its place."""
+    if isinstance(column.type, Instant):
+        return func.to_char(func.timezone("UTC", column), _INSTANT, type_=Text)
+    if isinstance(column.type, JSON | Date):
+        return cast(column, Text)
+    return column
