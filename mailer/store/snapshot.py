@@ -1,4 +1,4 @@
-"""A copy of the database to try things on: an SQLite file of its own, gone afterwards, whatever kind the original is."""
+"""A copy of the database to try things on: an SQLite file that is gone afterwards, whatever the original is."""
 
 from __future__ import annotations
 
