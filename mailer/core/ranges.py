@@ -10,6 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
+from mailer.core.rfm import HIGHEST, LOWEST
+
 _RANGE = re.compile(r"(-?\d{1,15}(?:\.\d{1,15})?)?\.\.(-?\d{1,15}(?:\.\d{1,15})?)?")
 _MONEY_PLACES = 4
 _E4 = 10_000
@@ -68,6 +70,24 @@ class Days(Range):
             raise ValueError(f"{value!r} is open; write both ends, such as 0..7")
         if low < -366 or high > 366:  # noqa: PLR2004  # a year, the longest distance to an anniversary
             raise ValueError(f"{value!r} reaches further than a year")
+        return cls(low, high)
+
+
+class Score(Range):
+    """A range of scores, which go from 1 to 5."""
+
+    __slots__ = ()
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """Read `5`, `4..`, `..2` or `2..4`.
+
+        Raises:
+            ValueError: anything else, a fraction, or a score nobody has.
+        """
+        low, high = _whole(value)
+        if any(end is not None and not LOWEST <= end <= HIGHEST for end in (low, high)):
+            raise ValueError(f"{value!r} leaves the scores, which go from {LOWEST} to {HIGHEST}")
         return cls(low, high)
 
 
@@ -138,7 +158,7 @@ def _units(e4: int) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def _schema(kind: type[Count | Days | Money]) -> GetPydanticSchema:
+def _schema(kind: type[Count | Days | Money | Score]) -> GetPydanticSchema:
     def validate(value: Any) -> Range:
         return value if isinstance(value, kind) else kind.parse(value)
 
@@ -158,3 +178,4 @@ def _schema(kind: type[Count | Days | Money]) -> GetPydanticSchema:
 CountField = Annotated[Count, _schema(Count)]
 DaysField = Annotated[Days, _schema(Days)]
 MoneyField = Annotated[Money, _schema(Money)]
+ScoreField = Annotated[Score, _schema(Score)]

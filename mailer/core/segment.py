@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import Field, ValidationError, model_validator
 
 from mailer.core.segment_leaves import (
     AreaRule,
     CouponRule,
     DateRule,
+    EngagedRule,
     EventRule,
     IncidentRule,
     OrdersRule,
+    RfmRule,
     SentRule,
     ServicesRule,
     ShareField,
@@ -29,13 +29,6 @@ DEEPEST = 50
 MOST_RULES = 400  # with the segments it names; SQLite refuses expressions nested a thousand deep
 
 _BRANCHES = ("all", "any", "not")
-
-
-def _later(value: Any) -> Any:  # noqa: ARG001  # whatever was asked, the answer is the same
-    raise refuse("this rule is not available yet")
-
-
-_Later = SkipJsonSchema[Annotated[Any, BeforeValidator(_later)]]
 
 
 class Rule(Strict):
@@ -52,6 +45,8 @@ class Rule(Strict):
     event: EventRule | None = None
     orders: OrdersRule | None = None
     spend: SpendRule | None = None
+    rfm: RfmRule | None = None
+    engaged: EngagedRule | None = None
     area: AreaRule | None = None
     services: ServicesRule | None = None
     consent: Literal["commercial"] | None = None
@@ -61,8 +56,6 @@ class Rule(Strict):
     list: TextField | None = None
     segment: TextField | None = None
     random: ShareField | None = None
-    rfm: _Later = None
-    engaged: _Later = None
 
     @model_validator(mode="before")
     @classmethod
@@ -179,6 +172,8 @@ _LEAVES = (
     EventRule,
     OrdersRule,
     SpendRule,
+    RfmRule,
+    EngagedRule,
     AreaRule,
     ServicesRule,
     SentRule,
@@ -192,42 +187,6 @@ _KEYS = sorted(
         for name, field in model.model_fields.items()
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Mentions:
-    """What a rule speaks of by name, so that a misspelt name can be shown before anybody is written to."""
-
-    segments: frozenset[str]
-    lists: frozenset[str]
-    campaigns: frozenset[str]
-    attributes: frozenset[str]
-    events: frozenset[str]
-
-
-def mentions(rule: Rule, segments: Mapping[str, Rule] | None = None) -> Mentions:
-    """The names in `rule`; with `segments` also those in the segments it names, however far.
-
-    Raises:
-        SegmentFault: with `segments`, one that is named is unknown.
-    """
-    nodes: list[Rule] = []
-    waiting, seen = [rule], set[str]()
-    while waiting:
-        below = list(waiting.pop().walk())
-        nodes += below
-        if segments is not None:
-            further = {node.segment for node in below if node.segment} - seen
-            seen |= further
-            waiting += [named(name, segments) for name in further]
-    return Mentions(
-        segments=frozenset(node.segment for node in nodes if node.segment),
-        lists=frozenset(node.list for node in nodes if node.list),
-        campaigns=frozenset(leaf.campaign for node in nodes for leaf in (node.sent, node.coupon) if leaf),
-        attributes=frozenset(name for node in nodes for name in node.attr or ())
-        | frozenset(node.date.attr for node in nodes if node.date),
-        events=frozenset(node.event.name for node in nodes if node.event),
-    )
 
 
 def without_exclusions(rule: Rule) -> Rule:

@@ -10,16 +10,27 @@ from typing import Any
 from mailer.core import postal
 from mailer.core.calendar import LeapDay, aged_before, celebrated_on, local_date
 from mailer.core.duration import Duration
+from mailer.core.event import EventKind
 from mailer.core.ranges import Days
+from mailer.core.rfm import WINDOW
 from mailer.core.segment import Rule, check_segments, named
-from mailer.core.segment_facts import CustomerFacts, EvalContext, OrderTotals, in_share, order_totals
+from mailer.core.segment_facts import (
+    PLACED,
+    CustomerFacts,
+    EvalContext,
+    OrderTotals,
+    in_share,
+    order_totals,
+)
 from mailer.core.segment_leaves import (
     AreaRule,
     CouponRule,
     DateRule,
+    EngagedRule,
     EventRule,
     IncidentRule,
     OrdersRule,
+    RfmRule,
     SentRule,
     ServicesRule,
     SpendRule,
@@ -29,6 +40,9 @@ from mailer.core.segment_value import ValueTest, ValueTests
 
 #: States in which a coupon has been given to its customer.
 GIVEN = ("issued", "quarantined", "redeemed")
+
+#: What a person did with a mail, as a rule names it. The third sign, an order, is an event of the customer's.
+REACTIONS = {"click": EventKind.CLICKED, "open": EventKind.OPENED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +221,31 @@ def _money(totals: OrderTotals) -> str:
     return f"{totals.count} orders, {totals.net_e4 / 10_000:.2f}"
 
 
+def _rfm(rule: RfmRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
+    text = "scores " + ", ".join(f"{letter} {wanted}" for letter, wanted in rule.ranges())
+    own = facts.scores
+    if own is None:
+        return Branch(text, holds=False, found=f"none: no order in the last {WINDOW} when all were scored")
+    holds = all(wanted.holds(getattr(own, letter)) for letter, wanted in rule.ranges())
+    return Branch(text, holds, f"r {own.r}, f {own.f}, m {own.m}")
+
+
+def _engaged(rule: EngagedRule, facts: CustomerFacts, context: EvalContext) -> Branch:
+    since = _since(rule.within, context)
+    text = f"engaged by {' or '.join(rule.by)}{_window(rule.within)}"
+    signs = [*facts.reactions, *((PLACED, event.at) for event in facts.events if event.name == PLACED)]
+    kinds = {sign: REACTIONS.get(sign, PLACED) for sign in rule.by}
+    last = {
+        sign: max((at for one, at in signs if one == kind and _happened(at, since, context)), default=None)
+        for sign, kind in kinds.items()
+    }
+    found = [
+        f"last {sign} on {local_date(at, context.tenant_zone)}" if at else f"no {sign}"
+        for sign, at in last.items()
+    ]
+    return Branch(text, any(last.values()), ", ".join(found))
+
+
 def _area(rule: AreaRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
     codes = [point.postal_code for point in facts.points] or [facts.customer.postal_code]
     holds = any(postal.matches(pattern, code) for pattern in rule.postal for code in codes)
@@ -252,7 +291,7 @@ def _random(rule: int, facts: CustomerFacts, context: EvalContext) -> Branch:  #
 
 
 _LOOKS: dict[str, Callable[[Any, CustomerFacts, EvalContext], Branch]] = {
-    "date": _date, "event": _event, "orders": _orders, "spend": _spend, "area": _area, "services": _services,
-    "consent": _consent, "sent": _sent, "coupon": _coupon, "incident": _incident, "list": _list,
-    "random": _random,
+    "date": _date, "event": _event, "orders": _orders, "spend": _spend, "rfm": _rfm, "engaged": _engaged,
+    "area": _area, "services": _services, "consent": _consent, "sent": _sent, "coupon": _coupon,
+    "incident": _incident, "list": _list, "random": _random,
 }  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 from mailer.core.calendar import LeapDay, local_date, subtract_duration, zone_named
 from mailer.core.customer import Customer
 from mailer.core.duration import Duration
+from mailer.core.event import EventKind
 from mailer.core.incident import CLOSED
+from mailer.core.rfm import WINDOW, Purchases, Scores
 from mailer.core.segment import Rule
 
 PLACED, REFUNDED = "order.placed", "order.refunded"
@@ -99,6 +101,8 @@ class CustomerFacts:
     sent: tuple[tuple[str, datetime], ...] = ()  # campaign, and when the relay accepted it
     coupons: tuple[tuple[str, str], ...] = ()  # campaign, state
     incidents: tuple[IncidentFact, ...] = ()
+    scores: Scores | None = None  # of the last round; none: nothing ordered in the window
+    reactions: tuple[tuple[EventKind, datetime], ...] = ()  # what a person did with a mail: opened, clicked
 
     def clock(self, context: EvalContext) -> ZoneInfo:
         """The customer's time zone, or the tenant's where it is not known."""
@@ -143,23 +147,59 @@ def order_totals(
     Events of one order reference are one order, worth its largest `net`. A refund without a `net` is of the
     whole order; an order refunded in full is no order. `currency` empty: all of them.
     """
+    count = net = 0
+    for placed, refunds in _orders(facts, context, currency):
+        first, left = _first(placed), _left(placed, refunds)
+        if left is not None and first <= until and (since is None or first > since):
+            count, net = count + 1, net + left
+    return OrderTotals(count, net)
+
+
+def purchases(facts: CustomerFacts, context: EvalContext) -> Purchases | None:
+    """What the customer's scores are made of: orders first placed within `rfm.WINDOW`, in whatever currency.
+
+    None: there is none, and so there are no scores.
+    """
+    since, last, count, net = context.back(WINDOW), None, 0, 0
+    for placed, refunds in _orders(facts, context, ""):
+        first, left = _first(placed), _left(placed, refunds)
+        if left is None or not since < first <= context.now:
+            continue
+        last, count = max(first, last or first), count + 1
+        ours = [event for event in placed if _in_currency(event, context.currency, context)]
+        net += (_left(ours, refunds) or 0) if ours else 0
+    return None if last is None else Purchases(last, count, net)
+
+
+def _orders(
+    facts: CustomerFacts, context: EvalContext, currency: str
+) -> Iterator[tuple[Sequence[EventFact], Sequence[EventFact]]]:
+    """Each order's events in a currency, and its refunds, up to now."""
     placed: dict[object, list[EventFact]] = {}
     refunds: dict[str, list[EventFact]] = {}
     for place, event in enumerate(facts.events):
         if event.at > context.now:
             continue
-        if event.name == PLACED and currency in ("", event.currency or context.currency):
+        if event.name == PLACED and _in_currency(event, currency, context):
             placed.setdefault(event.order_ref or place, []).append(event)
         elif event.name == REFUNDED and event.order_ref:
             refunds.setdefault(event.order_ref, []).append(event)
-    count = net = 0
     for order in placed.values():
-        first = min(event.at for event in order)
-        left = max(event.net_e4 or 0 for event in order)
-        given_back = refunds.get(order[0].order_ref or "", [])
-        if any(event.net_e4 is None for event in given_back):
-            left = 0
-        left -= sum(abs(event.net_e4 or 0) for event in given_back)
-        if first <= until and (since is None or first > since) and not (given_back and left <= 0):
-            count, net = count + 1, net + left
-    return OrderTotals(count, net)
+        yield order, refunds.get(order[0].order_ref or "", [])
+
+
+def _in_currency(event: EventFact, currency: str, context: EvalContext) -> bool:
+    return currency in ("", event.currency or context.currency)
+
+
+def _first(placed: Iterable[EventFact]) -> datetime:
+    return min(event.at for event in placed)
+
+
+def _left(placed: Iterable[EventFact], refunds: Sequence[EventFact]) -> int | None:
+    """What is left of an order after its refunds; None where nothing is."""
+    left = max(event.net_e4 or 0 for event in placed)
+    if any(event.net_e4 is None for event in refunds):
+        left = 0
+    left -= sum(abs(event.net_e4 or 0) for event in refunds)
+    return None if refunds and left <= 0 else left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal, Self
 
@@ -9,8 +10,11 @@ from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema, mo
 
 from mailer.core.duration import DurationField
 from mailer.core.postal import read_pattern
-from mailer.core.ranges import Count, CountField, DaysField, MoneyField
+from mailer.core.ranges import Count, CountField, DaysField, MoneyField, Score, ScoreField
 from mailer.core.segment_value import FieldName, Strict, TextField, ValueTests, refuse
+
+#: What shows that a customer is still with us.
+Sign = Literal["click", "order", "open"]
 
 _PARTS_PER_PERCENT = 10_000
 _EVERYONE = 100 * _PARTS_PER_PERCENT
@@ -81,6 +85,29 @@ class SpendRule(Strict):
     settled: DurationField | None = None
 
 
+class RfmRule(Strict):
+    """The customer's scores among all who ordered within a year, 1 to 5; see `core.rfm`.
+
+    Whoever has not ordered in that time has no scores, and no rule of this kind finds them.
+    """
+
+    r: ScoreField | None = None
+    f: ScoreField | None = None
+    m: ScoreField | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.r is None and self.f is None and self.m is None:
+            raise refuse("say which scores are meant, such as {r: 4.., f: 4.., m: 4..}")
+        return self
+
+    def ranges(self) -> Iterator[tuple[str, Score]]:
+        """Those that are asked for, by their letter."""
+        for letter, wanted in (("r", self.r), ("f", self.f), ("m", self.m)):
+            if wanted is not None:
+                yield letter, wanted
+
+
 def _pattern(value: Any) -> str:
     if isinstance(value, (int, float)):
         raise refuse(f"put the postal code {value} in quotes; a number loses its leading zeros")
@@ -89,8 +116,18 @@ def _pattern(value: Any) -> str:
     return read_pattern(value)
 
 
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _signs(value: Any) -> Any:
+    if value in ([], ()):
+        raise refuse("name at least one of click, order and open")
+    return _one_or_many(value)
+
+
 def _patterns(value: Any) -> Any:
-    patterns = [value] if isinstance(value, str) else value
+    patterns = _one_or_many(value)
     if isinstance(patterns, (list, tuple)):
         return [_pattern(pattern) for pattern in patterns]
     return patterns
@@ -110,6 +147,19 @@ class ServicesRule(Strict):
     """A service at any service point, or for a customer without any in their own list."""
 
     has: TextField
+
+
+class EngagedRule(Strict):
+    """Whether the customer did one of these in (now - `in`, now]: clicked a link, placed an order, opened a mail.
+
+    Only what a person did counts. `open` says little: many mail programs load pictures by themselves.
+    """
+
+    by: Annotated[
+        tuple[Sign, ...],
+        BeforeValidator(_signs, json_schema_input_type=Sign | tuple[Sign, ...]),
+    ] = ("click", "order")
+    within: DurationField | None = Field(None, alias="in")
 
 
 class SentRule(Strict):

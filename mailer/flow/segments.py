@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mailer.core.customer import Customer
-from mailer.core.segment import Mentions, Rule, mentions, named, without_exclusions
+from mailer.core.mentions import Mentions, mentions
+from mailer.core.segment import Rule, named, without_exclusions
 from mailer.core.segment_eval import Branch, evaluate, outline
 from mailer.core.segment_facts import CustomerFacts, EvalContext
 

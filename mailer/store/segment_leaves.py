@@ -44,6 +44,7 @@ from mailer.core.segment_value import ValueTest, ValueTests
 from mailer.store.affected import pointless, under, uses
 from mailer.store.segment_context import SegmentContext
 from mailer.store.segment_orders import orders, spend, within
+from mailer.store.segment_signs import engaged, scored
 from mailer.store.segment_value import json_value, text_value
 from mailer.store.tables import (
     coupon,
@@ -238,7 +239,7 @@ def _random(rule: int, _context: SegmentContext) -> ColumnElement[bool]:
 
 
 LEAVES: dict[str, Callable[[Any, SegmentContext], ColumnElement[bool]]] = {
-    "attr": attributes, "date": celebrates, "event": event, "orders": orders, "spend": spend, "area": _area,
-    "services": _services, "consent": _consent, "sent": _sent, "coupon": _coupon, "incident": _incident,
-    "list": _list, "random": _random,
+    "attr": attributes, "date": celebrates, "event": event, "orders": orders, "spend": spend, "rfm": scored,
+    "engaged": engaged, "area": _area, "services": _services, "consent": _consent, "sent": _sent, "coupon": _coupon,
+    "incident": _incident, "list": _list, "random": _random,
 }  # fmt: skip

@@ -11,7 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.customer import Customer
 from mailer.core.delivery import State
+from mailer.core.event import EventKind
+from mailer.core.rfm import Scores
 from mailer.core.segment import Rule, check_segments, named
+from mailer.core.segment_eval import REACTIONS
 from mailer.core.segment_facts import CustomerFacts, DateFact, EvalContext, EventFact, IncidentFact, PointFact
 from mailer.errors import UsageError
 from mailer.store.affected import unknown_lists
@@ -19,12 +22,15 @@ from mailer.store.customers import as_customer
 from mailer.store.engine import Database
 from mailer.store.segment_context import SegmentContext
 from mailer.store.segment_leaves import LEAVES
+from mailer.store.segment_signs import by_human, last_round
 from mailer.store.tables import (
     coupon,
     customer,
     customer_date,
     customer_event,
+    customer_score,
     delivery,
+    delivery_event,
     incident,
     incident_recipient,
     list_member,
@@ -148,6 +154,15 @@ async def read_facts(connection: AsyncConnection, row: Row[Any]) -> CustomerFact
         incident.c.state, incident_recipient.c.state.label("standing"), incident.c.published_at,
         where=(incident_recipient.c.incident_id == incident.c.id, incident_recipient.c.customer_id == key),
     )  # fmt: skip
+    scores = await of(
+        customer_score.c.r, customer_score.c.f, customer_score.c.m,
+        where=(customer_score.c.round_id == last_round(), customer_score.c.customer_id == key),
+    )  # fmt: skip
+    reactions = await of(
+        delivery_event.c.kind, delivery_event.c.at,
+        where=(delivery_event.c.delivery_id == delivery.c.id, delivery.c.customer_id == key,
+               delivery_event.c.kind.in_(list(REACTIONS.values())), by_human(connection.dialect.name)),
+    )  # fmt: skip
     return CustomerFacts(
         key=key,
         customer=as_customer(row),
@@ -166,4 +181,6 @@ async def read_facts(connection: AsyncConnection, row: Row[Any]) -> CustomerFact
         incidents=tuple(
             IncidentFact(one.state, one.standing, one.published_at is not None) for one in incidents
         ),
+        scores=next((Scores(one.r, one.f, one.m) for one in scores), None),
+        reactions=tuple((EventKind(one.kind), one.at) for one in reactions),
     )

@@ -191,6 +191,26 @@ service_point = Table(
     UniqueConstraint("customer_id", "ext_id"),
 )
 
+score_round = Table(  # one time that all customers were scored; the newest whole one counts
+    "score_round",
+    metadata,
+    _id(),
+    Column("scored_at", Instant, nullable=False),
+    Column("last_event", BigInteger, nullable=False),  # customer_event.id: later ones are not in the scores
+    Column("customers", Integer, nullable=False),
+    Column("whole", Boolean, nullable=False),
+)
+
+customer_score = Table(  # core.rfm
+    "customer_score",
+    metadata,
+    _ref("round_id", "score_round.id", primary_key=True),
+    _ref("customer_id", "customer.id", primary_key=True, index=True),
+    Column("r", SmallInteger, nullable=False),
+    Column("f", SmallInteger, nullable=False),
+    Column("m", SmallInteger, nullable=False),
+)
+
 # What goes out -------------------------------------------------------------------------------------------
 
 campaign_state = Table(
@@ -346,6 +366,7 @@ coupon = Table(
     Column("redeemed_at", Instant),
     Column("redeemed_order", Text),
     Column("redeemed_net_e4", BigInteger),
+    Column("changed_at", Instant, nullable=False),  # its last step, for exports
     # Nobody shares a code; the one static code of a campaign is meant to be shared.
     Index(
         "uq_coupon_code",
@@ -362,8 +383,22 @@ coupon = Table(
         sqlite_where=text("once_key is not null"),
         postgresql_where=text("once_key is not null"),
     ),
+    Index(
+        "ix_coupon_static",
+        "code",
+        "customer_id",
+        sqlite_where=text("kind = 'static'"),
+        postgresql_where=text("kind = 'static'"),
+    ),
     Index("ix_coupon_pool_state", "pool", "state"),
     Index("ix_coupon_campaign_state", "campaign", "state"),
+)
+
+coupon_reminder = Table(  # mails that show a coupon their customer was given by an earlier one
+    "coupon_reminder",
+    metadata,
+    _ref("delivery_id", "delivery.id", primary_key=True),
+    _ref("coupon_id", "coupon.id", nullable=False),
 )
 
 # Outages -------------------------------------------------------------------------------------------------
@@ -386,6 +421,7 @@ incident = Table(
     Column("lists", Json, nullable=False),  # named lists
     Column("exclusions", Json, nullable=False),
     Column("last_update", Integer, nullable=False, server_default="0"),
+    Column("alarmed_update", Integer, nullable=False, server_default="0"),  # whose promise was seen to be broken
 )
 
 incident_update = Table(  # immutable
@@ -398,9 +434,11 @@ incident_update = Table(  # immutable
     Column("message", Text, nullable=False, server_default=""),
     Column("eta", Instant),
     Column("next_update", Instant),
-    Column("area", Json, nullable=False),  # services, postal, lists, exclusions as of this update
+    Column("area", Json, nullable=False),  # core.area.Area as of this update
     Column("starts_at", Instant),
     Column("ends_at", Instant),
+    Column("lead", Text),
+    Column("urgent", Boolean, nullable=False, server_default=text("false")),
     Column("at", Instant, nullable=False),
     Column("by", Text, nullable=False),
 )

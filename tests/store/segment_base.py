@@ -53,6 +53,9 @@ def a_base(seed: int) -> Rows:
          "services": [], "postal": [], "lists": [], "exclusions": []}
         for n, (state, published) in enumerate([("identified", NOW), ("resolved", NOW), ("identified", None)], 1)
     ]  # fmt: skip
+    rows[tables.score_round] = [
+        {"id": n, "scored_at": NOW, "last_event": 0, "customers": 0, "whole": n < 3} for n in (1, 2, 3)
+    ]
     for key in range(1, SIZE + 1):
         rows[tables.customer].append(_customer(key, dice))
         _hang(key, rows, dice)
@@ -111,16 +114,25 @@ def _hang(key: int, rows: Rows, dice: random.Random) -> None:
             {**shared, "id": number, "occurrence": str(number), "state": "finished", "closes_at": NOW}
         )
         rows[tables.delivery].append({
-            **shared, "run_id": number, "customer_id": key, "once_key": f"{key}:{n}", "email": "", "email_key": "",
-            "state": dice.choice(["sent", "sent", "failed"]), "not_before": NOW, "updated_at": NOW, "sent_at": when(),
+            **shared, "id": number, "run_id": number, "customer_id": key, "once_key": f"{key}:{n}", "email": "",
+            "email_key": "", "state": dice.choice(["sent", "sent", "failed"]), "not_before": NOW, "updated_at": NOW,
+            "sent_at": when(),
         })  # fmt: skip
+        for _ in some(2):
+            rows[tables.delivery_event].append({
+                "delivery_id": number, "kind": dice.choice(["clicked", "opened", "unsubscribed"]), "at": when(),
+                "detail": dice.choice([None, {}, {"by": "human"}, {"by": "human"}, {"by": "machine"}, {"by": 1}]),
+            })  # fmt: skip
 
 
 def _mark(key: int, rows: Rows, dice: random.Random) -> None:
     for n in range(dice.randrange(3)):
         state = dice.choice(["issued", "reserved", "redeemed"])
         rows[tables.coupon].append({"code": f"{key}:{n}", "kind": "pool", "campaign": dice.choice(NAMES),
-                                    "state": state, "customer_id": key, "created_at": NOW})  # fmt: skip
+                                    "state": state, "customer_id": key, "created_at": NOW, "changed_at": NOW})  # fmt: skip
+    for number in dice.sample([1, 2, 3], dice.randrange(4)):
+        scores = {letter: dice.randint(1, 5) for letter in "rfm"}
+        rows[tables.customer_score].append({"round_id": number, "customer_id": key, **scores})
     for number in dice.sample([1, 2], dice.randrange(3)):
         rows[tables.list_member].append({"list_id": number, "customer_id": key})
     for scope in dice.sample(["all", "commercial"], dice.choice([0, 0, 1, 2])):

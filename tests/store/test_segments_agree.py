@@ -51,6 +51,8 @@ OWN = one_of(["first_name", "postal_code", "country", "id", "services"])
 WINDOWS = one_of(["7d", "7d", "24h", "168h", "30d"])
 COUNTS = one_of(["0", "1", "1..", "2..", "..1", "0..", "1..2", 2])
 MONEY = one_of(["0", "0..", "..0", "1..", "100..", "..400", 100, 400, 500])
+SCORES = one_of(["4..", "..2", "2..4", 1, 5, "3"])
+SIGNS = one_of(["click", "order", "open"])
 CURRENCIES = one_of(["TRY", "EUR"])
 FIELD_TESTS = st.dictionaries(one_of(FIELDS), TESTS, min_size=1, max_size=2)
 DATE = leaf(
@@ -79,6 +81,8 @@ LEAVES = st.one_of(
     leaf({"orders": leaf({}, {"count": COUNTS, "net": MONEY, "in": WINDOWS, "currency": CURRENCIES})}),
     leaf({"orders": leaf({"net": MONEY}, {"in": WINDOWS})}),
     leaf({"spend": leaf({"net": MONEY}, {"settled": WINDOWS, "currency": CURRENCIES})}),
+    leaf({"rfm": st.dictionaries(one_of(["r", "f", "m"]), SCORES, min_size=1)}),
+    leaf({"engaged": leaf({}, {"in": WINDOWS, "by": st.lists(SIGNS, min_size=1, max_size=3)})}),
     leaf({"area": leaf({"postal": POSTAL})}),
     leaf({"services": leaf({"has": one_of(SERVICES)})}),
     leaf({"consent": st.just("commercial")}),

@@ -37,7 +37,7 @@ Instant = sa.DateTime(timezone=True)
 Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     """Make every table."""
 '''
 

@@ -16,7 +16,7 @@ Instant = sa.DateTime(timezone=True)
 Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     """Make every table."""
     op.create_table(
         "campaign_state",
@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("lists", Json, nullable=False),
         sa.Column("exclusions", Json, nullable=False),
         sa.Column("last_update", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("alarmed_update", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_incident")),
     )
     op.create_table(
@@ -97,6 +98,15 @@ def upgrade() -> None:
         sa.Column("loaded_at", Instant, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_named_list")),
         sa.UniqueConstraint("name", name=op.f("uq_named_list_name")),
+    )
+    op.create_table(
+        "score_round",
+        sa.Column("id", Id, nullable=False),
+        sa.Column("scored_at", Instant, nullable=False),
+        sa.Column("last_event", sa.BigInteger(), nullable=False),
+        sa.Column("customers", sa.Integer(), nullable=False),
+        sa.Column("whole", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_score_round")),
     )
     op.create_table(
         "sender",
@@ -182,6 +192,18 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_customer_event_name_at"), "customer_event", ["name", "at"], unique=False)
     op.create_table(
+        "customer_score",
+        sa.Column("round_id", Id, nullable=False),
+        sa.Column("customer_id", Id, nullable=False),
+        sa.Column("r", sa.SmallInteger(), nullable=False),
+        sa.Column("f", sa.SmallInteger(), nullable=False),
+        sa.Column("m", sa.SmallInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_customer_score_customer_id")),
+        sa.ForeignKeyConstraint(["round_id"], ["score_round.id"], name=op.f("fk_customer_score_round_id")),
+        sa.PrimaryKeyConstraint("round_id", "customer_id", name=op.f("pk_customer_score")),
+    )
+    op.create_index(op.f("ix_customer_score_customer_id"), "customer_score", ["customer_id"], unique=False)
+    op.create_table(
         "incident_recipient",
         sa.Column("incident_id", Id, nullable=False),
         sa.Column("customer_id", Id, nullable=False),
@@ -209,6 +231,8 @@ def upgrade() -> None:
         sa.Column("area", Json, nullable=False),
         sa.Column("starts_at", Instant, nullable=True),
         sa.Column("ends_at", Instant, nullable=True),
+        sa.Column("lead", sa.Text(), nullable=True),
+        sa.Column("urgent", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("at", Instant, nullable=False),
         sa.Column("by", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -363,6 +387,7 @@ def upgrade() -> None:
         sa.Column("redeemed_at", Instant, nullable=True),
         sa.Column("redeemed_order", sa.Text(), nullable=True),
         sa.Column("redeemed_net_e4", sa.BigInteger(), nullable=True),
+        sa.Column("changed_at", Instant, nullable=False),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_coupon_customer_id")),
         sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_coupon_delivery_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_coupon")),
@@ -371,6 +396,14 @@ def upgrade() -> None:
     op.create_index(op.f("ix_coupon_customer_id"), "coupon", ["customer_id"], unique=False)
     op.create_index(op.f("ix_coupon_delivery_id"), "coupon", ["delivery_id"], unique=False)
     op.create_index("ix_coupon_pool_state", "coupon", ["pool", "state"], unique=False)
+    op.create_index(
+        "ix_coupon_static",
+        "coupon",
+        ["code", "customer_id"],
+        unique=False,
+        sqlite_where=sa.text("kind = 'static'"),
+        postgresql_where=sa.text("kind = 'static'"),
+    )
     op.create_index(
         "uq_coupon_code",
         "coupon",
@@ -398,3 +431,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_event")),
     )
     op.create_index(op.f("ix_delivery_event_delivery_id"), "delivery_event", ["delivery_id"], unique=False)
+    op.create_table(
+        "coupon_reminder",
+        sa.Column("delivery_id", Id, nullable=False),
+        sa.Column("coupon_id", Id, nullable=False),
+        sa.ForeignKeyConstraint(["coupon_id"], ["coupon.id"], name=op.f("fk_coupon_reminder_coupon_id")),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["delivery.id"], name=op.f("fk_coupon_reminder_delivery_id")
+        ),
+        sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_coupon_reminder")),
+    )

@@ -1,0 +1,46 @@
+"""What a rule speaks of: segments, lists, campaigns, attributes and events by name, and whether it asks for scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mailer.core.segment import Rule, named
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """What a rule speaks of by name, so that a misspelt name can be shown before anybody is written to."""
+
+    segments: frozenset[str]
+    lists: frozenset[str]
+    campaigns: frozenset[str]
+    attributes: frozenset[str]
+    events: frozenset[str]
+    scores: bool  # whether it asks how customers stand among all
+
+
+def mentions(rule: Rule, segments: Mapping[str, Rule] | None = None) -> Mentions:
+    """The names in `rule`; with `segments` also those in the segments it names, however far.
+
+    Raises:
+        SegmentFault: with `segments`, one that is named is unknown.
+    """
+    nodes: list[Rule] = []
+    waiting, seen = [rule], set[str]()
+    while waiting:
+        below = list(waiting.pop().walk())
+        nodes += below
+        if segments is not None:
+            further = {node.segment for node in below if node.segment} - seen
+            seen |= further
+            waiting += [named(name, segments) for name in further]
+    return Mentions(
+        segments=frozenset(node.segment for node in nodes if node.segment),
+        lists=frozenset(node.list for node in nodes if node.list),
+        campaigns=frozenset(leaf.campaign for node in nodes for leaf in (node.sent, node.coupon) if leaf),
+        attributes=frozenset(name for node in nodes for name in node.attr or ())
+        | frozenset(node.date.attr for node in nodes if node.date),
+        events=frozenset(node.event.name for node in nodes if node.event),
+        scores=any(node.rfm is not None for node in nodes),
+    )
