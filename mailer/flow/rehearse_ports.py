@@ -1,0 +1,97 @@
+"""What a rehearsal needs of the copy it is played on, and what stands where the real parts would write or send."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from mailer.core.audience import Selection
+from mailer.core.handoff import SendJob
+from mailer.core.message import Message
+from mailer.core.policy import Candidate
+from mailer.core.rehearsal import Line, Window
+from mailer.core.segment import Rule
+from mailer.flow.desk import Judge
+from mailer.flow.diary import Stored
+from mailer.flow.plan import Planner
+from mailer.flow.scheduler import IncidentsPort
+from mailer.flow.send import LedgerPort, SendersPort
+
+
+class CopyPort(Stored, Protocol):
+    """The copy that is played on."""
+
+    async def begin(self, start: datetime) -> None: ...
+    async def next_wait(self, after: datetime, due_before: datetime) -> datetime | None: ...
+    async def empty_issues(self, window: Window) -> Sequence[tuple[str, str]]: ...
+    def lines(self, window: Window, campaign: str | None) -> AsyncIterator[Line]: ...
+
+
+class PeoplePort(Protocol):
+    """Customers, as segments see them."""
+
+    still: Mapping[str, timedelta]
+
+    async def zones(self) -> frozenset[str | None]: ...
+    async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> list[Candidate]: ...
+    async def look_at_members(self, campaign: str, rule: Rule, now: datetime) -> bool: ...
+
+
+class BookPort(Protocol):
+    """The runs of the copy."""
+
+    watched: Collection[str]
+
+
+class FinisherPort(LedgerPort, Protocol):
+    """Deliveries, and the end of their runs."""
+
+    async def finish_runs(self, now: datetime) -> list[int]: ...
+
+
+class RecheckPort(Protocol):
+    """Who still fits at hand-off."""
+
+    async def prepare(self, jobs: Sequence[SendJob]) -> None: ...
+    def compose(self, job: SendJob, now: datetime) -> Message: ...
+    @property
+    def judge(self) -> Judge: ...
+
+
+class VirtualClock:
+    """A clock that is set."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        """The instant it was set to."""
+        return self.now
+
+
+class Unwritten:
+    """Stands where mails are composed: a rehearsal looks at who gets one, not at what it says."""
+
+    async def prepare(self, jobs: Sequence[SendJob]) -> None:
+        """Nothing to get ready."""
+
+    def compose(self, job: SendJob, now: datetime) -> Message:  # noqa: ARG002 - the composer's signature
+        """An envelope without a letter."""
+        return Message("", job.email, b"", job.message_id or f"<{job.delivery_id}@rehearsal.invalid>")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of a rehearsal, all on the copy."""
+
+    copy: CopyPort
+    planner: Planner
+    incidents: IncidentsPort
+    book: BookPort
+    people: PeoplePort
+    ledger: FinisherPort
+    senders: SendersPort
+    recheck: RecheckPort
+    clock: VirtualClock
