@@ -10,8 +10,6 @@ from typing import Annotated
 
 import structlog
 import typer
-from click.exceptions import ClickException
-from click.exceptions import UsageError as WrongWords
 from typer.main import get_command
 
 from mailer.cli import campaigns, data, incidents, ledger, mails, operate, segments
@@ -93,12 +91,11 @@ def status(arguments: Sequence[str]) -> int:
     command = get_command(cli)
     try:
         answer = command.main(arranged(arguments), prog_name="mailer", standalone_mode=False)
-    except WrongWords as error:
-        place = error.ctx.command_path if error.ctx else "mailer"
-        tell(f"{error.format_message()} Try '{place} --help'.")
-        return 2
-    except ClickException as error:
-        tell(error.format_message())
+    except typer.TyperException as error:
+        said = error.format_message()
+        if said:  # else the help was printed, for want of a verb
+            context: typer.Context | None = getattr(error, "ctx", None)
+            tell(f"{_whole(said)} Try '{context.command_path if context else 'mailer'} --help'.")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         tell("Stopped.")
@@ -121,14 +118,17 @@ def _explained(error: BaseException) -> int:
     if this.debug:
         traceback.print_exception(error)
     if isinstance(error, MailerError):
-        text = str(error)
-        tell(text if text.endswith((".", "!", "?")) else f"{text}.")
+        tell(_whole(str(error)))
         return error.exit_status
     tell(
         f"Something we did not expect went wrong ({type(error).__name__}: {error}). "
         "Run it again with --debug to see where."
     )
     return 1
+
+
+def _whole(sentence: str) -> str:
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
 
 
 def _closed_pipe() -> int:

@@ -73,7 +73,8 @@ def _segments(path: Path, faults: list[FileFault]) -> dict[str, Rule]:
     for name, rule in list(segments.items()):
         problem = _unknown_segment(rule, {**segments, name: rule})
         if problem:
-            faults.append(SegmentFault(problem, document.file, document.line((name,)), name))
+            place = _place(document, (name,), rule, segments)
+            faults.append(SegmentFault(problem, document.file, document.line(place), _dotted(place)))
             del segments[name]
     return segments
 
@@ -102,7 +103,8 @@ def _campaign(path: Path, segments: Mapping[str, Rule]) -> Campaign:
         raise _fault(CampaignFault, error, document, ()) from None
     problem = _unknown_segment(campaign.audience, segments)
     if problem:
-        raise CampaignFault(problem, document.file, document.line(("audience",)), "audience")
+        place = _place(document, ("audience",), campaign.audience, segments)
+        raise CampaignFault(problem, document.file, document.line(place), _dotted(place))
     trigger = campaign.trigger
     if isinstance(trigger, SegmentTrigger):
         problem = _unknown_segment(Rule(segment=trigger.segment), segments)
@@ -120,6 +122,27 @@ def _unknown_segment(rule: Rule, segments: Mapping[str, Rule]) -> str | None:
     return None
 
 
+def _place(
+    document: yaml.Document, above: yaml.Path_, rule: Rule, segments: Mapping[str, Rule]
+) -> yaml.Path_:
+    """Where the rule at `above` names a segment that is not there; else the rule itself."""
+    unknown = {node.segment for node in rule.walk() if node.segment is not None} - set(segments)
+
+    def find(value: Any, path: yaml.Path_) -> yaml.Path_ | None:
+        if isinstance(value, str):
+            return path if value in unknown and path[-1] in ("segment", above[-1]) else None
+        inner = (
+            value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        )
+        return next((found for key, part in inner if (found := find(part, (*path, key)))), None)
+
+    return find(document.values[str(above[0])], above) or above
+
+
+def _dotted(path: yaml.Path_) -> str:
+    return ".".join(str(part) for part in path)
+
+
 def _fault(
     kind: type[FileFault], error: ValidationError, document: yaml.Document, above: tuple[str, ...]
 ) -> FileFault:
@@ -134,7 +157,7 @@ def _fault(
     more = error.error_count() - 1
     if more:
         what += f" ({more} more fault{'s' if more > 1 else ''} after this one)"
-    return kind(what, document.file, document.line(path) or 1, ".".join(str(part) for part in path) or None)
+    return kind(what, document.file, document.line(path) or 1, _dotted(path) or None)
 
 
 def _in_file(location: tuple[str | int, ...], values: Any) -> tuple[str | int, ...]:
