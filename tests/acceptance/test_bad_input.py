@@ -1,0 +1,140 @@
+"""Wrong settings, campaigns and templates: one sentence with its place, before anything is sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import OpenShop, StartRelay
+
+NOW = "2027-01-15T08:00:00Z"
+AT = "purpose: service\ntrigger: {at: 2027-01-15T10:00}\n"
+
+SETTINGS: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
+    "unknown key": ({"tenent": {"name": "x"}}, {}, "settings.yaml:{tenent}: tenent: "),
+    "wrong value": ({"relay": {"host": "h", "port": "many"}}, {}, "settings.yaml:{port}: relay.port: "),
+    "wrong variable": ({}, {"MAILER_RELAY__PROT": "25"}, "MAILER_RELAY__PROT: relay.prot: "),
+    "wrong value of a variable": ({}, {"MAILER_RELAY__TLS": "maybe"}, "MAILER_RELAY__TLS: relay.tls: "),
+    "unknown zone": (
+        {"tenant": {"timezone": "Europe/Istanbull"}},
+        {},
+        "settings.yaml:{timezone}: tenant.timezone: ",
+    ),
+}
+
+
+@pytest.mark.parametrize(("changes", "env", "says"), SETTINGS.values(), ids=SETTINGS)
+def test_settings_that_cannot_be_used(
+    shop: OpenShop, changes: dict[str, Any], env: dict[str, str], says: str
+) -> None:
+    here = shop()
+    here.set(**changes)
+    lines = (here.folder / "settings.yaml").read_text().splitlines()
+    places = {
+        word: number
+        for number, line in enumerate(lines, 1)
+        for word in ("tenent", "port", "timezone")
+        if f'"{word}"' in line
+    }
+    answer = here.run(NOW, status=2, env=env)
+    assert answer.err.startswith(says.format(**places))
+    assert len(answer.err.splitlines()) == 1
+    assert not (here.folder / "var").exists()
+
+
+def test_broken_settings_and_a_file_that_is_not_there(shop: OpenShop) -> None:
+    here = shop()
+    here.write("settings.yaml", "tenant:\n  name: [Kardelen\n")
+    answer = here.run(NOW, status=2)
+    assert answer.err.startswith("settings.yaml:")
+    assert len(answer.err.splitlines()) == 1
+    assert "nowhere.yaml" in here.mailer("runs", "--settings", "nowhere.yaml", status=2).err
+
+
+def test_a_bad_relay_password_is_named_and_nothing_is_lost(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop(), relay({"user": "shop", "password": "right"})
+    here.campaign("letter", AT)
+    here.relay(post.port, username="shop", password="wrong")
+    here.customers({"id": "1", "email": "one@x.example"}, now="2027-01-01T00:00:00Z")
+    answer = here.run(NOW, status=2)
+    line = (here.folder / "settings.yaml").read_text().splitlines().index('  "password": "wrong"') + 1
+    assert answer.err.startswith(f"settings.yaml:{line}: relay.password: ")
+    assert len(answer.err.splitlines()) == 1
+    assert "535" in answer.err
+    assert "wrong" not in answer.err.replace("wrong user name or password", "")
+    assert not post.dots
+    here.relay(post.port, username="shop", password="right")
+    here.run(NOW)
+    assert post.accepted == ["one@x.example"]
+
+
+FAULTS = {
+    "unknown-segment": ("purpose: service\ntrigger: manual\naudience: nobdy\n", ":3: audience"),
+    "unknown-segment-inside": (
+        "purpose: service\ntrigger: manual\naudience:\n  all:\n    - segment: nobdy\n",
+        ":5: audience.all.0.segment",
+    ),
+    "impossible-cron": ('purpose: service\ntrigger: {cron: "0 10 31 2 *"}\n', ":2: trigger"),
+    "unreadable-cron": ('purpose: service\ntrigger:\n  cron: "61 10 * * *"\n', ":3: trigger.cron"),
+    "broken-yaml": ("purpose: service\ntrigger: [\n", ":"),
+    "unknown-key": ("purpose: service\ntrigger: manual\npriorty: 3\n", ":3: priorty"),
+    "repeated-key": ("purpose: service\npurpose: service\ntrigger: manual\n", ":2: "),
+    "no-trigger": ("purpose: service\n", "trigger"),
+    "coupon-in-service": (
+        "purpose: service\ntrigger: manual\ncoupon: {kind: static, code: X}\n",
+        "coupon",
+    ),
+}
+
+TEMPLATE_FAULTS = {
+    "unknown-variable": ("Hello\n{{ customer.nmae.x }}", ":2: "),
+    "broken-syntax": ("Hello\n\n{% if %}", ":3: "),
+}
+
+
+def test_broken_campaigns_are_named_and_stop_no_other(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop(), relay()
+    here.relay(post.port)
+    for name, (text, _says) in FAULTS.items():
+        here.campaign(name, text)
+    for name, (body, _says) in TEMPLATE_FAULTS.items():
+        here.campaign(name, AT, body=body)
+    here.write("jobs/no-template.yaml", AT)
+    here.campaign("good", AT)
+    here.customers({"id": "1", "email": "one@x.example"}, now="2027-01-01T00:00:00Z")
+    answer = here.run(NOW)
+    lines = answer.err.splitlines()
+    for name, (_text, says) in FAULTS.items():
+        (line,) = (line for line in lines if f"jobs/{name}.yaml" in line)
+        assert says in line
+    for name, (_text, says) in TEMPLATE_FAULTS.items():
+        (line,) = (line for line in lines if f"{name}/body.txt" in line)
+        assert says in line
+    assert len([line for line in lines if "no-template" in line]) == 1
+    assert len(lines) == len(FAULTS) + len(TEMPLATE_FAULTS) + 1
+    assert [(row["campaign"], row["state"]) for row in here.deliveries()] == [("good", "sent")]
+    assert post.accepted == ["one@x.example"]
+    checked = here.mailer("check", status=1)
+    for line in lines:
+        assert line.removesuffix(".").rpartition(" cannot go out: ")[2] in checked.err, checked.err
+
+
+WORDS = {
+    "unknown campaign": (("campaigns", "run", "nowhere"), "nowhere"),
+    "unknown customer": (("customers", "show", "nobody"), "nobody"),
+    "unknown incident": (("incidents", "resolve", "7"), "7"),
+    "nobody affected": (("incidents", "open", "--title", "x", "--postal", "99999"), ""),
+    "unknown option": (("runs", "--colour"), "--colour"),
+    "unknown verb": (("rnu",), "rnu"),
+    "wrong instant": (("runs", "--now", "yesterday"), "yesterday"),
+}
+
+
+@pytest.mark.parametrize(("words", "says"), WORDS.values(), ids=WORDS)
+def test_wrong_words(shop: OpenShop, words: tuple[str, ...], says: str) -> None:
+    here = shop("outage")
+    answer = here.mailer(*words, status=2)
+    assert len(answer.err.splitlines()) == 1
+    assert says in answer.err
+    assert not answer.out
