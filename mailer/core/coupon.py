@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mailer.core.duration import Duration, DurationField
+from mailer.errors import UsageError
 
 #: Letters and digits nobody takes for one another on paper or over the phone (no I, L, O, 0, 1).
 ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
@@ -30,6 +31,13 @@ class CouponState(StrEnum):
     RELEASED = "released"  # the delivery ended without leaving; kept for the same once-key
     QUARANTINED = "quarantined"  # the delivery is in doubt: somebody may hold the code
     REDEEMED = "redeemed"
+
+
+#: States that use up a campaign's budget: the code is with a customer, may be, or is about to be.
+COUNTED = (CouponState.RESERVED, CouponState.ISSUED, CouponState.QUARANTINED, CouponState.REDEEMED)
+
+MOST_CODE = 100  # characters of a code
+MOST_NAME = 100  # characters of a pool's name
 
 
 class _Coupon(BaseModel):
@@ -64,7 +72,7 @@ class PoolCoupon(_Coupon):
     """A code taken from an uploaded pool."""
 
     kind: Literal["pool"]
-    pool: Annotated[str, Field(min_length=1, max_length=100)]
+    pool: Annotated[str, Field(min_length=1, max_length=MOST_NAME)]
 
 
 class StaticCoupon(_Coupon):
@@ -74,7 +82,18 @@ class StaticCoupon(_Coupon):
     code: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
 
 
-CouponSpec = Annotated[GeneratedCoupon | PoolCoupon | StaticCoupon, Field(discriminator="kind")]
+class ReminderCoupon(BaseModel):
+    """The coupon a customer has of another campaign, shown once more; nothing new is given."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: Literal["reminder"]
+    of: Annotated[str, Field(min_length=1, max_length=63)]
+
+
+CouponSpec = Annotated[
+    GeneratedCoupon | PoolCoupon | StaticCoupon | ReminderCoupon, Field(discriminator="kind")
+]
 
 
 def make_code(prefix: str, choose: Callable[[int], int]) -> str:
@@ -87,6 +106,17 @@ def last_day(issued: date, valid: Duration | None) -> date | None:
     if valid is None:
         return None
     return issued + timedelta(days=valid.days or -(-valid.seconds // 86_400))
+
+
+def pool_name(text: str) -> str:
+    """A name for a pool.
+
+    Raises:
+        UsageError: one that is empty, longer than 100 characters, or holds a control character.
+    """
+    if not 0 < len(text) <= MOST_NAME or not text.isprintable() or text != text.strip():
+        raise UsageError(f"{text!r:.80} cannot name a pool; use letters, digits, '_', '.' and '-'.")
+    return text
 
 
 def sample_code(prefix: str) -> str:

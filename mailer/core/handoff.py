@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from mailer.core.coupon import CouponState
 from mailer.core.customer import Customer
 from mailer.core.delivery import Outcome, State
 
@@ -60,6 +61,18 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Reminded:
+    """The coupon a reminder shows, as it stands."""
+
+    state: str  # core.coupon.CouponState
+    valid_until: date | None = None  # the last local day it is good for
+
+    def good(self, today: date) -> bool:
+        """Whether its customer can still use it."""
+        return self.state == CouponState.ISSUED and (self.valid_until is None or today <= self.valid_until)
+
+
+@dataclass(frozen=True, slots=True)
 class HandoffFacts:
     """What the database says of a delivery in the very transaction that would mark it `sending`."""
 
@@ -79,6 +92,7 @@ class HandoffFacts:
     due_at: datetime | None = None
     used: tuple[date, ...] = ()  # commercial: the local days on which mails left, or may have
     waiting: tuple[Waiting, ...] = ()  # commercial: the customer's other mails that have not left
+    reminds: Reminded | None = None  # the coupon it shows, where it was given by an earlier mail
 
 
 @dataclass(frozen=True, slots=True)

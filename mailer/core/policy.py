@@ -170,7 +170,14 @@ def judge(facts: HandoffFacts, rules: Rules, now: datetime) -> Verdict:
         if until is not None:
             late = facts.expires_at is not None and until >= facts.expires_at
             return Drop(State.EXPIRED, None) if late else Wait(until)
+    return _placed(facts, rules, now)
+
+
+def _placed(facts: HandoffFacts, rules: Rules, now: datetime) -> Verdict:
+    """Whether a commercial mail has something to say today, and a place."""
     today = local_day(now, facts.zone, rules)
+    if facts.reminds is not None and not facts.reminds.good(today):
+        return Drop(State.SKIPPED, Skip.NOT_ELIGIBLE)
     if facts.own_action_at is None:  # a welcome takes its place and is never refused one
         mine = Claim(today, facts.priority, facts.due_at or now, facts.campaign)
         others = [claim(each, facts.zone, rules, now) for each in facts.waiting]

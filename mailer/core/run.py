@@ -51,7 +51,7 @@ class NewRun:
 class Reserve:
     """A coupon to be written with its delivery, in the same transaction."""
 
-    kind: str  # generated, static, pool
+    kind: str  # generated, static, pool, reminder
     code: str | None = None  # a static code; generated ones are made when written, pool ones taken
     prefix: str = ""
     pool: str | None = None
@@ -59,6 +59,9 @@ class Reserve:
     amount_e4: int | None = None  # ten-thousandths of the currency's unit
     currency: str | None = None
     valid_until: date | None = None  # the last local day
+    budget: int | None = None  # so many codes of the campaign may be with customers, or on their way
+    of: str | None = None  # reminders: the campaign whose coupon is shown
+    day: date | None = None  # reminders: the local day of hand-off, on which it must still be good
 
 
 @dataclass(frozen=True, slots=True)

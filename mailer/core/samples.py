@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from mailer.core.campaign import Campaign
-from mailer.core.coupon import sample_code
+from mailer.core.coupon import ReminderCoupon, sample_code
 from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
 from mailer.core.scene import Sender, scene
@@ -37,6 +37,8 @@ def sample_coupon(campaign: Campaign) -> CouponView | None:
     spec = campaign.coupon
     if spec is None:
         return None
+    if isinstance(spec, ReminderCoupon):
+        return CouponView(sample_code(""), 20, None, None, SOME_DAY.date() + timedelta(days=3))
     prefix = getattr(spec, "prefix", "")
     currency = (spec.currency or "TRY") if spec.amount is not None else None
     valid_until = (SOME_DAY + spec.valid.elapsed()).date() if spec.valid else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mailer.core.campaign import Campaign
-from mailer.core.coupon import GeneratedCoupon, PoolCoupon, StaticCoupon, last_day
+from mailer.core.coupon import GeneratedCoupon, PoolCoupon, ReminderCoupon, StaticCoupon, last_day
 from mailer.core.delivery import Skip, State
 from mailer.core.once import once_key
 from mailer.core.policy import Candidate, Rules, decide, local_day
@@ -145,6 +145,9 @@ class Rows:
         spec = campaign.coupon
         if spec is None:
             return None
+        day = local_day(handoff, candidate.zone, self._rules)
+        if isinstance(spec, ReminderCoupon):
+            return Reserve(kind=spec.kind, of=spec.of, day=day)
         return Reserve(
             kind=spec.kind,
             code=spec.code if isinstance(spec, StaticCoupon) else None,
@@ -153,5 +156,6 @@ class Rows:
             percent=spec.percent,
             amount_e4=spec.amount_e4,
             currency=(spec.currency or self._currency) if spec.amount_e4 is not None else None,
-            valid_until=last_day(local_day(handoff, candidate.zone, self._rules), spec.valid),
+            valid_until=last_day(day, spec.valid),
+            budget=spec.budget,
         )

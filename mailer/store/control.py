@@ -13,8 +13,9 @@ from mailer.core.run import ENDED, RunState
 from mailer.errors import UsageError
 from mailer.store.engine import Database
 from mailer.store.facts import Fact, move_coupons, record
+from mailer.store.reserve import reserve_again
 from mailer.store.slots import give_back
-from mailer.store.tables import customer, delivery, run, suppression
+from mailer.store.tables import campaign_version, customer, delivery, run, suppression
 
 #: Deliveries a person may try again: nothing of them left, or the relay said no.
 RETRIABLE = (State.FAILED, State.EXPIRED, State.CANCELLED)
@@ -79,13 +80,23 @@ class Control:
         """Queue a failed, expired or cancelled delivery again, under the same Message-ID.
 
         Raises:
-            UsageError: there is none, it is in another state, its address is dead, or its occasion is taken.
+            UsageError: there is none, it is in another state, its address is dead, its occasion is taken, or
+                the coupon budget is used up.
         """
         async with self._db.write() as connection:
             row = (
                 await connection.execute(
-                    select(delivery.c.state, delivery.c.run_id, delivery.c.once_key, delivery.c.email_key)
+                    select(
+                        delivery.c.state,
+                        delivery.c.run_id,
+                        delivery.c.once_key,
+                        delivery.c.email_key,
+                        delivery.c.campaign,
+                        campaign_version.c.definition,
+                    )
                     .join(customer, customer.c.id == delivery.c.customer_id)
+                    .join(run, run.c.id == delivery.c.run_id)
+                    .outerjoin(campaign_version, campaign_version.c.id == run.c.version_id)
                     .where(delivery.c.id == delivery_id)
                 )
             ).one_or_none()
@@ -111,6 +122,12 @@ class Control:
                 raise UsageError(
                     f"Delivery {other} already stands for the same occasion; see mailer deliveries."
                 )
+            budget = ((row.definition or {}).get("coupon") or {}).get("budget")
+            if not await reserve_again(connection, delivery_id, row.campaign, budget, now):
+                raise UsageError(
+                    f"The coupon budget of {row.campaign}, {budget}, is used up; delivery {delivery_id} stays "
+                    "as it is."
+                )
             await give_back(connection, [delivery_id])
             await connection.execute(
                 update(delivery)
@@ -124,7 +141,6 @@ class Control:
                     updated_at=now,
                 )
             )
-            await move_coupons(connection, [delivery_id], CouponState.RESERVED, now)
             await record(connection, [Fact(delivery_id, "retried", now, {"by": "hand"})])
             await connection.execute(
                 update(run)

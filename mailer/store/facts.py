@@ -11,11 +11,12 @@ from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
+from mailer.store.dialect import slices
 from mailer.store.tables import coupon, delivery_event
 
 #: From which states a coupon may go to another. A redeemed one stays redeemed, whatever its mail did.
 _FROM = {
-    CouponState.RESERVED: (CouponState.QUARANTINED, CouponState.RELEASED),
+    CouponState.RESERVED: (CouponState.QUARANTINED,),  # a released one: `reserve.reserve_again`
     CouponState.ISSUED: (CouponState.RESERVED, CouponState.QUARANTINED),
     CouponState.RELEASED: (CouponState.RESERVED, CouponState.QUARANTINED),
     CouponState.QUARANTINED: (CouponState.RESERVED,),
@@ -53,13 +54,12 @@ async def move_coupons(
     connection: AsyncConnection, delivery_ids: Sequence[int], to: CouponState, at: datetime
 ) -> None:
     """Put the coupons of these deliveries into another state, where that is a step they can take."""
-    if not delivery_ids:
-        return
-    values: dict[str, Any] = {"state": to}
+    values: dict[str, Any] = {"state": to, "changed_at": at}
     if to is CouponState.ISSUED:
         values["issued_at"] = at
-    await connection.execute(
-        update(coupon)
-        .where(coupon.c.delivery_id.in_(delivery_ids), coupon.c.state.in_(_FROM[to]))
-        .values(**values)
-    )
+    for part in slices(delivery_ids):
+        await connection.execute(
+            update(coupon)
+            .where(coupon.c.delivery_id.in_(part), coupon.c.state.in_(_FROM[to]))
+            .values(**values)
+        )

@@ -11,13 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
 from mailer.core.delivery import CLAIMABLE, Skip, State
-from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Start, Verdict, Wait
+from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Reminded, Start, Verdict, Wait
 from mailer.core.transition import Change, finished, stopped
 from mailer.store.claims import require_lease
 from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.slots import Places, give_back
 from mailer.store.switches import halted
-from mailer.store.tables import campaign_state, customer, delivery, run, suppression
+from mailer.store.tables import campaign_state, coupon, coupon_reminder, customer, delivery, run, suppression
 
 Judge = Callable[[HandoffFacts], Verdict]
 
@@ -115,6 +115,7 @@ def _facts_query() -> Select[Any]:
             delivery.c.priority, delivery.c.due_at, *(delivery.c[name] for name in _WRITTEN),
             customer.c.zone, customer.c.consent, run.c.state.label("run_state"), campaign_state.c.paused,
             dead.c.reason.label("dead"), declined.c.reason.label("declined"), halted().label("halted"),
+            coupon.c.state.label("reminds"), coupon.c.valid_until,
         )
         .join_from(delivery, run, run.c.id == delivery.c.run_id)
         .join(customer, customer.c.id == delivery.c.customer_id)
@@ -123,6 +124,8 @@ def _facts_query() -> Select[Any]:
         .outerjoin(
             declined, (declined.c.email_key == delivery.c.email_key) & (declined.c.scope == "commercial")
         )
+        .outerjoin(coupon_reminder, coupon_reminder.c.delivery_id == delivery.c.id)
+        .outerjoin(coupon, coupon.c.id == coupon_reminder.c.coupon_id)
         .where(
             delivery.c.id.in_(bindparam("ids", expanding=True)), delivery.c.sender_id == bindparam("mine")
         )
@@ -158,6 +161,7 @@ def _facts(row: RowMapping, places: Places) -> HandoffFacts:
         due_at=row["due_at"],
         used=places.used(row["customer_id"], row["id"]),
         waiting=places.others(row["customer_id"], row["id"]),
+        reminds=Reminded(row["reminds"], row["valid_until"]) if row["reminds"] else None,
     )
 
 

@@ -14,7 +14,7 @@ from mailer.core.delivery import State, Tally
 from mailer.core.run import ENDED, NewDelivery, NewRun, RunState
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
-from mailer.store.reserve import NewCode, Promise, keep_promises
+from mailer.store.reserve import NewCode, Promise, keep_promises, take_turns
 from mailer.store.tables import campaign_state, campaign_version, delivery, run, segment_member
 
 
@@ -72,13 +72,14 @@ async def insert_deliveries(
 ) -> int:
     """Write deliveries and their coupons in this transaction; those already there stay as they are.
 
-    Returns how many were new. A queued row whose coupon pool is empty becomes skipped(pool_empty).
+    Returns how many were new. A queued row that no coupon is left for becomes skipped, with the reason.
     """
     if not rows:
         return 0
     head = (
         await conn.execute(select(run.c.campaign, run.c.purpose, run.c.priority).where(run.c.id == run_id))
     ).one()
+    await take_turns(conn, head.campaign, rows)
     values = [
         {
             "run_id": run_id,
@@ -237,6 +238,10 @@ class Runs:
         """Runs of one delivery each (events), whole and released in one transaction."""
         added = 0
         async with self._db.write() as conn:
+            for name in {
+                new.campaign for new, _row in wanted
+            }:  # before any row that another planner waits for
+                await take_turns(conn, name, [row for new, row in wanted if new.campaign == name])
             for new, row in wanted:
                 opened = await open_run(conn, new, now)
                 if opened.created:

@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.coupon import CouponState
 from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
-from mailer.store.tables import coupon, customer, delivery, run
+from mailer.store.tables import coupon, coupon_reminder, customer, delivery, run
 
-_SHOWN = (CouponState.RESERVED, CouponState.ISSUED, CouponState.QUARANTINED)
+_SHOWN = (CouponState.RESERVED, CouponState.ISSUED, CouponState.QUARANTINED, CouponState.REDEEMED)
 
 _PERSON = (
     "ext_id", "first_name", "last_name", "locale", "timezone", "country", "postal_code", "services",
@@ -39,6 +39,13 @@ _JOBS = (
     .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
 )
 
+# Of mails that show a coupon given by an earlier one. What became of it meanwhile is judged at hand-off.
+_REMINDERS = (
+    select(coupon_reminder.c.delivery_id, *(coupon.c[name] for name in _WORTH))
+    .join(coupon, coupon.c.id == coupon_reminder.c.coupon_id)
+    .where(coupon_reminder.c.delivery_id.in_(bindparam("ids", expanding=True)))
+)
+
 # A newsletter's content is read once, not once a row.
 _RUNS = select(run.c.id, run.c.version_id, run.c.occurrence, run.c.content).where(
     run.c.id.in_(bindparam("ids", expanding=True))
@@ -50,10 +57,20 @@ async def load(connection: AsyncConnection, ids: Sequence[int]) -> list[SendJob]
     rows = {row["id"]: row for row in (await connection.execute(_JOBS, {"ids": list(ids)})).mappings()}
     run_ids = list({row["run_id"] for row in rows.values()})
     runs = {row["id"]: row for row in (await connection.execute(_RUNS, {"ids": run_ids})).mappings()}
-    return [_job(rows[wanted], runs[rows[wanted]["run_id"]]) for wanted in ids if wanted in rows]
+    reminders = await connection.execute(_REMINDERS, {"ids": list(ids)})
+    shown = {row["delivery_id"]: _view(row) for row in reminders.mappings()}
+    return [
+        _job(rows[wanted], runs[rows[wanted]["run_id"]], shown.get(wanted))
+        for wanted in ids
+        if wanted in rows
+    ]
 
 
-def _job(row: RowMapping, of: RowMapping) -> SendJob:
+def _view(row: RowMapping) -> CouponView:
+    return CouponView(**{name: row[name] for name in _WORTH})
+
+
+def _job(row: RowMapping, of: RowMapping, reminded: CouponView | None) -> SendJob:
     return SendJob(
         delivery_id=row["id"],
         run_id=row["run_id"],
@@ -73,7 +90,7 @@ def _job(row: RowMapping, of: RowMapping) -> SendJob:
         zone=row["zone"],
         context=row["context"] or {},
         content=of["content"] or {},
-        coupon=CouponView(**{name: row[name] for name in _WORTH}) if row["code"] else None,
+        coupon=_view(row) if row["code"] else reminded,
     )
 
 

@@ -92,7 +92,7 @@ async def a_coupon(database: Database, delivery_id: int, **values: Any) -> int:
     given: dict[str, Any] = {
         "code": f"TS-{next(_numbers):08d}", "kind": "generated", "campaign": of["campaign"],
         "state": "reserved", "once_key": of["once_key"], "delivery_id": delivery_id,
-        "customer_id": of["customer_id"], "percent": 20, "created_at": NOW,
+        "customer_id": of["customer_id"], "percent": 20, "created_at": NOW, "changed_at": NOW,
     }  # fmt: skip
     return await add(database, coupon, **(given | values))
 
