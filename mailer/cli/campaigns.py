@@ -77,7 +77,7 @@ def run_campaign(
                     this.out.one({"campaign": name, "audience": count})
                 return
             _confirmed(name, count, confirm)
-            occurrence, added = await app.planner.run_by_hand(campaign, this.clock())
+            occurrence, added = await app.scheduler().run_by_hand(campaign)
             this.out.one({"campaign": name, "occurrence": occurrence, "audience": added})
 
     run(work())

@@ -49,7 +49,7 @@ async def load_demo(app: App) -> None:
     await app.scheduler().plan_once()  # birthdays and what orders set off come first, as on any other day
     for name in BY_HAND:
         if name in app.campaigns:
-            await app.planner.run_by_hand(app.campaigns[name], now)
+            await app.scheduler().run_by_hand(app.campaigns[name])
     outage = demo_incident()
     draft = Draft(
         title=outage["title"],

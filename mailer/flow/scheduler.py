@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # it ships no types
 
+from mailer.core.campaign import Campaign
 from mailer.errors import StoreError
 from mailer.flow.plan import Planner, PlanReport
 
@@ -98,14 +99,20 @@ class Scheduler:
         self._told = set(report.faults) if not events_only else self._told | set(report.faults)
         return report
 
+    async def run_by_hand(self, campaign: Campaign) -> tuple[str, int]:
+        """Start a campaign now, when nobody else plans and no import is open; see `Planner.run_by_hand`."""
+        async with self._alone():
+            return await self._planner.run_by_hand(campaign, self._clock())
+
     async def keep(self, stop: asyncio.Event) -> None:
         """Plan until told to stop. What goes wrong with the database is told and tried again."""
-        due: asyncio.Queue[bool] = asyncio.Queue()
-        due.put_nowait(False)
+        due, whole, told = asyncio.Event(), True, ""
+        due.set()
 
         def wake(events_only: bool) -> None:
-            if due.empty():  # a pass that takes longer than the interval needs no second one behind it
-                due.put_nowait(events_only)
+            nonlocal whole
+            whole = whole or not events_only  # a quick pass that waits becomes the whole one, never the reverse
+            due.set()
 
         waker = AsyncIOScheduler(timezone=UTC)
         always = {"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -115,15 +122,21 @@ class Scheduler:
         stopped = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
-                asked = asyncio.create_task(due.get())
+                asked = asyncio.create_task(due.wait())
                 await asyncio.wait({asked, stopped}, return_when=asyncio.FIRST_COMPLETED)
-                if not asked.done():
-                    asked.cancel()
+                asked.cancel()
+                if stop.is_set():
                     break
+                due.clear()
+                wanted, whole = whole, False
                 try:
-                    await self.plan_once(events_only=asked.result())
+                    await self.plan_once(events_only=not wanted)
+                    told = ""
                 except StoreError as trouble:
-                    self._tell(f"Planning waits: {trouble}")
+                    if str(trouble) != told:  # once, however long it lasts
+                        told = str(trouble)
+                        self._tell(f"Planning waits: {told}")
+                    wake(not wanted)
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), EVENTS_EVERY)
         finally:
