@@ -111,7 +111,7 @@ class Scheduler:
 
         def wake(events_only: bool) -> None:
             nonlocal whole
-            whole = whole or not events_only  # a quick pass that waits becomes the whole one, never the reverse
+            whole = whole or not events_only  # a whole pass that waits is never made a quick one
             due.set()
 
         waker = AsyncIOScheduler(timezone=UTC)
