@@ -1,0 +1,133 @@
+"""When the planner looks: one at a time, after imports, and the whole pass is never forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from mailer.errors import StoreError
+from mailer.flow.plan import PlanReport
+from mailer.flow.scheduler import IMPORTING, PLANNING, Scheduler
+from mailer.flow.tell import Planned
+from mailer.store.engine import Database
+from mailer.store.leases import Leases
+from tests.store.rows import NOW
+
+PATIENCE = 10.0
+
+
+class Passes:
+    """Stands for the planner and everything a pass touches; notes what it was asked for."""
+
+    def __init__(self, *, takes: float = 0.0, fails: int = 0) -> None:
+        self.takes, self.fails = takes, fails
+        self.made: list[str] = []
+        self.at_once = self.most_at_once = 0
+        self.faults: list[str] = []
+        self.changed = asyncio.Event()
+
+    async def plan(self, _now: datetime, *, events_only: bool = False, **_more: Any) -> PlanReport:
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await asyncio.sleep(self.takes)
+            if self.fails:
+                self.fails -= 1
+                raise StoreError("the database is away")
+            self.made.append("events" if events_only else "all")
+            self.changed.set()
+            return PlanReport(faults=list(self.faults))
+        finally:
+            self.at_once -= 1
+
+    async def plan_open(self, _now: datetime) -> Planned:
+        return Planned()
+
+    async def recover(self, _now: datetime) -> None: ...
+    async def finish_runs(self, _now: datetime) -> list[int]:
+        return []
+
+    async def reload(self) -> None: ...
+
+
+def scheduler(
+    database: Database, passes: Passes, tell: Callable[[str], None] = lambda _said: None, owner: str = "me"
+) -> Scheduler:
+    return Scheduler(
+        planner=passes,  # type: ignore[arg-type]  # a pass is all that is asked of it here
+        incidents=passes, senders=passes, ledger=passes, leases=Leases(database), owner=owner,
+        clock=lambda: NOW, reload=passes.reload, tell=tell,
+    )  # fmt: skip
+
+
+async def test_of_many_schedulers_one_plans_at_a_time(database: Database) -> None:
+    passes = Passes(takes=0.05)
+    await asyncio.gather(*(scheduler(database, passes, owner=f"s{n}").plan_once() for n in range(3)))
+    assert passes.made == ["all"] * 3
+    assert passes.most_at_once == 1
+    assert await Leases(database).holder(PLANNING) is None
+
+
+async def test_planning_waits_for_an_open_import(database: Database) -> None:
+    leases, passes = Leases(database), Passes()
+    await leases.acquire(IMPORTING, "an import", 30)
+    planning = asyncio.create_task(scheduler(database, passes).plan_once())
+    await asyncio.sleep(0.4)
+    assert passes.made == []
+    await leases.release(IMPORTING, "an import")
+    await asyncio.wait_for(planning, PATIENCE)
+    assert passes.made == ["all"]
+
+
+async def test_a_pass_that_fails_gives_its_lease_back(database: Database) -> None:
+    with pytest.raises(StoreError):
+        await scheduler(database, Passes(fails=1)).plan_once()
+    assert await Leases(database).holder(PLANNING) is None
+
+
+async def test_a_fault_is_told_once_until_it_is_gone(database: Database) -> None:
+    said: list[str] = []
+    passes = Passes()
+    planning = scheduler(database, passes, said.append)
+    for faults in (["broken"], ["broken"], [], ["broken"]):
+        passes.faults = faults
+        await planning.plan_once()
+    assert said == ["broken", "broken"]
+
+
+async def kept(database: Database, passes: Passes, enough: Callable[[], bool]) -> list[str]:
+    said: list[str] = []
+    stop = asyncio.Event()
+    running = asyncio.create_task(scheduler(database, passes, said.append).keep(stop))
+    async with asyncio.timeout(PATIENCE):
+        while not enough():
+            passes.changed.clear()
+            await passes.changed.wait()
+    stop.set()
+    await asyncio.wait_for(running, PATIENCE)
+    return said
+
+
+async def test_it_begins_with_a_whole_pass_and_looks_at_events_in_between(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.flow.scheduler.EVENTS_EVERY", 0.1)
+    passes = Passes()
+    await kept(sqlite_database, passes, lambda: len(passes.made) >= 4)
+    assert passes.made[0] == "all"
+    assert set(passes.made[1:]) <= {"events", "all"}
+    assert "events" in passes.made
+
+
+async def test_a_whole_pass_the_database_kept_from_us_is_made_as_soon_as_it_is_back(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.flow.scheduler.EVENTS_EVERY", 0.1)
+    passes = Passes(fails=3)
+    said = await kept(sqlite_database, passes, lambda: bool(passes.made))
+    assert passes.made[0] == "all"
+    assert said == ["Planning waits: the database is away"]
