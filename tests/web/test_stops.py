@@ -34,10 +34,6 @@ async def test_what_is_queued_is_skipped_at_hand_off(
 
     ledger, mine = stand.app.ledger, await rows.a_sender(database)
     assert set(await ledger.claim(mine, NOW, 9)) == {offer, to_twin, notice}
-        offer,
-        to_twin,
-        notice,
-    }
     starts = [Start(each, f"<{each}@x>") for each in (offer, to_twin, notice)]
     verdicts = await ledger.advance(mine, NOW, [], starts, as_ever)
     assert isinstance(verdicts[notice], Go)
