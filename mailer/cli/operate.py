@@ -17,7 +17,6 @@ from mailer.cli.output import tell
 from mailer.demo.load import load_demo, refuse_real_customers
 from mailer.errors import Fenced, RelayError
 from mailer.supervisor import keep_running, stop_on_signals, until_idle
-from mailer.web.server import address_of, listen, serve
 
 SENDER = "_sender"
 ORPHAN_GRACE = 5.0  # seconds a sender whose parent died has to finish what it has begun
@@ -55,6 +54,8 @@ def up(
 
 async def bring_up(app: App) -> None:
     """Plan, send and serve until told to stop; the web's door opens before anything is sent."""
+    from mailer.web.server import address_of, listen, serve  # noqa: PLC0415 (time and memory no sender should pay)
+
     with listen(app) as door:
         address = address_of(door)
         tell(f"mailer is at {address}/")
