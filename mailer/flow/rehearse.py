@@ -120,9 +120,8 @@ class Rehearsal:
         if _INCIDENTS in names:
             planned = await self._parts.incidents.plan_open(now)
             faults += [str(fault) for fault in planned.faults]
-            if (
-                planned.notices and now + MINUTE in window
-            ):  # whoever a first notice is on its way to hears more
+            # Whoever a first notice is on its way to now may hear more in a minute.
+            if planned.notices and now + MINUTE in window:
                 diary.note(now + MINUTE, _INCIDENTS)
         return faults
 

@@ -34,6 +34,7 @@ class Entries:
         ):
             after = page[-1].key
             found.update(each.key for each in page)
+        found -= await self._inside(now, sorted(found))  # of a paused campaign: in it, and not noted
         return await self._found(now, until, found)
 
     async def _found(self, start: datetime, end: datetime, keys: set[int]) -> list[datetime]:

@@ -51,3 +51,23 @@ class Versions:
             first = faults[0]
             raise TemplateFault(first.message, first.file, first.line, first.key)
         return await self._book.version(campaign.name, digest, definition, parts, now)
+
+
+class KeptVersions(Versions):
+    """The same while files stand still: each campaign is published once, a faulty one too."""
+
+    def __init__(self, *, book: VersionBook, publish: Publish, vet: Vet) -> None:
+        super().__init__(book=book, publish=publish, vet=vet)
+        self._kept: dict[str, int | TemplateFault] = {}
+
+    async def of(self, campaign: Campaign, now: datetime) -> int:
+        """The number of the campaign's version; see `Versions.of`."""
+        if campaign.name not in self._kept:
+            try:
+                self._kept[campaign.name] = await super().of(campaign, now)
+            except TemplateFault as fault:
+                self._kept[campaign.name] = fault
+        kept = self._kept[campaign.name]
+        if isinstance(kept, TemplateFault):
+            raise TemplateFault(kept.message, kept.file, kept.line, kept.key)
+        return kept

@@ -39,7 +39,7 @@ _waited = Table("rehearsal_waited", MetaData(), Column("delivery_id", Integer, p
 _SLACK = timedelta(hours=5)
 
 
-class Rehearsed:
+class RehearsedCopy:
     """The copy itself."""
 
     def __init__(self, db: Database) -> None:
