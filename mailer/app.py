@@ -22,6 +22,7 @@ from mailer.core.customer_row import CustomerReader
 from mailer.core.event_row import EventReader
 from mailer.core.explain import why
 from mailer.core.handoff import HandoffFacts, Verdict
+from mailer.core.pace import Hours
 from mailer.core.policy import Rules, judge
 from mailer.core.quiet import QuietHours
 from mailer.core.samples import vetting_scenes
@@ -384,7 +385,7 @@ class App:
         Raises:
             TemplateFault: something in them cannot be published.
         """
-        return publish(template, self.templates, self.settings.public_url)
+        return publish(template, self.templates, self.settings.public_url, self.settings.tenant.locale)
 
     @cached_property
     def planner(self) -> Planner:
@@ -403,7 +404,8 @@ class App:
     @cached_property
     def incidents(self) -> Notifier:
         """Tells customers of outages."""
-        return Notifier(Incidents(self.db), Recipients(self.db), self, self.domain)
+        hours = Hours(self.rules.zone, self.rules.quiet)
+        return Notifier(Incidents(self.db), Recipients(self.db), self, self.domain, hours)
 
     def incident_campaigns(self) -> list[str]:
         """Campaigns that carry outage notices."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mailer.cli.invocation import run, this
-from mailer.cli.output import errors, tell
+from mailer.cli.output import counted, errors, tell
 from mailer.errors import UsageError
 
 PANEL = "Campaigns"
@@ -131,7 +131,10 @@ def check() -> None:
                 for fault in faults[len(app.faults) :]:  # the others were told when the files were read
                     tell(str(fault))
             good = len(app.campaigns)
-            tell(f"{good} campaigns and {len(app.segments)} segments can be used; {len(faults)} faults.")
+            tell(
+                f"{counted(good, 'campaign')} and {counted(len(app.segments), 'segment')} can be used; "
+                f"{counted(len(faults), 'fault')}."
+            )
             return not faults
 
     outcome: list[bool] = []

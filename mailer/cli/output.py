@@ -59,6 +59,11 @@ def tell(sentence: str) -> None:
     errors.print(Text(sentence))
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 fault`, `2 faults`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class Output:
     """Prints the facts of one verb, as its caller wants them."""
 

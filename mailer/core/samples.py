@@ -32,20 +32,22 @@ _WHO = {
 _STATES = ("investigating", "identified", "monitoring", "resolved", "reopened")
 
 
-def sample_coupon(campaign: Campaign) -> CouponView | None:
+def sample_coupon(campaign: Campaign, day: datetime = SOME_DAY) -> CouponView | None:
     """What a preview shows in place of a code; none is used up."""
     spec = campaign.coupon
     if spec is None:
         return None
     if isinstance(spec, ReminderCoupon):
-        return CouponView(sample_code(""), 20, None, None, SOME_DAY.date() + timedelta(days=3))
+        return CouponView(sample_code(""), 20, None, None, day.date() + timedelta(days=3))
     prefix = getattr(spec, "prefix", "")
     currency = (spec.currency or "TRY") if spec.amount is not None else None
-    valid_until = (SOME_DAY + spec.valid.elapsed()).date() if spec.valid else None
+    valid_until = (day + spec.valid.elapsed()).date() if spec.valid else None
     return CouponView(sample_code(prefix), spec.percent, spec.amount_e4, currency, valid_until)
 
 
-def sample_job(campaign: Campaign, customer: Customer, *, state: str = "", kind: str = "") -> SendJob:
+def sample_job(
+    campaign: Campaign, customer: Customer, *, state: str = "", kind: str = "", day: datetime = SOME_DAY
+) -> SendJob:
     """A delivery that nobody planned."""
     context: dict[str, Any] = {}
     content: dict[str, Any] = {}
@@ -66,7 +68,7 @@ def sample_job(campaign: Campaign, customer: Customer, *, state: str = "", kind:
         delivery_id=0, run_id=0, version_id=0, campaign=campaign.name, purpose=campaign.purpose,
         occurrence=date(2027, 3, 1).isoformat(), kind=kind or ("first" if content.get("incident") else ""),
         email=customer.email, due_at=SOME_DAY, attempts=0, message_id=None, customer=customer, customer_key=0,
-        planned_at=SOME_DAY, context=context, content=content, coupon=sample_coupon(campaign),
+        planned_at=SOME_DAY, context=context, content=content, coupon=sample_coupon(campaign, day),
     )  # fmt: skip
 
 

@@ -93,7 +93,7 @@ class CampaignDesk:
         chosen = by_hand(campaign, zones, now=now, tenant=self._zone, leap_day=self._leap_day)
         return await self._people.count(chosen, now)
 
-    async def job(self, campaign: Campaign, customer_id: str | None) -> SendJob:
+    async def job(self, campaign: Campaign, customer_id: str | None, now: datetime) -> SendJob:
         """A delivery for a preview: a customer of the database, or a made-up one.
 
         Raises:
@@ -105,9 +105,11 @@ class CampaignDesk:
             if found is None:
                 raise UsageError(f"There is no customer {customer_id!r}; see mailer customers list.")
             customer = found
-        return sample_job(campaign, customer)
+        return sample_job(campaign, customer, day=now)
 
-    async def test_job(self, campaign: Campaign, address: str, staff: tuple[str, ...]) -> SendJob:
+    async def test_job(
+        self, campaign: Campaign, address: str, staff: tuple[str, ...], now: datetime
+    ) -> SendJob:
         """A delivery for a test mail; its code is no code.
 
         Raises:
@@ -115,7 +117,7 @@ class CampaignDesk:
         """
         if address.strip().lower() not in {each.strip().lower() for each in staff}:
             raise UsageError(f"{address} is not among the settings' staff; a test goes to nobody else.")
-        return replace(await self.job(campaign, None), email=address.strip())
+        return replace(await self.job(campaign, None, now), email=address.strip())
 
     async def pause(self, name: str, *, paused: bool) -> None:
         """Pause a campaign, or let it go on."""

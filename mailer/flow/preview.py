@@ -61,7 +61,7 @@ class Previews:
             TemplateFault: the template cannot be published.
             RenderError: it cannot be filled in for this customer.
         """
-        job = await self._desk.job(campaign, customer_id)
+        job = await self._desk.job(campaign, customer_id, now)
         self._composer.install(0, self._published(campaign.template_folder), campaign.description)
         rendered = self._composer.render(job)
         message = self._composer.compose(job, now)
@@ -76,7 +76,7 @@ class Previews:
             UsageError: the address is not among the staff.
             RelayError: the relay did not take it.
         """
-        job = await self._desk.test_job(campaign, address, staff)
+        job = await self._desk.test_job(campaign, address, staff, now)
         self._composer.install(0, self._published(campaign.template_folder), campaign.description)
         message = self._composer.compose(job, now, mark=True)
         session = self._open_session()

@@ -28,7 +28,7 @@ from mailer.render.flatten import LAYOUT, Flattener, TemplateSource
 from mailer.render.pieces import Origins, Piece, origin, write
 from mailer.render.scan import place
 from mailer.render.styles import inline_css
-from mailer.render.variants import HTML, SUBJECT, TEXT, PartFile, part_file
+from mailer.render.variants import HTML, SUBJECT, TEXT, PartFile, canonical, part_file
 
 __all__ = ["TemplateSource", "publish"]
 
@@ -38,8 +38,11 @@ _PICTURE_LIMIT = 1_000_000
 _BLANKS = re.compile(r"[ \t\r\n]+")
 
 
-def publish(template: str, read: TemplateSource, public_url: str) -> dict[str, Any]:
+def publish(template: str, read: TemplateSource, public_url: str, tenant_locale: str = "") -> dict[str, Any]:
     """Read, check and flatten a template. `public_url` is where its pictures are served from.
+
+    A shop that writes one version writes it in its own language: a plain part takes the layout of
+    `tenant_locale`, unless that language has a variant of the part.
 
     Raises:
         TemplateFault: a part is missing, cannot be read or is unsafe; with file and line where there is one.
@@ -50,7 +53,8 @@ def publish(template: str, read: TemplateSource, public_url: str) -> dict[str, A
     for file in files:
         path = f"{template}/{file.name}"
         sandbox = HTML_SANDBOX if file.part == HTML else TEXT_SANDBOX
-        pieces = Flattener(template, file.locale, read, sandbox).flatten(path)
+        layout = file.locale or _own_language(file.part, files, tenant_locale)
+        pieces = Flattener(template, layout, read, sandbox).flatten(path)
         if file.part == HTML:
             pieces = markup.address_pictures(pieces, template, names, public_url)
             if file.suffix == "mjml":
@@ -81,6 +85,13 @@ def _files(template: str, names: list[str]) -> list[PartFile]:
     if not parts & {HTML, TEXT}:
         raise TemplateFault("there is no body: add body.html, body.mjml or body.txt", file=template)
     return files
+
+
+def _own_language(part: str, files: list[PartFile], tenant_locale: str) -> str:
+    """The tenant's locale, where a plain part is the only one that can be in its language; else none."""
+    language = canonical(tenant_locale).split("-")[0]
+    others = {file.locale.split("-")[0] for file in files if file.part == part and file.locale}
+    return "" if language in others else canonical(tenant_locale)
 
 
 def _one_line(piece: Piece) -> Piece:

@@ -68,7 +68,10 @@ def play(page: str, folder: Path) -> str:
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             )  # fmt: skip
             output = done.stdout.replace(f"{folder}/", "")
-            lines += [*step.typed, *(line.rstrip() for line in output.rstrip("\n").split("\n") if output.strip())]
+            lines += [
+                *step.typed,
+                *(line.rstrip() for line in output.rstrip("\n").split("\n") if output.strip()),
+            ]
         return "```console\n" + "\n".join(lines) + "\n```"
 
     return _BLOCK.sub(rewritten, page)
