@@ -1,17 +1,16 @@
-"""An outage: its states, the area it touches, and its numbered updates. Each update is a whole picture."""
+"""An outage or planned work: its states and its numbered updates. Each update is a whole picture."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any
 
-from mailer.core.postal import read_pattern
-from mailer.errors import UsageError
+from mailer.core.area import Area
 
 
 class IncidentState(StrEnum):
@@ -53,6 +52,12 @@ _MOVES: Mapping[IncidentState, frozenset[IncidentState]] = {
 #: The states an incident may be opened in.
 OPENING = frozenset({*_UNDER_WAY, _S.SCHEDULED})
 
+#: Who publishes what follows from the calendar alone.
+CLOCK = "the clock"
+
+#: What the clock publishes of these states is news to nobody: it cannot know how the work goes.
+_SILENT = frozenset({_S.IN_PROGRESS, _S.COMPLETED})
+
 #: Reopened no later than this after its end, an incident goes on in the same mail thread.
 SAME_THREAD = timedelta(hours=2)
 
@@ -60,72 +65,6 @@ SAME_THREAD = timedelta(hours=2)
 def may_move(old: IncidentState, new: IncidentState) -> bool:
     """Whether an update may take an incident from one state to another."""
     return old == new or new in _MOVES[old]
-
-
-@dataclass(frozen=True, slots=True)
-class Area:
-    """Who is affected: (services ∩ postal) ∪ lists − exclusions. Lists and exclusions are names of lists."""
-
-    services: tuple[str, ...] = ()  # none: any service
-    postal: tuple[str, ...] = ()  # patterns; none: anywhere the services are used
-    lists: tuple[str, ...] = ()
-    exclusions: tuple[str, ...] = ()
-
-    @classmethod
-    def of(
-        cls,
-        services: Iterable[str] = (),
-        postal: Iterable[str] = (),
-        lists: Iterable[str] = (),
-        exclusions: Iterable[str] = (),
-    ) -> Area:
-        """An area from what people wrote: trimmed, each word once.
-
-        Raises:
-            UsageError: a postal pattern that cannot be read, or nothing that says who is affected.
-        """
-        area = cls(_words(services), patterns(postal), _words(lists), _words(exclusions))
-        if not (area.services or area.postal or area.lists):
-            raise UsageError("say who is affected: name a service, a postal pattern or a list")
-        return area
-
-    def checked(self) -> Area:
-        """The same area as `of` makes it.
-
-        Raises:
-            UsageError: see `of`.
-        """
-        return self.of(self.services, self.postal, self.lists, self.exclusions)
-
-    def as_json(self) -> dict[str, list[str]]:
-        """Plain data for a column."""
-        return {
-            "services": list(self.services),
-            "postal": list(self.postal),
-            "lists": list(self.lists),
-            "exclusions": list(self.exclusions),
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Sequence[str]]) -> Area:
-        """What `as_json` wrote."""
-        return cls(*(tuple(data.get(key, ())) for key in ("services", "postal", "lists", "exclusions")))
-
-
-def patterns(texts: Iterable[str]) -> tuple[str, ...]:
-    """Postal patterns, trimmed, each once.
-
-    Raises:
-        UsageError: one that cannot be read.
-    """
-    try:
-        return _words(read_pattern(text) for text in texts)
-    except ValueError as fault:
-        raise UsageError(str(fault)) from None
-
-
-def _words(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(text.strip() for text in texts if text.strip()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +82,23 @@ class Update:
     next_update: datetime | None = None  # when the affected will hear from us at the latest
     starts_at: datetime | None = None  # planned work
     ends_at: datetime | None = None
+    lead: str | None = None  # planned work: how long before its start it is announced, such as 48h
+    urgent: bool = False  # it concerns people's safety: it waits for nothing
 
     @property
     def closes(self) -> bool:
         """Whether nothing is wrong any more."""
         return self.state in CLOSED
+
+    @property
+    def silent(self) -> bool:
+        """Whether nobody is told: planned work began, or its time is over, as far as the calendar says."""
+        return self.by == CLOCK and self.state in _SILENT
+
+    @property
+    def reminds(self) -> bool:
+        """Whether it is the clock's reminder of planned work."""
+        return self.by == CLOCK and self.state is IncidentState.REMINDED
 
     def tells_more_than(self, older: Update) -> bool:
         """Whether somebody who read `older` learns anything here; where it applies is not news to them."""
@@ -174,7 +125,6 @@ class Incident:
     opened_at: datetime
     updates: tuple[Update, ...]
     published_at: datetime | None = None  # none: a draft, nobody has been told
-    lead: str | None = None  # planned work: how long before its start it is announced, such as 48h
 
     @property
     def current(self) -> Update:
@@ -186,13 +136,30 @@ class Incident:
         """What a customer may quote."""
         return f"INC-{self.id}"
 
+    def overdue(self, now: datetime) -> bool:
+        """Whether the affected were promised news by an instant that is over, and have had none."""
+        promised = self.current.next_update
+        if promised is None or self.published_at is None or self.current.closes:
+            return False
+        return self.current.at < promised <= now
+
     @property
     def news(self) -> int:
-        """The newest update that says more than the one before it did."""
-        return max(
-            (new.number for old, new in pairwise(self.updates) if new.tells_more_than(old)),
-            default=self.updates[0].number,
+        """The newest update that is news."""
+        return max((new.number for new in self.news_since(0)), default=self.updates[0].number)
+
+    def news_since(self, number: int) -> tuple[Update, ...]:
+        """The updates after that one, but the first, which say more than the one before did."""
+        return tuple(
+            new for old, new in pairwise(self.updates) if new.number > number and self._is_news(old, new)
         )
+
+    def _is_news(self, old: Update, new: Update) -> bool:
+        if new.silent:
+            return False
+        if new.reminds:  # a reminder of what has begun, or moved, reminds nobody
+            return self.current.state is IncidentState.REMINDED
+        return new.tells_more_than(old) or (old.silent and new.closes)
 
     @property
     def thread_start(self) -> int:
@@ -207,16 +174,6 @@ class Incident:
     def occurrence(self, update: Update) -> str:
         """The occurrence key of the run that publishes an update."""
         return f"{self.id}:{update.number}"
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Whom an area covers today."""
-
-    count: int  # customers
-    samples: tuple[tuple[str, tuple[Mapping[str, Any], ...]], ...]  # the shop's id, the points affected
-    unreachable: int  # of them: no address, or a dead one
-    unmappable: int  # points of the services that have no postal code, so that nobody can say
 
 
 def facts(incident: Incident, update: Update) -> dict[str, Any]:

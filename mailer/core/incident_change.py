@@ -7,7 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from mailer.core.incident import Area, Incident, IncidentState, Update, instant_text, may_move, patterns
+from mailer.core.area import Area, patterns
+from mailer.core.duration import Duration
+from mailer.core.geo import Polygon
+from mailer.core.incident import CLOCK, CLOSED, Incident, IncidentState, Update, instant_text, may_move
 from mailer.errors import UsageError
 
 LONGEST_TITLE = 200
@@ -30,27 +33,41 @@ class Change:
     remove_postal: tuple[str, ...] = ()
     add_lists: tuple[str, ...] = ()
     add_exclusions: tuple[str, ...] = ()
+    polygons: tuple[Polygon, ...] | None = None  # in place of those that stand
+    starts_at: datetime | None = None  # planned work: another time
+    ends_at: datetime | None = None  # without it work that moves takes as long as before
+    lead: str | None = None
+    urgent: bool = False  # it concerns people's safety: it waits for nothing
 
 
 def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Update:
     """The update that `change` makes of an incident.
 
     What is not mentioned stands; but an end or a reopening starts with a clean sheet, because yesterday's
-    message and estimate are wrong in it.
+    message and estimate are wrong in it. Planned work that the clock took to its end may still be going on.
 
     Raises:
         UsageError: the state cannot be reached, the area would lose its bounds, or nothing changes.
     """
     old = incident.current
-    state = change.state or old.state
-    if old.closes and (state == old.state or not may_move(old.state, state)):
-        how = "reopen it first" if old.state is IncidentState.RESOLVED else "open a new one"
-        raise UsageError(f"incident {incident.id} is {old.state}; {how}")
-    if not may_move(old.state, state):
-        raise UsageError(f"incident {incident.id} is {old.state} and cannot become {state}")
+    standing = IncidentState.IN_PROGRESS if old.silent else old.state
+    state = change.state or _moved_to(incident, change) or standing
+    if standing in CLOSED and (state == standing or not may_move(standing, state)):
+        how = "reopen it first" if standing is IncidentState.RESOLVED else "open a new one"
+        raise UsageError(f"incident {incident.id} is {standing}; {how}")
+    if not may_move(standing, state):
+        raise UsageError(f"incident {incident.id} is {standing} and cannot become {state}")
     new = replace(
-        old, number=old.number + 1, state=state, area=_moved(incident.id, old.area, change), at=at, by=by
+        old,
+        number=old.number + 1,
+        state=state,
+        area=_moved(incident.id, old.area, change),
+        at=at,
+        by=by,
+        urgent=change.urgent,
+        lead=change.lead or old.lead,
     )
+    new = _timed(incident, new, change)
     if new.closes != old.closes or "message" in change.clear:
         new = replace(new, message="")
     if new.closes != old.closes or "eta" in change.clear:
@@ -65,9 +82,54 @@ def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Up
     }
     new = replace(new, **{key: value for key, value in given.items() if value is not None})
     check(new, change.eta, change.next_update)
-    if new.area == old.area and not new.tells_more_than(old):
+    confirmed = old.silent and new.closes and by != CLOCK
+    if new.area == old.area and not new.tells_more_than(old) and not confirmed:
         raise UsageError(f"incident {incident.id} stands so already; say what is new")
     return new
+
+
+def _moved_to(incident: Incident, change: Change) -> IncidentState | None:
+    """Published work that gets another start is rescheduled, whether or not somebody says so."""
+    moves = change.starts_at not in (None, incident.current.starts_at) and incident.published_at is not None
+    return IncidentState.RESCHEDULED if moves else None
+
+
+def _timed(incident: Incident, new: Update, change: Change) -> Update:
+    """The update with the schedule of planned work; it lasts as long as before when nobody says how long."""
+    old = incident.current
+    if not incident.planned:
+        if change.starts_at or change.ends_at or change.lead:
+            raise UsageError(f"incident {incident.id} is no planned work; only planned work has a schedule")
+        return new
+    starts_at, ends_at = change.starts_at or old.starts_at, change.ends_at or old.ends_at
+    if change.starts_at and not change.ends_at and old.starts_at and old.ends_at:
+        ends_at = change.starts_at + (old.ends_at - old.starts_at)
+    if change.state is IncidentState.RESCHEDULED and (starts_at, ends_at) == (old.starts_at, old.ends_at):
+        raise UsageError("say to when the work moves: give --starts, and --ends where it takes another time")
+    new = replace(new, starts_at=starts_at, ends_at=ends_at)
+    check_schedule(new, change.starts_at, change.ends_at)
+    return new
+
+
+def check_schedule(update: Update, starts_at: datetime | None, ends_at: datetime | None) -> None:
+    """Refuse a schedule that cannot be kept; `starts_at` and `ends_at` are those just given.
+
+    Raises:
+        UsageError: a time that is over, an end before the start, or a lead that is no duration.
+    """
+    for name, instant in (("start", starts_at), ("end", ends_at)):
+        if instant is not None and instant <= update.at:
+            raise UsageError(f"the {name} of the work, {instant_text(instant)}, is already over")
+    if update.starts_at and update.ends_at and update.ends_at <= update.starts_at:
+        raise UsageError(
+            f"the work would end at {instant_text(update.ends_at)}, before its start at "
+            f"{instant_text(update.starts_at)}"
+        )
+    if update.lead is not None:
+        try:
+            Duration.parse(update.lead)
+        except ValueError as fault:
+            raise UsageError(f"--lead: {fault}") from None
 
 
 def check(update: Update, eta: datetime | None, promised: datetime | None) -> None:
@@ -107,8 +169,9 @@ def _moved(incident_id: int, area: Area, change: Change) -> Area:
         (pattern for pattern in wanted if pattern not in gone),
         (*area.lists, *change.add_lists),
         (*area.exclusions, *change.add_exclusions),
+        area.polygons if change.polygons is None else change.polygons,
     )
-    if area.postal and not new.postal and new.services:
+    if area.bounded and not new.bounded and new.services:
         raise UsageError(
             f"without its last postal pattern incident {incident_id} would cover everyone with "
             f"{', '.join(new.services)}; resolve it, or give the area it has now"

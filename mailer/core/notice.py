@@ -19,6 +19,8 @@ from typing import Any
 
 from mailer.core.delivery import Skip
 from mailer.core.incident import Incident
+from mailer.core.pace import Hours, only_reminds
+from mailer.core.planned import work_of
 from mailer.core.standing import First, Kind, Standing
 
 
@@ -40,6 +42,7 @@ class Person:
     email: str  # as given
     address: str  # normalised; empty: none
     affected: bool
+    zone: str | None = None  # IANA; none: the tenant's
     suppressed: bool = False  # mail to this address is pointless for anybody
     points: tuple[Mapping[str, Any], ...] = ()  # affected now; or those last told of
     standing: Standing = field(default_factory=Standing)
@@ -67,16 +70,18 @@ class Step:
     states: Mapping[int, RecipientState]  # of the records that change, by customer.id
 
 
-def steps(incident: Incident, people: Iterable[Person]) -> list[Step]:
+def steps(incident: Incident, people: Iterable[Person], hours: Hours, *, joining: bool = True) -> list[Step]:
     """Decide for everyone affected by an incident, now or before, under its current update.
 
     People who share an address must come together. Deciding again after a step was done gives nothing. A
-    first notice that is with the relay this moment is waited for: decide again later.
+    first notice that is with the relay this moment is waited for: decide again later. Without `joining`
+    nobody gets a first notice: planned work that is to be announced later.
     """
+    scene = _Scene(incident, hours, joining)
     households: dict[str, list[Person]] = {}
     for person in people:
         households.setdefault(person.address or f"\0{person.customer_key}", []).append(person)
-    decided = (_step(_household(incident, members)) for members in households.values())
+    decided = (_step(_household(scene, members)) for members in households.values())
     return [step for step in decided if step.notices or step.cancel or step.states]
 
 
@@ -91,6 +96,15 @@ def _step(household: _Household) -> Step:
     )
     states = {key: state for key, state in household.states().items() if people[key].state is not state}
     return Step(tuple(notices), household.stale, states)
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What is the same for everyone."""
+
+    incident: Incident
+    hours: Hours
+    joining: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +149,9 @@ class _Household:
         return {key: state for key, state in found.items() if key != one or not waiting}
 
 
-def _household(incident: Incident, people: list[Person]) -> _Household:
+def _household(scene: _Scene, people: list[Person]) -> _Household:
     members = tuple(sorted(people, key=lambda person: person.customer_key))
-    closing = incident.current.closes
+    closing = scene.incident.current.closes
     affected = () if closing else tuple(person for person in members if person.affected)
     one = _addressee(affected, members)
     # A farewell that waits still holds, unless they are affected again.
@@ -147,7 +161,7 @@ def _household(incident: Incident, people: list[Person]) -> _Household:
         members,
         affected,
         one,
-        _kind(incident, one.standing, affected=bool(affected)),
+        _kind(scene, one, affected=bool(affected)),
         _obstacle(one),
         (*(unsent for person in members for unsent in person.standing.unsent), *farewells),
     )
@@ -162,17 +176,28 @@ def _addressee(affected: tuple[Person, ...], members: tuple[Person, ...]) -> Per
     return (affected or members)[0]
 
 
-def _kind(incident: Incident, told: Standing, *, affected: bool) -> Kind | None:
+def _kind(scene: _Scene, person: Person, *, affected: bool) -> Kind | None:
     """What a person is to be told now; None: nothing."""
-    closing = incident.current.closes
+    told, closing = person.standing, scene.incident.current.closes
+    if closing and scene.incident.current.silent:
+        return None
     if told.first is not First.ACCEPTED:
-        joins = affected and told.first is not First.IN_FLIGHT
+        joins = affected and scene.joining and told.first is not First.IN_FLIGHT
         return Kind.FIRST if joins else None
     if not affected and not closing:
         return Kind.UNAFFECTED if told.farewell is None else None
-    if told.newest >= incident.news or (closing and told.farewell is not None):
+    if not _concerns(scene, person) or (closing and told.farewell is not None):
         return None
     return Kind.CLOSURE if closing else Kind.UPDATE
+
+
+def _concerns(scene: _Scene, person: Person) -> bool:
+    """Whether there is news for this person; a reminder is none where it would have come before the schedule."""
+    news = scene.incident.news_since(person.standing.newest)
+    if not only_reminds(news):
+        return bool(news)
+    work = work_of(scene.incident)
+    return work is not None and work.recalled(scene.hours.of(person.zone)) is not None
 
 
 def _obstacle(person: Person) -> str | None:

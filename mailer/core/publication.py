@@ -10,6 +10,7 @@ from typing import Any
 from mailer.core.delivery import State
 from mailer.core.incident import Incident, facts, message_id
 from mailer.core.notice import Notice, Person, RecipientState, Step
+from mailer.core.pace import Hours, timing
 from mailer.core.run import NewDelivery, NewRun, RunState
 from mailer.core.standing import Kind
 
@@ -59,9 +60,14 @@ class Publication:
 
 
 def publication(
-    incident: Incident, decided: Iterable[Step], people: Iterable[Person], publisher: Publisher, now: datetime
+    incident: Incident,
+    decided: Iterable[Step],
+    people: Iterable[Person],
+    publisher: Publisher,
+    hours: Hours,
+    now: datetime,
 ) -> Publication:
-    """The rows that carry out what was decided for some people, due at once."""
+    """The rows that carry out what was decided for some people."""
     update = incident.current
     run = NewRun(
         campaign=publisher.campaign,
@@ -77,15 +83,20 @@ def publication(
         incident_update=update.number,
     )
     known = {person.customer_key: person for person in people}
-    moves = tuple(_move(incident, step, known, publisher, now) for step in decided)
+    moves = tuple(_move(incident, step, known, publisher, hours, now) for step in decided)
     return Publication(incident.id, update.number, run, moves)
 
 
 def _move(
-    incident: Incident, step: Step, people: Mapping[int, Person], publisher: Publisher, now: datetime
+    incident: Incident,
+    step: Step,
+    people: Mapping[int, Person],
+    publisher: Publisher,
+    hours: Hours,
+    now: datetime,
 ) -> Move:
     deliveries = tuple(
-        (notice, _delivery(incident, notice, people[notice.customer_key], publisher, now))
+        (notice, _delivery(incident, notice, people[notice.customer_key], publisher, hours, now))
         for notice in step.notices
     )
     records: dict[int, Record] = {}
@@ -100,17 +111,18 @@ def _move(
 
 
 def _delivery(
-    incident: Incident, notice: Notice, person: Person, publisher: Publisher, now: datetime
+    incident: Incident, notice: Notice, person: Person, publisher: Publisher, hours: Hours, now: datetime
 ) -> NewDelivery:
     number = incident.current.number
+    when = timing(incident, notice.kind, person.standing, person.zone, hours, now)
     key = f"incident:{incident.id}:{person.id}:{number}"
     return NewDelivery(
         customer_key=person.customer_key,
         once_key=key if publisher.alone else f"{key}:{publisher.campaign}",
         email=person.email,
         email_key=person.address,
-        due_at=now,
-        not_before=now,
+        due_at=when.due_at,
+        not_before=when.not_before,
         state=State.SKIPPED if notice.skip else State.QUEUED,
         reason=notice.skip,
         kind=notice.kind,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from mailer.core.delivery import Failure, State
@@ -44,6 +45,7 @@ class Told:
     reason: str | None = None
     address: str = ""  # normalised, as it stood then
     message_id: str | None = None
+    at: datetime | None = None  # when it left, or began to
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class Standing:
 
     first: First = First.NONE
     newest: int = 0  # the newest update that left for them
+    last_at: datetime | None = None  # when that was
     thread: str | None = None  # the Message-ID their thread began with
     unsent: tuple[int, ...] = ()  # deliveries of older updates that did not leave yet
     farewell: int | None = None  # a delivery that says "no longer affected" and did not leave yet
@@ -85,7 +88,7 @@ def _after(now: Standing, row: Told, address: str, *, current: bool) -> Standing
     if current:
         now = replace(now, written=True)
     if row.state == State.SENT or row.state in _IN_FLIGHT:
-        now = replace(now, newest=row.update)
+        now = replace(now, newest=row.update, last_at=row.at)
     if row.kind == Kind.FIRST:
         return _after_first(now, row, address)
     gone = row.kind == Kind.UNAFFECTED and row.state not in (*_UNSENT, State.CANCELLED)

@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Any
 
 from mailer.app import App
+from mailer.core.area import Area
 from mailer.core.importing import Row
-from mailer.core.incident import Area
 from mailer.demo.data import demo_customers, demo_events, demo_incident, demo_points, demo_posts
 from mailer.errors import UsageError
 from mailer.flow.notify import Draft

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from mailer.core.incident import OPENING, Area, Incident, IncidentState, Reach, Update
-from mailer.core.incident_change import Change, check, next_update
+from mailer.core.area import Area, Reach
+from mailer.core.incident import OPENING, Incident, IncidentState, Update
+from mailer.core.incident_change import Change, check, check_schedule, next_update
+from mailer.core.pace import Hours
 from mailer.errors import UsageError
 from mailer.flow.tell import Planned, PublicIncidents, RecipientStore, Teller, Versions
 
@@ -18,7 +20,7 @@ SAMPLES = 20
 class IncidentStore(PublicIncidents, Protocol):
     """Where incidents are kept."""
 
-    async def create(self, first: Update, *, planned: bool, lead: str | None, published: bool) -> int:
+    async def create(self, first: Update, *, planned: bool, published: bool) -> int:
         """Write an incident with its first update."""
 
     async def append(self, incident_id: int, new: Update) -> None:
@@ -27,8 +29,11 @@ class IncidentStore(PublicIncidents, Protocol):
     async def publish(self, incident_id: int, now: datetime) -> None:
         """A draft becomes public."""
 
-    def list(self) -> AsyncIterator[dict[str, Any]]:
+    def list(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
         """Every incident in short."""
+
+    def unreachable(self, incident_id: int) -> AsyncIterator[dict[str, Any]]:
+        """Who is affected and cannot be reached by mail."""
 
     async def outcome(self, incident_id: int) -> dict[str, Any]:
         """How far the notices got."""
@@ -52,17 +57,23 @@ class Draft:
     next_update: datetime | None = None
     starts_at: datetime | None = None  # planned work
     ends_at: datetime | None = None
-    lead: str | None = None
+    lead: str | None = None  # so long before its start it is announced; default 48h
+    urgent: bool = False  # it concerns people's safety: it does not wait for the day
 
 
 class Notifier:
-    """The use case. `domain` is the one of Message-IDs."""
+    """The use case. `domain` is the one of Message-IDs, `hours` are the tenant's."""
 
     def __init__(
-        self, incidents: IncidentStore, recipients: RecipientStore, versions: Versions, domain: str
+        self,
+        incidents: IncidentStore,
+        recipients: RecipientStore,
+        versions: Versions,
+        domain: str,
+        hours: Hours,
     ) -> None:
         self._incidents = incidents
-        self._teller = Teller(incidents, recipients, versions, domain)
+        self._teller = Teller(incidents, recipients, versions, domain, hours)
 
     async def preview(self, area: Area) -> Reach:
         """Whom an area would cover.
@@ -82,6 +93,8 @@ class Notifier:
             CampaignFault: a campaign that would carry the notice cannot be used.
         """
         planned = new.starts_at is not None
+        if not planned and (new.ends_at or new.lead):
+            raise UsageError("say when the work begins: give --starts; an outage has no schedule")
         state = new.state or (IncidentState.SCHEDULED if planned else IncidentState.INVESTIGATING)
         if state not in OPENING or (state is IncidentState.SCHEDULED) is not planned:
             raise UsageError(f"{'planned work' if planned else 'an incident'} cannot begin as {state}")
@@ -97,17 +110,20 @@ class Notifier:
             next_update=new.next_update,
             starts_at=new.starts_at,
             ends_at=new.ends_at,
+            lead=new.lead,
+            urgent=new.urgent,
         )
         check(first, new.eta, new.next_update)
+        check_schedule(first, new.starts_at, new.ends_at)
         await self._somebody(first.area)
         if publish:
-            await self._teller.ready(planned=planned)
-        number = await self._incidents.create(first, planned=planned, lead=new.lead, published=publish)
+            await self._teller.ready()
+        number = await self._incidents.create(first, planned=planned, published=publish)
         await self._teller.tell(number, now)
         return number
 
-    async def publish(self, incident_id: int, *, now: datetime) -> None:
-        """Publish a draft.
+    async def publish(self, incident_id: int, *, now: datetime) -> Area:
+        """Publish a draft; returns the area it is about.
 
         Raises:
             UsageError: no such draft, or nobody is affected by now.
@@ -117,10 +133,12 @@ class Notifier:
             raise UsageError(f"incident {incident_id} is published already")
         if found.current.closes:
             raise UsageError(f"incident {incident_id} is {found.current.state}; open a new one")
+        check_schedule(replace(found.current, at=now), found.current.starts_at, found.current.ends_at)
         await self._somebody(found.current.area)
-        await self._teller.ready(planned=found.planned)
+        await self._teller.ready()
         await self._incidents.publish(incident_id, now)
         await self._teller.tell(incident_id, now)
+        return found.current.area
 
     async def update(self, incident_id: int, change: Change, *, now: datetime, by: str) -> int:
         """Publish the next update; returns its number. A draft's stays unpublished.
@@ -132,7 +150,7 @@ class Notifier:
         new = next_update(found, change, now, by)
         await self._known(new.area)
         if found.published_at is not None:
-            await self._teller.ready(planned=found.planned)
+            await self._teller.ready()
         await self._incidents.append(incident_id, new)
         await self._teller.tell(incident_id, now)
         return new.number
@@ -148,45 +166,51 @@ class Notifier:
         change = Change(state=IncidentState.CANCELLED, message=message)
         return await self.update(incident_id, change, now=now, by=by)
 
-    def list(self) -> AsyncIterator[dict[str, Any]]:
+    def list(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
         """Every incident in short, oldest first; see the contract."""
-        return self._incidents.list()
+        return self._incidents.list(now)
 
-    async def show(self, incident_id: int) -> dict[str, Any]:
+    async def unreachable(self, incident_id: int) -> AsyncIterator[dict[str, Any]]:
+        """Who is affected by an incident and cannot be reached by mail, with the points that are affected.
+
+        Raises:
+            UsageError: there is no such incident.
+        """
+        await self._get(incident_id)
+        async for row in self._incidents.unreachable(incident_id):
+            yield row
+
+    async def show(self, incident_id: int, now: datetime) -> dict[str, Any]:
         """One incident: its updates, how far its notices got, and who cannot be reached by mail."""
         found = await self._get(incident_id)
         outcome = await self._incidents.outcome(incident_id)
-        now = found.current
+        current = found.current
         return {
             "id": found.id,
             "reference": found.reference,
-            "title": now.title,
-            "state": now.state.value,
+            "title": current.title,
+            "state": current.state.value,
             "planned": found.planned,
             "opened_at": found.opened_at,
             "published_at": found.published_at,
-            "update": now.number,
-            "area": now.area.as_json(),
-            "updates": [
-                {
-                    "number": each.number,
-                    "state": each.state.value,
-                    "title": each.title,
-                    "message": each.message,
-                    "eta": each.eta,
-                    "next_update": each.next_update,
-                    "area": each.area.as_json(),
-                    "at": each.at,
-                    "by": each.by,
-                }
-                for each in found.updates
-            ],
+            "starts_at": current.starts_at,
+            "ends_at": current.ends_at,
+            "lead": current.lead,
+            "update": current.number,
+            "next_update": current.next_update,
+            "overdue": found.overdue(now),
+            "area": _area(current.area),
+            "updates": [_update(each) for each in found.updates],
             **outcome,
         }
 
     async def plan_open(self, now: datetime) -> Planned:
         """Tell whoever joined since; see `Teller.plan_open`."""
         return await self._teller.plan_open(now)
+
+    async def upcoming(self, start: datetime, end: datetime) -> Sequence[datetime]:
+        """The instants in [start, end) at which planned work that stands now does something."""
+        return sorted(at for at in await self._teller.milestones(start) if start <= at < end)
 
     async def _get(self, incident_id: int) -> Incident:
         found = await self._incidents.get(incident_id)
@@ -203,3 +227,25 @@ class Notifier:
         await self._known(area)
         if (await self._incidents.reach(area, SAMPLES)).count == 0:
             raise UsageError("nobody is affected, so nobody would be told; check the services, area and list")
+
+
+def _area(area: Area) -> dict[str, Any]:
+    """An area as people read it: polygons are counted."""
+    return {**area.as_json(), "polygons": len(area.polygons)}
+
+
+def _update(of: Update) -> dict[str, Any]:
+    return {
+        "number": of.number,
+        "state": of.state.value,
+        "title": of.title,
+        "message": of.message,
+        "eta": of.eta,
+        "next_update": of.next_update,
+        "starts_at": of.starts_at,
+        "ends_at": of.ends_at,
+        "urgent": of.urgent,
+        "area": _area(of.area),
+        "at": of.at,
+        "by": of.by,
+    }

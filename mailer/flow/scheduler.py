@@ -92,6 +92,8 @@ class Scheduler:
                 planned = await self._incidents.plan_open(now)
                 report.added += planned.notices
                 report.faults.extend(str(fault) for fault in planned.faults)
+                for alarm in planned.alarms:
+                    self._tell(alarm)
                 await self._ledger.finish_runs(now)
         for fault in report.faults:
             if fault not in self._told:

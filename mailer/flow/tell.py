@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
-from mailer.core.incident import Incident
+from mailer.core.area import Area
+from mailer.core.incident import CLOCK, Incident, Update, instant_text
+from mailer.core.incident_change import Change, next_update
 from mailer.core.notice import Person, steps
+from mailer.core.pace import Hours
+from mailer.core.planned import announcing, asks_zones, milestones, next_by_clock
 from mailer.core.publication import Publication, Publisher, publication
 from mailer.errors import MailerError, UsageError
 
@@ -25,6 +30,15 @@ class PublicIncidents(Protocol):
     async def public(self, closed_since: datetime) -> Sequence[int]:
         """Published incidents, open or closed after that instant."""
 
+    async def append(self, incident_id: int, new: Update) -> None:
+        """Write the next update, unless somebody else did."""
+
+    async def zones(self, area: Area) -> Collection[str | None]:
+        """The time zones of those an area covers; None: the tenant's."""
+
+    async def alarm(self, incident_id: int, number: int) -> bool:
+        """Note that the promise of an update was not kept; whether nobody had noted it."""
+
 
 class RecipientStore(Protocol):
     """Where it is kept who has been told what."""
@@ -32,8 +46,8 @@ class RecipientStore(Protocol):
     async def sweep(self, of: Incident, campaign: str, now: datetime) -> int:
         """Take back what older updates still have queued."""
 
-    def look(self, of: Incident, campaign: str) -> AsyncIterator[Sequence[Person]]:
-        """Everyone there may be something to decide about, in parts."""
+    def look(self, of: Incident, campaign: str, *, joining: bool) -> AsyncIterator[Sequence[Person]]:
+        """Everyone there may be something to decide about, in parts; without `joining` only who was before."""
 
     async def write(self, wanted: Publication, now: datetime) -> int | None:
         """Carry out a part of a publication; how many notices were queued. None: overtaken by an update."""
@@ -57,28 +71,33 @@ class Planned:
     faults: tuple[MailerError, ...] = field(
         default=()
     )  # what kept a campaign or an incident from being planned
+    alarms: tuple[str, ...] = ()  # sentences a person should see, each once
 
 
 class Teller:
-    """Decides and writes. `domain` is the one of Message-IDs."""
+    """Decides and writes. `domain` is the one of Message-IDs, `hours` are the tenant's."""
 
     def __init__(
-        self, incidents: PublicIncidents, recipients: RecipientStore, versions: Versions, domain: str
+        self,
+        incidents: PublicIncidents,
+        recipients: RecipientStore,
+        versions: Versions,
+        domain: str,
+        hours: Hours,
     ) -> None:
         self._incidents = incidents
         self._recipients = recipients
         self._versions = versions
         self._domain = domain
+        self._hours = hours
 
-    async def ready(self, *, planned: bool) -> None:
+    async def ready(self) -> None:
         """Ask whether a notice can be carried, before anything is written.
 
         Raises:
-            UsageError: no campaign does, or this is planned work.
+            UsageError: no campaign does.
             CampaignFault: a campaign that would cannot be used.
         """
-        if planned:
-            raise UsageError("planned work is not announced by this version yet; keep it as a --draft")
         names = self._versions.incident_campaigns()
         if not names:
             raise UsageError(
@@ -88,24 +107,70 @@ class Teller:
             await self._versions.version_for(name)
 
     async def plan_open(self, now: datetime) -> Planned:
-        """Tell whoever joined since, and whoever a notice was on its way to; for every incident in public.
+        """Take planned work where the calendar does, and tell whoever there is something to tell.
 
-        A fault of one campaign or incident stops no other.
+        That is whoever joined since, whoever a notice was on its way to, and for planned work whoever's time
+        has come. A fault of one campaign or incident stops no other.
         """
         queued = 0
         faults: list[MailerError] = []
+        alarms: list[str] = []
         for number in await self._incidents.public(now - LATE):
+            try:
+                incident = await self._by_clock(number, now)
+                alarms += await self._broken_promise(incident, now)
+            except MailerError as fault:
+                faults.append(fault)
             for name in self._versions.incident_campaigns():
                 try:
                     queued += await self._tell(number, name, now)
                 except MailerError as fault:
                     faults.append(fault)
-        return Planned(queued, tuple(faults))
+        return Planned(queued, tuple(faults), tuple(alarms))
 
     async def tell(self, incident_id: int, now: datetime) -> None:
         """Tell everyone concerned the current update of a published incident."""
         for name in self._versions.incident_campaigns():
             await self._tell(incident_id, name, now)
+
+    async def milestones(self, now: datetime) -> set[datetime]:
+        """Every instant at which planned work does something, if nobody changes its schedule."""
+        found: set[datetime] = set()
+        for number in await self._incidents.public(now):
+            incident = await self._incidents.get(number)
+            if incident is not None and incident.planned:
+                found |= milestones(
+                    incident, map(self._hours.of, await self._incidents.zones(incident.current.area))
+                )
+        return found
+
+    async def _by_clock(self, number: int, now: datetime) -> Incident | None:
+        """The incident, where the calendar takes it."""
+        while True:
+            incident = await self._incidents.get(number)
+            if incident is None or not incident.planned:
+                return incident
+            state = next_by_clock(incident, await self._zones(incident, now), now)
+            if state is None:
+                return incident
+            try:
+                await self._incidents.append(number, next_update(incident, Change(state=state), now, CLOCK))
+            except UsageError:  # somebody wrote an update this moment; the next pass sees what stands
+                return None
+
+    async def _broken_promise(self, incident: Incident | None, now: datetime) -> list[str]:
+        """A sentence about an update that should have come, once."""
+        if incident is None or not incident.overdue(now):
+            return []
+        current = incident.current
+        if current.next_update is None or not await self._incidents.alarm(incident.id, current.number):
+            return []
+        promise = instant_text(current.next_update)
+        sentence = (
+            f"The customers of incident {incident.id} ({current.title}) were promised news by {promise}; "
+            f"write to them with mailer incidents update {incident.id}."
+        )
+        return [sentence]
 
     async def _tell(self, incident_id: int, campaign: str, now: datetime) -> int:
         """Decide for everyone concerned, part by part, and write each part down."""
@@ -113,18 +178,26 @@ class Teller:
         if incident is None or incident.published_at is None:
             return 0
         await self._recipients.sweep(incident, campaign, now)
+        joining = announcing(incident, await self._zones(incident, now), now)
         queued = 0
         publisher = None
-        async for people in self._recipients.look(incident, campaign):
-            decided = steps(incident, people)
+        async for people in self._recipients.look(incident, campaign, joining=joining):
+            decided = steps(incident, people, self._hours, joining=joining)
             if not decided:
                 continue
             publisher = publisher or await self._publisher(campaign)
-            added = await self._recipients.write(publication(incident, decided, people, publisher, now), now)
+            wanted = publication(incident, decided, people, publisher, self._hours, now)
+            added = await self._recipients.write(wanted, now)
             if added is None:  # whoever wrote the newer update tells everybody
                 break
             queued += added
         return queued
+
+    async def _zones(self, incident: Incident, now: datetime) -> list[ZoneInfo]:
+        """The zones of the affected, where a decision at `now` may hang on them."""
+        if not asks_zones(incident, now):
+            return []
+        return [self._hours.of(name) for name in await self._incidents.zones(incident.current.area)]
 
     async def _publisher(self, name: str) -> Publisher:
         alone = len(self._versions.incident_campaigns()) == 1

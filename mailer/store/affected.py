@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, String, and_, exists, false, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer.core.incident import Area
+from mailer.core.area import Area
+from mailer.core.geo import Cover, Polygon
 from mailer.core.postal import prefix_of
 from mailer.store.tables import customer, list_member, named_list, service_point
 
@@ -47,7 +48,17 @@ def pointless() -> ColumnElement[bool]:
 async def affected_ids(conn: AsyncConnection, area: Area) -> set[int]:
     """Everyone an area covers, by customer.id."""
     dialect = conn.dialect.name
-    found = set(await conn.scalars(_points(area, dialect).with_only_columns(service_point.c.customer_id)))
+    point = service_point.c
+    wanted = _points(area, dialect)
+    found: set[int] = set()
+    if area.polygons:
+        rows = await conn.execute(
+            wanted.with_only_columns(point.customer_id, point.lat, point.lon, _sure(area, dialect))
+        )
+        cover = Cover(area.polygons)
+        found.update(row.customer_id for row in rows if row.sure or cover.holds(row.lon, row.lat))
+    else:
+        found.update(await conn.scalars(wanted.with_only_columns(point.customer_id)))
     found.update(await conn.scalars(_own(area, dialect).with_only_columns(customer.c.id)))
     if area.lists:
         found.update(await conn.scalars(_on(area.lists)))
@@ -65,9 +76,12 @@ async def affected_points(
     dialect = conn.dialect.name
     found: dict[int, list[Point]] = {}
     points = _points(area, dialect).where(service_point.c.customer_id.in_(among))
+    cover = Cover(area.polygons)
     for row in await conn.execute(points.order_by(service_point.c.id)):
-        point = {"id": row.ext_id, "service": row.service, "postal_code": row.postal_code, "label": row.label}
-        found.setdefault(row.customer_id, []).append(point)
+        if row.sure or cover.holds(row.lon, row.lat):
+            found.setdefault(row.customer_id, []).append(
+                {"id": row.ext_id, "service": row.service, "postal_code": row.postal_code, "label": row.label}
+            )
     for own in await conn.execute(_own(area, dialect).where(customer.c.id.in_(among))):
         named = [service for service in own.services if not area.services or service in area.services]
         point = {"id": "", "service": ", ".join(named), "postal_code": own.postal_code, "label": ""}
@@ -81,11 +95,20 @@ async def affected_points(
 
 
 async def unmappable(conn: AsyncConnection, area: Area) -> int:
-    """Points of the services that have no postal code: nobody can say whether they are in the area."""
-    if not area.postal:
+    """Points of the services of which nobody can say whether they are in the area.
+
+    They have no postal code where the area is told by codes, and no coordinates where it is drawn; a customer's
+    own record never has any.
+    """
+    if not area.bounded:
         return 0
-    points = select(func.count()).select_from(service_point).where(service_point.c.postal_code == "")
-    own = select(func.count()).select_from(customer).where(customer.c.postal_code == "", pointless())
+    point = service_point.c
+    nowhere = [point.postal_code == ""] if area.postal else []
+    nowhere += [or_(point.lat.is_(None), point.lon.is_(None))] if area.polygons else []
+    points = select(func.count()).select_from(service_point).where(*nowhere)
+    own = select(func.count()).select_from(customer).where(pointless())
+    if area.postal:
+        own = own.where(customer.c.postal_code == "")
     if area.services:
         points = points.where(service_point.c.service.in_(area.services))
         own = own.where(uses(area.services, conn.dialect.name))
@@ -99,23 +122,38 @@ async def unknown_lists(conn: AsyncConnection, names: Sequence[str]) -> list[str
 
 
 def _points(area: Area, dialect: str) -> Select[Any]:
-    service = service_point.c.service.in_(area.services) if area.services else true()
-    place = under(service_point.c.postal_code, area.postal, dialect) if area.postal else true()
+    """The points an area covers; of those that are not `sure` it is known that they lie in a polygon's box."""
+    point = service_point.c
+    service = point.service.in_(area.services) if area.services else true()
+    place = or_(_coded(area, point.postal_code, dialect), *map(_boxed, area.polygons))
     wanted = select(
-        service_point.c.customer_id,
-        service_point.c.ext_id,
-        service_point.c.service,
-        service_point.c.postal_code,
-        service_point.c.label,
-    ).where(_covered(area, service_point.c.customer_id, service, place))
-    return (
-        wanted.where(service_point.c.customer_id.not_in(_on(area.exclusions))) if area.exclusions else wanted
-    )
+        point.customer_id, point.ext_id, point.service, point.postal_code, point.label, point.lat, point.lon,
+        _sure(area, dialect),
+    ).where(_covered(area, point.customer_id, service, place))  # fmt: skip
+    return wanted.where(point.customer_id.not_in(_on(area.exclusions))) if area.exclusions else wanted
+
+
+def _sure(area: Area, dialect: str) -> ColumnElement[bool]:
+    """Whether a point is affected for another reason than where it lies on the map."""
+    point = service_point.c
+    by_code = _coded(area, point.postal_code, dialect)
+    return (or_(by_code, point.customer_id.in_(_on(area.lists))) if area.lists else by_code).label("sure")
+
+
+def _boxed(polygon: Polygon) -> ColumnElement[bool]:
+    west, south, east, north = polygon.box
+    point = service_point.c
+    return and_(point.lat.between(south, north), point.lon.between(west, east))
+
+
+def _coded(area: Area, code: ColumnElement[str], dialect: str) -> ColumnElement[bool]:
+    """Whether a postal code is under the area's; any is where the area has no bounds."""
+    return under(code, area.postal, dialect) if area.bounded else true()
 
 
 def _own(area: Area, dialect: str) -> Select[Any]:
     service = uses(area.services, dialect) if area.services else true()
-    place = under(customer.c.postal_code, area.postal, dialect) if area.postal else true()
+    place = _coded(area, customer.c.postal_code, dialect)
     wanted = select(customer.c.id, customer.c.services, customer.c.postal_code).where(
         _covered(area, customer.c.id, service, place), pointless()
     )
@@ -125,7 +163,7 @@ def _own(area: Area, dialect: str) -> Select[Any]:
 def _covered(
     area: Area, customer_id: ColumnElement[int], service: ColumnElement[bool], place: ColumnElement[bool]
 ) -> ColumnElement[bool]:
-    here = and_(service, place) if area.services or area.postal else false()
+    here = and_(service, place) if area.services or area.bounded else false()
     return or_(here, and_(customer_id.in_(_on(area.lists)), service)) if area.lists else here
 
 

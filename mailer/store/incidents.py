@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer.core.area import Area, Reach
 from mailer.core.delivery import State
-from mailer.core.incident import CLOSED, Area, Incident, IncidentState, Reach, Update
+from mailer.core.incident import CLOSED, Incident, IncidentState, Update
 from mailer.core.notice import RecipientState
 from mailer.core.standing import Kind
 from mailer.errors import UsageError
 from mailer.store.affected import affected_ids, affected_points, unknown_lists, unmappable
+from mailer.store.dialect import slices
 from mailer.store.engine import Database
 from mailer.store.recipients import addresses
 from mailer.store.tables import customer, delivery, incident, incident_recipient, incident_update, run
@@ -26,7 +28,7 @@ class Incidents:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def create(self, first: Update, *, planned: bool, lead: str | None, published: bool) -> int:
+    async def create(self, first: Update, *, planned: bool, published: bool) -> int:
         """Write an incident with its first update; returns its number."""
         async with self._db.write() as conn:
             incident_id = (
@@ -35,7 +37,6 @@ class Incidents:
                     .values(
                         **_standing(first),
                         planned=planned,
-                        lead=lead,
                         opened_at=first.at,
                         published_at=first.at if published else None,
                         last_update=first.number,
@@ -94,20 +95,16 @@ class Incidents:
                 planned=head["planned"],
                 opened_at=head["opened_at"],
                 published_at=head["published_at"],
-                lead=head["lead"],
                 updates=tuple(_update(row) for row in rows),
             )
 
     async def public(self, closed_since: datetime) -> list[int]:
         """The published incidents that are open, or were closed after `closed_since`; oldest first."""
-        newest = and_(
-            incident_update.c.incident_id == incident.c.id, incident_update.c.number == incident.c.last_update
-        )
         async with self._db.read() as conn:
             return list(
                 await conn.scalars(
                     select(incident.c.id)
-                    .join(incident_update, newest)
+                    .join(incident_update, _newest())
                     .where(
                         incident.c.published_at.is_not(None),
                         or_(incident.c.state.not_in(sorted(CLOSED)), incident_update.c.at > closed_since),
@@ -116,12 +113,37 @@ class Incidents:
                 )
             )
 
-    async def list(self) -> AsyncIterator[dict[str, Any]]:
-        """Every incident, oldest first, as the contract's JSON line; instants stay instants."""
+    async def zones(self, area: Area) -> set[str | None]:
+        """The time zones of those an area covers; None: the tenant's."""
+        async with self._db.read() as conn:
+            keys = sorted(await affected_ids(conn, area))
+            found: set[str | None] = set()
+            for part in slices(keys):
+                found.update(
+                    await conn.scalars(select(customer.c.zone).where(customer.c.id.in_(part)).distinct())
+                )
+        return found
+
+    async def alarm(self, incident_id: int, number: int) -> bool:
+        """Note that the promise of an update was not kept; whether nobody had noted it."""
+        async with self._db.write() as conn:
+            noted = await conn.scalar(
+                update(incident)
+                .where(incident.c.id == incident_id, incident.c.alarmed_update < number)
+                .values(alarmed_update=number)
+                .returning(incident.c.id)
+            )
+        return noted is not None
+
+    async def list(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
+        """Every incident, oldest first, as the contract's JSON line, with what its newest update promised."""
         async with self._db.read() as conn:
             reached = await _by_incident(conn, _accepted())
             unreachable = await _by_incident(conn, _unreachable())
-            async for row in (await conn.stream(select(incident).order_by(incident.c.id))).mappings():
+            listed = select(incident, incident_update.c.next_update, incident_update.c.at).join(
+                incident_update, _newest()
+            )
+            async for row in (await conn.stream(listed.order_by(incident.c.id))).mappings():
                 yield {
                     "id": row["id"],
                     "title": row["title"],
@@ -130,6 +152,13 @@ class Incidents:
                     "update": row["last_update"],
                     "reached": reached.get(row["id"], 0),
                     "unreachable": unreachable.get(row["id"], 0),
+                    "starts_at": row["starts_at"],
+                    "ends_at": row["ends_at"],
+                    "next_update": row["next_update"],
+                    "overdue": row["published_at"] is not None
+                    and row["state"] not in CLOSED
+                    and row["next_update"] is not None
+                    and row["at"] < row["next_update"] <= now,
                 }
 
     async def outcome(self, incident_id: int) -> dict[str, Any]:
@@ -140,8 +169,18 @@ class Incidents:
             .where(run.c.incident_id == incident_id)
             .group_by(delivery.c.kind, delivery.c.state)
         )
+        async with self._db.read() as conn:
+            notices: dict[str, dict[str, int]] = {}
+            for row in await conn.execute(counted):
+                notices.setdefault(row.kind, {})[row.state] = row.n
+            reached = await _by_incident(conn, _accepted().where(run.c.incident_id == incident_id))
+        unreachable = [row async for row in self.unreachable(incident_id)]
+        return {"reached": reached.get(incident_id, 0), "notices": notices, "unreachable": unreachable}
+
+    async def unreachable(self, incident_id: int) -> AsyncIterator[dict[str, Any]]:
+        """Who is affected and cannot be reached by mail: for another channel."""
         lost = (
-            select(customer.c.ext_id, customer.c.email)
+            select(customer.c.ext_id, customer.c.email, incident_recipient.c.points)
             .join(incident_recipient, incident_recipient.c.customer_id == customer.c.id)
             .where(
                 incident_recipient.c.incident_id == incident_id,
@@ -150,12 +189,8 @@ class Incidents:
             .order_by(customer.c.id)
         )
         async with self._db.read() as conn:
-            notices: dict[str, dict[str, int]] = {}
-            for row in await conn.execute(counted):
-                notices.setdefault(row.kind, {})[row.state] = row.n
-            reached = await _by_incident(conn, _accepted().where(run.c.incident_id == incident_id))
-            unreachable = [{"customer": row.ext_id, "address": row.email} for row in await conn.execute(lost)]
-        return {"reached": reached.get(incident_id, 0), "notices": notices, "unreachable": unreachable}
+            async for row in await conn.stream(lost):
+                yield {"customer": row.ext_id, "address": row.email, "points": row.points}
 
     async def reach(self, area: Area, samples: int) -> Reach:
         """Whom an area covers today; the samples are spread evenly over them."""
@@ -184,8 +219,12 @@ def _standing(of: Update) -> dict[str, Any]:
         "state": of.state,
         "starts_at": of.starts_at,
         "ends_at": of.ends_at,
+        "lead": of.lead,
         "resolved_at": of.at if of.closes else None,
-        **of.area.as_json(),
+        "services": list(of.area.services),
+        "postal": list(of.area.postal),
+        "lists": list(of.area.lists),
+        "exclusions": list(of.area.exclusions),
     }
 
 
@@ -201,6 +240,8 @@ def _row(incident_id: int, of: Update) -> dict[str, Any]:
         "area": of.area.as_json(),
         "starts_at": of.starts_at,
         "ends_at": of.ends_at,
+        "lead": of.lead,
+        "urgent": of.urgent,
         "at": of.at,
         "by": of.by,
     }
@@ -219,6 +260,14 @@ def _update(row: RowMapping) -> Update:
         next_update=row["next_update"],
         starts_at=row["starts_at"],
         ends_at=row["ends_at"],
+        lead=row["lead"],
+        urgent=row["urgent"],
+    )
+
+
+def _newest() -> ColumnElement[bool]:
+    return and_(
+        incident_update.c.incident_id == incident.c.id, incident_update.c.number == incident.c.last_update
     )
 
 

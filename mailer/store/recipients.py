@@ -34,6 +34,7 @@ class Address:
     id: str  # the shop's id
     email: str
     address: str  # normalised
+    zone: str | None  # IANA; none: the tenant's
     suppressed: bool  # for everybody, service mail too
 
 
@@ -41,10 +42,15 @@ async def addresses(conn: AsyncConnection, keys: Sequence[int]) -> dict[int, Add
     """The addresses of customers, by customer.id."""
     dead = exists().where(suppression.c.email_key == customer.c.email_key, suppression.c.scope == "all")
     wanted = select(
-        customer.c.id, customer.c.ext_id, customer.c.email, customer.c.email_key, dead.label("dead")
+        customer.c.id,
+        customer.c.ext_id,
+        customer.c.email,
+        customer.c.email_key,
+        customer.c.zone,
+        dead.label("dead"),
     )
     return {
-        row.id: Address(row.ext_id, row.email, row.email_key, row.dead)
+        row.id: Address(row.ext_id, row.email, row.email_key, row.zone, row.dead)
         for part in slices(keys)
         for row in await conn.execute(wanted.where(customer.c.id.in_(part)))
     }
@@ -80,10 +86,15 @@ class Recipients:
                 swept += len(await _cancel(conn, part, now))
         return swept
 
-    async def look(self, of: Incident, campaign: str) -> AsyncIterator[Sequence[Person]]:
-        """Everyone there may be something to decide about, in parts; who share an address come together."""
+    async def look(
+        self, of: Incident, campaign: str, *, joining: bool = True
+    ) -> AsyncIterator[Sequence[Person]]:
+        """Everyone there may be something to decide about, in parts; who share an address come together.
+
+        Without `joining` only those it was about before.
+        """
         async with self._db.read() as conn:
-            wanted = await unsettled(conn, of, campaign)
+            wanted = await unsettled(conn, of, campaign, joining=joining)
         done: set[int] = set()
         for part in slices(wanted, CHUNK):
             async with self._db.read() as conn:
@@ -143,6 +154,7 @@ async def _people(
             email=where.email,
             address=where.address,
             affected=key in here,
+            zone=where.zone,
             suppressed=where.suppressed,
             points=here[key] if key in here else before.get(key, (None, ()))[1],
             standing=standing(told.get(key, ()), of, where.address),
@@ -171,6 +183,7 @@ async def _told(
         select(
             delivery.c.customer_id, delivery.c.id, run.c.incident_update, delivery.c.kind, delivery.c.state,
             delivery.c.reason, delivery.c.email_key, delivery.c.message_id,
+            func.coalesce(delivery.c.sent_at, delivery.c.updated_at),
         )
         .join(run, run.c.id == delivery.c.run_id)
         .where(

@@ -19,8 +19,11 @@ from mailer.store.affected import affected_ids
 from mailer.store.tables import customer, delivery, incident_recipient, run, suppression
 
 
-async def unsettled(conn: AsyncConnection, of: Incident, campaign: str) -> list[int]:
-    """Customers by customer.id, in order; more than needed, never less."""
+async def unsettled(conn: AsyncConnection, of: Incident, campaign: str, *, joining: bool) -> list[int]:
+    """Customers by customer.id, in order; more than needed, never less.
+
+    Without `joining` only those the incident was about before.
+    """
     states = {
         row.customer_id: row.state
         for row in await conn.execute(
@@ -37,7 +40,7 @@ async def unsettled(conn: AsyncConnection, of: Incident, campaign: str) -> list[
     settled = affected.intersection(await conn.scalars(_told_all(of, campaign)))
     settled.difference_update(await conn.scalars(_dead(of)))
     before = {key for key, state in states.items() if state != RecipientState.LEFT}
-    return sorted((here | before) - settled)
+    return sorted((here | before if joining else before) - settled)
 
 
 def _told_all(of: Incident, campaign: str) -> Select[Any]:

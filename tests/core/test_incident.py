@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from mailer.core.area import Area
 from mailer.core.incident import (
-    Area,
     Incident,
     IncidentState,
     Update,

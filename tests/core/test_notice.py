@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.core.incident import Area, Incident, IncidentState, Update
+from mailer.core.area import Area
+from mailer.core.incident import Incident, IncidentState, Update
 from mailer.core.incident_change import Change, next_update
 from mailer.core.notice import Notice, Person, RecipientState, Step, steps
+from mailer.core.pace import Hours
+from mailer.core.quiet import QuietHours
 from mailer.core.standing import Kind, Told, standing
 from mailer.errors import UsageError
 
 T0 = datetime(2027, 1, 15, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+HOURS = Hours(ZoneInfo("Europe/Istanbul"), QuietHours.parse("21:00-09:00"))
 A, B, C = 1, 2, 3
 
 
@@ -81,7 +86,7 @@ class Town:
             for key, home in self.homes.items()
             if home in area.postal or key in self.states
         ]  # fmt: skip
-        return Decided(steps(self.incident, people))
+        return Decided(steps(self.incident, people, HOURS))
 
     def address(self, key: int) -> str:
         return self.addresses.get(key, f"c{key}@shop.example")

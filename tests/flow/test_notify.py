@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select, update
 
-from mailer.core.incident import Area, IncidentState
+from mailer.core.area import Area
+from mailer.core.incident import IncidentState
 from mailer.core.incident_change import Change
+from mailer.core.pace import Hours
+from mailer.core.quiet import QuietHours
 from mailer.errors import CampaignFault, UsageError
 from mailer.flow.notify import Draft, Notifier
 from mailer.store.engine import Database
@@ -21,6 +25,7 @@ from tests.store.rows import a_customer_row, a_version
 T0 = datetime(2027, 1, 15, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 AREA = Area.of(postal=["34710"])
+HOURS = Hours(ZoneInfo("Europe/Istanbul"), QuietHours.parse("21:00-09:00"))
 
 
 class Campaigns:
@@ -48,7 +53,7 @@ async def campaigns(database: Database) -> Campaigns:
 async def desk(database: Database, campaigns: Campaigns) -> Notifier:
     for name, home in (("A", "34710"), ("B", "34722"), ("C", "34722")):
         await a_customer_row(database, name, postal_code=home)
-    return Notifier(Incidents(database), Recipients(database), campaigns, "kardelen.example")
+    return Notifier(Incidents(database), Recipients(database), campaigns, "kardelen.example", HOURS)
 
 
 async def settle(database: Database, state: str, *customers: str) -> None:
@@ -93,11 +98,11 @@ async def test_case_16(database: Database, desk: Notifier) -> None:
         "3 A closure queued",
         "3 B closure queued",
     ]
-    shown = await desk.show(number)
+    shown = await desk.show(number, T0)
     assert shown["state"] == "resolved"
     assert [each["message"] for each in shown["updates"]] == ["", "", "Repaired."]
     assert shown["notices"] == {"first": {"sent": 2, "cancelled": 1}, "closure": {"queued": 2}}
-    assert [(line["id"], line["reached"]) async for line in desk.list()] == [(number, 2)]
+    assert [(line["id"], line["reached"]) async for line in desk.list(T0)] == [(number, 2)]
 
 
 async def test_closure_reaches_who_was_with_the_relay_at_the_end(database: Database, desk: Notifier) -> None:
@@ -183,24 +188,28 @@ async def test_cancelled_draft_just_ends(database: Database, desk: Notifier) -> 
         (Draft("Fault", AREA, state=IncidentState.RESOLVED), "cannot begin as resolved"),
         (Draft("Fault", AREA, state=IncidentState.SCHEDULED), "cannot begin as scheduled"),
         (Draft("Work", AREA, state=IncidentState.IDENTIFIED, starts_at=T0), "planned work cannot begin"),
-        (Draft("Work", AREA, starts_at=T0 + HOUR), "keep it as a --draft"),
+        (Draft("Work", AREA, starts_at=T0), "start of the work, 2027-01-15T08:00:00Z, is already over"),
+        (Draft("Work", AREA, starts_at=T0 + HOUR, ends_at=T0 + HOUR), "before its start"),
+        (Draft("Work", AREA, starts_at=T0 + HOUR, lead="soon"), "not a duration"),
+        (Draft("Fault", AREA, ends_at=T0 + HOUR), "give --starts"),
+        (Draft("Fault", AREA, lead="48h"), "give --starts"),
     ],
     ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else None,
 )
 async def test_open_refused(desk: Notifier, draft: Draft, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         await desk.open(draft, now=T0, by="ayse")
-    assert [line async for line in desk.list()] == []
+    assert [line async for line in desk.list(T0)] == []
 
 
 async def test_unknown_incident(desk: Notifier) -> None:
     with pytest.raises(UsageError, match="no incident 7"):
-        await desk.show(7)
+        await desk.show(7, T0)
 
 
 async def test_planned_work_is_kept(desk: Notifier) -> None:
     work = Draft("Work", AREA, starts_at=T0 + 48 * HOUR, ends_at=T0 + 50 * HOUR, lead="24h")
-    shown = await desk.show(await desk.open(work, now=T0, by="ayse", publish=False))
+    shown = await desk.show(await desk.open(work, now=T0, by="ayse", publish=False), T0)
     assert (shown["planned"], shown["state"]) == (True, "scheduled")
 
 
@@ -225,7 +234,7 @@ async def test_broken_campaign_stops_it_before_anything_is_written(
     campaigns.broken.add("outage")
     with pytest.raises(CampaignFault, match="template is missing"):
         await desk.open(Draft("Fault", AREA), now=T0, by="ayse")
-    assert [line async for line in desk.list()] == []
+    assert [line async for line in desk.list(T0)] == []
 
 
 async def test_broken_campaign_stops_no_other(

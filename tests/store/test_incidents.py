@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, insert, select, update
 
+from mailer.core.area import Area
 from mailer.core.handoff import Go, Start, Wait
-from mailer.core.incident import Area, Incident, IncidentState, Update
+from mailer.core.incident import Incident, IncidentState, Update
 from mailer.core.incident_change import Change, next_update
 from mailer.core.notice import steps
+from mailer.core.pace import Hours
 from mailer.core.postal import matches
 from mailer.core.publication import PRIORITY, Publication, Publisher, publication
+from mailer.core.quiet import QuietHours
 from mailer.errors import UsageError
 from mailer.store.affected import affected_ids, affected_points
 from mailer.store.engine import Database
@@ -35,6 +39,7 @@ from mailer.store.tables import (
 from tests.store.rows import a_customer_row, a_version, add, one
 
 NOW = datetime(2027, 1, 15, 8, tzinfo=UTC)
+HOURS = Hours(ZoneInfo("Europe/Istanbul"), QuietHours.parse("21:00-09:00"))
 
 
 async def a_point(database: Database, customer_id: int, ext_id: str, service: str, postal_code: str) -> None:
@@ -149,7 +154,7 @@ class Desk:
     async def open(self, area: Area) -> int | None:
         self.version = await a_version(self.database, "outage")
         first = Update(1, IncidentState.INVESTIGATING, "Fibre fault", area, self.now, "ayse", eta=NOW)
-        self.id = await self.incidents.create(first, planned=False, lead=None, published=True)
+        self.id = await self.incidents.create(first, planned=False, published=True)
         return await self.plan()
 
     async def update(self, minutes: int = 60, **change: Any) -> int | None:
@@ -168,9 +173,9 @@ class Desk:
         incident = await self.incident()
         publisher = Publisher("outage", self.version, "kardelen.example")
         return [
-            publication(incident, decided, people, publisher, self.now)
+            publication(incident, decided, people, publisher, HOURS, self.now)
             async for people in self.recipients.look(incident, "outage")
-            if (decided := steps(incident, people))
+            if (decided := steps(incident, people, HOURS))
         ]
 
     async def write(self, parts: list[Publication]) -> int | None:
@@ -231,10 +236,10 @@ async def test_case_16(database: Database) -> None:
         ("1:3", "B", "closure", "queued"),
     ]
     assert await desk.plan() == 0
-    lines = [line async for line in desk.incidents.list()]
+    lines = [line async for line in desk.incidents.list(desk.now)]
     assert lines == [
         {"id": 1, "title": "Fibre fault", "state": "resolved", "opened_at": NOW, "update": 3, "reached": 2,
-         "unreachable": 0},
+         "unreachable": 0, "starts_at": None, "ends_at": None, "next_update": None, "overdue": False},
     ]  # fmt: skip
     outcome = await desk.incidents.outcome(1)
     assert outcome == {
@@ -313,7 +318,13 @@ async def test_found_address_is_written_to_under_the_same_update(database: Datab
     desk = Desk(database)
     assert await desk.open(Area.of(postal=["34710"])) == 0
     assert await desk.ledger() == [("1:1", "A", "first", "not_eligible")]
-    assert (await desk.incidents.outcome(1))["unreachable"] == [{"customer": "A", "address": ""}]
+    assert (await desk.incidents.outcome(1))["unreachable"] == [
+        {
+            "customer": "A",
+            "address": "",
+            "points": [{"id": "", "service": "", "postal_code": "34710", "label": ""}],
+        }
+    ]
     async with database.write() as conn:
         await conn.execute(
             update(customer).where(customer.c.id == key).values(email="A@x.example", email_key="a@x.example")
@@ -466,12 +477,10 @@ async def test_incident_comes_back_as_written(database: Database) -> None:
     first = Update(
         number=1, state=IncidentState.SCHEDULED, title="Bakım çalışması", at=NOW, by="ayşe", message="Mesaj",
         area=Area.of(["fibre"], ["34*"], ["vip"], ["staff"]), eta=NOW + hour, next_update=NOW + 2 * hour,
-        starts_at=NOW + 3 * day, ends_at=NOW + 4 * day,
+        starts_at=NOW + 3 * day, ends_at=NOW + 4 * day, lead="48h", urgent=True,
     )  # fmt: skip
-    desk.id = await desk.incidents.create(first, planned=True, lead="48h", published=False)
-    assert await desk.incident() == Incident(
-        desk.id, planned=True, opened_at=NOW, updates=(first,), lead="48h"
-    )
+    desk.id = await desk.incidents.create(first, planned=True, published=False)
+    assert await desk.incident() == Incident(desk.id, planned=True, opened_at=NOW, updates=(first,))
     assert await desk.incidents.public(NOW - timedelta(days=1)) == []
     await desk.incidents.publish(desk.id, NOW)
     assert await desk.incidents.public(NOW - timedelta(days=1)) == [desk.id]

@@ -1,0 +1,147 @@
+"""What the verbs of incidents take, and what it means."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mailer.cli.data import load_list_file
+from mailer.cli.invocation import this
+from mailer.cli.output import tell
+from mailer.core.area import Area
+from mailer.core.calendar import instant
+from mailer.core.duration import Duration
+from mailer.core.geo import Polygon, read_geojson
+from mailer.core.incident import IncidentState
+from mailer.errors import UsageError
+
+#: Of a GeoJSON file.
+MOST_BYTES = 10_000_000
+
+Services = Annotated[list[str] | None, typer.Option("--service", help="A service that is down; repeatable.")]
+Postal = Annotated[list[str] | None, typer.Option("--postal", help="A postal code or '34*'; repeatable.")]
+ListFile = Annotated[
+    list[Path] | None,
+    typer.Option("--list", metavar="FILE", help="Customers to add: ids or addresses, one a line."),
+]
+AreaFile = Annotated[
+    list[Path] | None, typer.Option("--area", metavar="FILE", help="GeoJSON polygons; repeatable.")
+]
+Exclude = Annotated[
+    list[Path] | None, typer.Option("--exclude", metavar="FILE", help="Customers to leave out.")
+]
+Message = Annotated[
+    str | None, typer.Option("--message", help="What people should know, in a sentence or two.")
+]
+Eta = Annotated[
+    str | None, typer.Option("--eta", help="When it should work again: 2027-01-15T18:00, or 2h from now.")
+]
+Next = Annotated[
+    str | None, typer.Option("--next-update", help="When you will write again, in the same form.")
+]
+State = Annotated[str | None, typer.Option("--state", help="investigating, identified, monitoring, …")]
+Starts = Annotated[str | None, typer.Option("--starts", help="Planned work: when it begins.")]
+Ends = Annotated[str | None, typer.Option("--ends", help="Planned work: when it ends.")]
+Lead = Annotated[
+    str | None, typer.Option("--lead", help="Planned work: announced so long before; default 48h.")
+]
+Urgent = Annotated[bool, typer.Option("--urgent", help="It concerns people's safety: it waits for nothing.")]
+Id = Annotated[int, typer.Argument(metavar="ID")]
+
+
+async def area_of(
+    app: Any,
+    service: list[str] | None,
+    postal: list[str] | None,
+    area: list[Path] | None,
+    list_: list[Path] | None,
+    exclude: list[Path] | None,
+) -> Area:
+    """The area that was asked for.
+
+    Raises:
+        UsageError: see `Area.of` and `polygons_of`.
+    """
+    return Area.of(
+        service or (),
+        postal or (),
+        await lists_of(app, list_),
+        await lists_of(app, exclude),
+        polygons_of(area),
+    )
+
+
+def polygons_of(files: list[Path] | None) -> tuple[Polygon, ...]:
+    """The polygons of GeoJSON files.
+
+    Raises:
+        UsageError: a file that cannot be read, is no GeoJSON, or holds no polygon.
+    """
+    found: list[Polygon] = []
+    for file in files or ():
+        try:
+            found += read_geojson(_json(file))
+        except UsageError as fault:
+            raise UsageError(f"--area {file}: {fault}") from None
+    return tuple(found)
+
+
+def _json(file: Path) -> Any:
+    try:
+        with file.open("rb") as opened:
+            text = opened.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise UsageError(f"it is larger than {MOST_BYTES // 1_000_000} MB; simplify its outlines")
+        return json.loads(text)
+    except OSError as fault:
+        raise UsageError(f"it cannot be read: {fault.strerror or fault}") from None
+    except (ValueError, RecursionError):
+        raise UsageError("it is not JSON") from None
+
+
+async def lists_of(app: Any, files: list[Path] | None) -> tuple[str, ...]:
+    """Files become lists of their own; a name that is no file is a list loaded before."""
+    names = []
+    for file in files or ():
+        if not file.exists():
+            names.append(str(file))
+            continue
+        name = f"incident {this.clock():%Y-%m-%d %H:%M:%S} {file.stem}"[:100]
+        report = await load_list_file(app, name, file)
+        for fault in report.rejected:
+            tell(f"{file}: line {fault.line}: {fault.reason}")
+        names.append(name)
+    return tuple(names)
+
+
+def state_of(text: str | None) -> IncidentState | None:
+    """The state of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if text is None:
+        return None
+    try:
+        return IncidentState(text)
+    except ValueError:
+        raise UsageError(f"--state {text!r} is none of {', '.join(IncidentState)}.") from None
+
+
+def instant_of(app: Any, text: str | None, option: str) -> datetime | None:
+    """An RFC 3339 instant, a wall time in the tenant's zone, or so long from now."""
+    if text is None:
+        return None
+    try:
+        return this.clock() + Duration.parse(text).elapsed()
+    except ValueError:
+        pass
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{option} {text!r} is not a time; write 2027-01-15T18:00 or 2h.") from None
+    return found if found.tzinfo is not None else instant(found, app.rules.zone)

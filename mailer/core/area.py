@@ -1,0 +1,110 @@
+"""Where an incident applies, and whom that covers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from mailer.core.geo import Polygon
+from mailer.core.postal import read_pattern
+from mailer.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """Who is affected: (services ∩ (postal ∪ polygons)) ∪ lists − exclusions.
+
+    Lists and exclusions are names of lists.
+    """
+
+    services: tuple[str, ...] = ()  # none: any service
+    postal: tuple[str, ...] = ()  # patterns
+    lists: tuple[str, ...] = ()
+    exclusions: tuple[str, ...] = ()
+    polygons: tuple[Polygon, ...] = ()  # with no pattern either: anywhere the services are used
+
+    @classmethod
+    def of(
+        cls,
+        services: Iterable[str] = (),
+        postal: Iterable[str] = (),
+        lists: Iterable[str] = (),
+        exclusions: Iterable[str] = (),
+        polygons: Iterable[Polygon] = (),
+    ) -> Area:
+        """An area from what people wrote: trimmed, each word once.
+
+        Raises:
+            UsageError: a postal pattern that cannot be read, or nothing that says who is affected.
+        """
+        area = cls(
+            _words(services),
+            patterns(postal),
+            _words(lists),
+            _words(exclusions),
+            tuple(dict.fromkeys(polygons)),
+        )
+        if not (area.services or area.bounded or area.lists):
+            raise UsageError("say who is affected: name a service, a postal pattern, an area or a list")
+        return area
+
+    @property
+    def bounded(self) -> bool:
+        """Whether it ends somewhere on the map."""
+        return bool(self.postal or self.polygons)
+
+    def checked(self) -> Area:
+        """The same area as `of` makes it.
+
+        Raises:
+            UsageError: see `of`.
+        """
+        return self.of(*(getattr(self, each.name) for each in fields(self)))
+
+    def as_json(self) -> dict[str, list[Any]]:
+        """Plain data for a column."""
+        return {
+            "services": list(self.services),
+            "postal": list(self.postal),
+            "lists": list(self.lists),
+            "exclusions": list(self.exclusions),
+            "polygons": [polygon.as_json() for polygon in self.polygons],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Area:
+        """What `as_json` wrote."""
+        return cls(
+            services=tuple(data.get("services", ())),
+            postal=tuple(data.get("postal", ())),
+            lists=tuple(data.get("lists", ())),
+            exclusions=tuple(data.get("exclusions", ())),
+            polygons=tuple(Polygon.from_json(each) for each in data.get("polygons", ())),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Whom an area covers today."""
+
+    count: int  # customers
+    samples: tuple[tuple[str, tuple[Mapping[str, Any], ...]], ...]  # the shop's id, the points affected
+    unreachable: int  # of them: no address, or a dead one
+    unmappable: int  # points of the services of which nobody can say where they are
+
+
+def patterns(texts: Iterable[str]) -> tuple[str, ...]:
+    """Postal patterns, trimmed, each once.
+
+    Raises:
+        UsageError: one that cannot be read.
+    """
+    try:
+        return _words(read_pattern(text) for text in texts)
+    except ValueError as fault:
+        raise UsageError(str(fault)) from None
+
+
+def _words(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text.strip() for text in texts if text.strip()))
