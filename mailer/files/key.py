@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from pathlib import Path
 
 from mailer.errors import SettingsError
@@ -20,19 +22,25 @@ def secret_key(folder: Path, fresh: str) -> str:
     """
     path = folder / NAME
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".{NAME}.{os.getpid()}"
-        draft.touch(mode=0o600)
-        draft.write_text(fresh + "\n", encoding="ascii")
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
+        if not path.exists():
+            _make(path, fresh)
         key = path.read_text("ascii").strip()
     except (OSError, UnicodeError) as error:
         raise SettingsError(f"{path}: the secret key cannot be kept there: {error}; set state_dir") from None
     if not key:
         raise SettingsError(f"{path}: the secret key is empty; delete the file to have a new one made")
     return key
+
+
+def _make(path: Path, fresh: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(prefix=f".{NAME}.", dir=path.parent)  # for its owner alone
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(fresh + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # links in mails that left cannot be signed anew
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        Path(draft).unlink()
