@@ -20,6 +20,8 @@ from mailer.errors import FileFault
 MOST_BYTES = 1_000_000
 MOST_KEYS = 100_000  # aliases can make a short file unfold without end
 
+TOO_DEEP = "is nested too deeply; a settings or campaign file is a page of text"
+
 Path_ = tuple[str | int, ...]
 
 
@@ -71,16 +73,25 @@ def parse(text: str, file: str) -> Document:
         raise FileFault("a key is written twice; keep one of the two", file, line) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else None
-        problem = " ".join((error.problem or "cannot be read as YAML").split())
+        problem = " ".join((error.problem or "nothing a reader knows").split())
+        if "alias" in problem:  # the library names it, and it may be a password that begins with *
+            problem = "text that begins with * belongs in quotes"
         raise FileFault(f"cannot be read as YAML: {problem}", file, line) from None
-    except (YAMLError, ValueError, RecursionError) as error:
+    except YAMLError as error:
         raise FileFault(f"cannot be read as YAML: {str(error).splitlines()[0]}", file) from None
+    except RecursionError:
+        raise FileFault(TOO_DEEP, file) from None
+    except ValueError:
+        raise FileFault("cannot be read as YAML: it holds a number or a date nobody can read", file) from None
     if loaded is None:
         loaded = CommentedMap()
     if not isinstance(loaded, CommentedMap):
         raise FileFault("must be a mapping of keys to values", file, 1)
     lines: dict[Path_, int] = {}
-    return Document(file, _plain(loaded, (), lines, file), lines)
+    try:
+        return Document(file, _plain(loaded, (), lines, file), lines)
+    except RecursionError:
+        raise FileFault(TOO_DEEP, file) from None
 
 
 def _plain(value: Any, path: Path_, lines: dict[Path_, int], file: str) -> Any:
