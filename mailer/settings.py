@@ -20,6 +20,8 @@ from mailer.files import yaml
 PREFIX = "MAILER_"
 TESTS_OWN = "MAILER_TEST_"
 
+_LAST_PORT = 65_535
+
 
 def _zone(name: str) -> str:
     return zone_named(name).key
@@ -40,6 +42,12 @@ def _base_url(text: str) -> str:
     if not text.startswith(("http://", "https://")) or any(mark in text for mark in ' \r\n<>"'):
         raise ValueError("must begin with http:// or https://")
     return text.rstrip("/")
+
+
+def _listen(text: str) -> str:
+    if not 0 < int(text.rpartition(":")[2]) <= _LAST_PORT:
+        raise ValueError(f"{text!r} has no port between 1 and {_LAST_PORT}")
+    return text
 
 
 def _quiet(text: str) -> str:
@@ -127,7 +135,9 @@ class Settings(_Section):
     state_dir: Path | None = None
     public_url: Annotated[str, AfterValidator(_base_url)] = "http://127.0.0.1:8080"
     secret_key: SecretStr | None = None
-    listen: Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$")] = "127.0.0.1:8080"
+    listen: Annotated[
+        str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$"), AfterValidator(_listen)
+    ] = "127.0.0.1:8080"
     jobs_dir: Path = Path("jobs")
     templates_dir: Path = Path("templates")
     tenant: Tenant = Tenant()
@@ -226,7 +236,8 @@ def _sentence(error: ValidationError, document: yaml.Document, named: dict[tuple
     fault = error.errors(include_url=False, include_input=False)[0]
     path = tuple(str(part) for part in fault["loc"])
     key = ".".join(path)
-    variable = named.get(path)
+    # The fault may lie in a part of what a variable says (staff), or in how several go together (relay).
+    variable = next((said for of, said in named.items() if path[: len(of)] == of or of[: len(path)] == path), None)
     line = document.line(path)
     where = variable or (f"{document.file}:{line}" if line else document.file)
     more = error.error_count() - 1
