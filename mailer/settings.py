@@ -237,7 +237,9 @@ def _sentence(error: ValidationError, document: yaml.Document, named: dict[tuple
     path = tuple(str(part) for part in fault["loc"])
     key = ".".join(path)
     # The fault may lie in a part of what a variable says (staff), or in how several go together (relay).
-    variable = next((said for of, said in named.items() if path[: len(of)] == of or of[: len(path)] == path), None)
+    variable = next(
+        (said for of, said in named.items() if path[: len(of)] == of or of[: len(path)] == path), None
+    )
     line = document.line(path)
     where = variable or (f"{document.file}:{line}" if line else document.file)
     more = error.error_count() - 1

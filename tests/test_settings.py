@@ -1,0 +1,178 @@
+"""settings.yaml and MAILER_* variables: what they become, and what is said of a mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailer.errors import SettingsError
+from mailer.settings import Settings, child_environment, cores, load
+
+
+def read(tmp_path: Path, text: str = "", /, **variables: str) -> Settings:
+    file = tmp_path / "settings.yaml"
+    file.write_text(text, "utf-8")
+    return load(file, environment={f"MAILER_{name}": value for name, value in variables.items()})
+
+
+def said(tmp_path: Path, text: str = "", /, **variables: str) -> str:
+    with pytest.raises(SettingsError) as caught:
+        read(tmp_path, text, **variables)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    return sentence.replace(f"{tmp_path}/", "")
+
+
+def test_nothing_written_is_a_whole_installation(tmp_path: Path) -> None:
+    found = read(tmp_path)
+    assert found.database_url.get_secret_value() == f"sqlite:///{tmp_path}/var/mailer.db"
+    assert found.state == tmp_path / "var"
+    assert (found.jobs_dir, found.templates_dir) == (tmp_path / "jobs", tmp_path / "templates")
+    assert found.relay.host is None
+    assert found.tenant.zone.key == "Europe/Istanbul"
+
+
+def test_no_file_is_needed_unless_it_was_named(tmp_path: Path) -> None:
+    assert load(tmp_path / "settings.yaml", environment={}).public_url == "http://127.0.0.1:8080"
+    with pytest.raises(SettingsError, match="there is no such file"):
+        load(tmp_path / "settings.yaml", must_exist=True, environment={})
+
+
+@pytest.mark.parametrize(
+    ("url", "full", "state"),
+    [
+        ("sqlite:///data/shop.db", "sqlite:///{0}/data/shop.db", "{0}/data"),
+        ("sqlite:////srv/shop.db", "sqlite:////srv/shop.db", "/srv"),
+        ("postgresql://me@db/shop", "postgresql://me@db/shop", "{0}/var"),
+    ],
+)
+def test_paths_count_from_the_settings_file(tmp_path: Path, url: str, full: str, state: str) -> None:
+    found = read(tmp_path, f"database_url: {url}\njobs_dir: ../jobs\ntemplates_dir: /srv/templates\n")
+    assert found.database_url.get_secret_value() == full.format(tmp_path)
+    assert found.state == Path(state.format(tmp_path))
+    assert found.jobs_dir.resolve() == tmp_path.parent / "jobs"
+    assert found.templates_dir == Path("/srv/templates")
+    assert read(tmp_path, f"database_url: {url}\nstate_dir: here").state == tmp_path / "here"
+
+
+def test_a_key_left_blank_is_its_default(tmp_path: Path) -> None:
+    found = read(tmp_path, "secret_key:\nrelay:\n  host:\n  password:\npolicy:\n")
+    assert (found.secret_key, found.relay.host, found.policy.quiet_hours) == (None, None, "21:00-09:00")
+
+
+@pytest.mark.parametrize(
+    ("variables", "path", "value"),
+    [
+        ({"RELAY__PORT": "2525"}, "relay.port", 2525),
+        ({"RELAY__HOST": "mx.example", "RELAY__TLS": "none"}, "relay.tls", "none"),
+        ({"TENANT__FROM": "A <a@b.example>"}, "tenant.from_", "A <a@b.example>"),
+        ({"POLICY__CAP__DAY": "2"}, "policy.cap.day", 2),
+        ({"TRACKING__OPENS": "true"}, "tracking.opens", True),
+        ({"STAFF": "a@b.example, c@d.example ,"}, "staff", ("a@b.example", "c@d.example")),
+        ({"RELAY__CONNECTIONS": ""}, "relay.connections", 10),
+        ({"TEST_ANYTHING": "1"}, "relay.connections", 5),
+    ],
+    ids=lambda each: "+".join(each) if isinstance(each, dict) else "",
+)
+def test_a_variable_overrides_the_file(
+    tmp_path: Path, variables: dict[str, str], path: str, value: Any
+) -> None:
+    found: Any = read(tmp_path, "relay: {port: 26, connections: 5}", **variables)
+    for name in path.split("."):
+        found = getattr(found, name)
+    assert found == value
+
+
+@pytest.mark.parametrize(
+    ("text", "variables", "sentence"),
+    [
+        pytest.param("relais: {}", {}, "settings.yaml:1: relais: unknown key; take it out or correct its spelling",
+                     id="unknown key"),
+        pytest.param("relay:\n  host: a\n  prot: 25", {}, "settings.yaml:3: relay.prot: unknown key", id="below"),
+        pytest.param("tenant: {from_: a@b.example}", {}, "settings.yaml:1: tenant.from_: unknown key", id="alias"),
+        pytest.param("places: {}", {}, "settings.yaml:1: places: unknown key", id="ours"),
+        pytest.param("file: x", {}, "settings.yaml:1: file: unknown key", id="ours too"),
+        pytest.param("relay:\n  port: 70000", {}, "settings.yaml:2: relay.port: ", id="port"),
+        pytest.param("relay:\n  tls: ssl", {}, "settings.yaml:2: relay.tls: Input should be 'none', 'starttls'",
+                     id="a word that is not one"),
+        pytest.param("relay:\n  host: a\n  username: me", {},
+                     "settings.yaml:1: relay: username and password go together", id="half a login"),
+        pytest.param("relay: {username: me, password: x}", {}, "settings.yaml:1: relay: a user name needs a host",
+                     id="a login for nobody"),
+        pytest.param("tenant:\n  timezone: Istanbul", {},
+                     "settings.yaml:2: tenant.timezone: 'Istanbul' is not a time zone", id="zone"),
+        pytest.param("tenant:\n  from: nobody", {}, "settings.yaml:2: tenant.from: 'nobody' is not a sender",
+                     id="sender"),
+        pytest.param('tenant:\n  from: "A\\r\\nBcc: x <a@b.example>"', {}, "settings.yaml:2: tenant.from: ",
+                     id="a sender with a line break"),
+        pytest.param("policy:\n  quiet_hours: 9-21", {}, "settings.yaml:2: policy.quiet_hours: '9-21' is not quiet",
+                     id="quiet hours"),
+        pytest.param("public_url: shop.example", {}, "settings.yaml:1: public_url: must begin with http", id="url"),
+        pytest.param("listen: 127.0.0.1:99999", {}, "settings.yaml:1: listen: '127.0.0.1:99999' has no port",
+                     id="listen"),
+        pytest.param("a: 1\nb: 2", {}, "settings.yaml:1: a: unknown key; take it out or correct its spelling "
+                     "(1 more fault after this one)", id="several"),
+        pytest.param("relay: [", {}, "settings.yaml:1: cannot be read as YAML", id="not YAML"),
+        pytest.param("", {"RELAY__PROT": "25"}, "MAILER_RELAY__PROT: relay.prot: unknown key", id="variable"),
+        pytest.param("", {"RELAIS": "x"}, "MAILER_RELAIS: relais: unknown key", id="variable at the top"),
+        pytest.param("relay: {port: 25}", {"RELAY__PORT": "many"}, "MAILER_RELAY__PORT: relay.port: ", id="its value"),
+        pytest.param("", {"RELAY__USERNAME": "me"}, "MAILER_RELAY__USERNAME: relay: username and password go",
+                     id="what variables make together"),
+        pytest.param("relay: {port: 25}", {"RELAY__PORT__X": "1"},
+                     "MAILER_RELAY__PORT__X is not a setting: port has no keys below it", id="below a value"),
+        pytest.param("", {"FILE": "x"}, "MAILER_FILE is not a setting", id="ours by variable"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_sentence_with_its_place(
+    tmp_path: Path, text: str, variables: dict[str, str], sentence: str
+) -> None:
+    assert said(tmp_path, text, **variables).startswith(sentence)
+
+
+SECRET = "s3cret-hunter2"
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"),
+    [
+        pytest.param(f"relay: {{host: a, password: {SECRET}}}", {}, id="half a login"),
+        pytest.param(f"relay: {{host: a, username: b, password: [{SECRET}]}}", {}, id="a list"),
+        pytest.param(f"relay: {{host: a, username: b, password: {{{SECRET}: 1}}}}", {}, id="a mapping"),
+        pytest.param(f"relay: {{pasword: {SECRET}}}", {}, id="misspelt"),
+        pytest.param(f"secret_key: [{SECRET}]", {}, id="the key"),
+        pytest.param(f"secret_key: {SECRET}\nsecret_key: {SECRET}", {}, id="twice"),
+        pytest.param(f"database_url: [{SECRET}]", {}, id="the database"),
+        pytest.param("", {"RELAY__PASSWORD": SECRET}, id="variable"),
+        pytest.param("", {"RELAY__PASSWORT": SECRET}, id="variable misspelt"),
+        pytest.param("", {"RELAY": SECRET}, id="variable too high"),
+    ],
+)
+def test_no_sentence_shows_a_secret(tmp_path: Path, text: str, variables: dict[str, str]) -> None:
+    assert "hunter2" not in said(tmp_path, text, **variables)
+
+
+def test_no_setting_shows_a_secret_when_printed(tmp_path: Path) -> None:
+    text = (
+        f"secret_key: {SECRET}\ndatabase_url: postgresql://me:{SECRET}@db/shop\n"
+        f"relay: {{host: a, username: b, password: {SECRET}}}"
+    )
+    found = read(tmp_path, text)
+    assert found.relay.password is not None
+    assert found.relay.password.get_secret_value() == SECRET
+    assert "hunter2" not in f"{found!r} {found} {found.model_dump()} {found.model_dump_json()}"
+
+
+def test_places_tell_where_a_setting_came_from(tmp_path: Path) -> None:
+    found = read(tmp_path, "relay:\n  host: a\n  username: b\n  password: c", RELAY__PASSWORD="d")
+    assert found.places["relay.username"] == f"{tmp_path}/settings.yaml:3"
+    assert found.places["relay.password"] == "MAILER_RELAY__PASSWORD"
+
+
+def test_children_get_our_environment_and_what_we_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEPT", "1")
+    assert {"KEPT": "1", "MAILER_RELAY__PORT": "9"}.items() <= child_environment(
+        {"MAILER_RELAY__PORT": "9"}
+    ).items()
+    assert cores() >= 1
