@@ -146,9 +146,10 @@ def _dotted(path: yaml.Path_) -> str:
 def _fault(
     kind: type[FileFault], error: ValidationError, document: yaml.Document, above: tuple[str, ...]
 ) -> FileFault:
-    """The first fault, at the deepest place the file has for it."""
-    fault = error.errors(include_url=False, include_input=False)[0]
-    path = _in_file((*above, *fault["loc"]), document.values)
+    """The first fault, at the deepest place the file has for it; a misspelt key explains a missing one."""
+    faults = error.errors(include_url=False, include_input=False)
+    fault = next((each for each in faults if each["type"] == "extra_forbidden"), faults[0])
+    path = _in_file((*above, *fault["loc"]), document.values, missing=fault["type"] == "missing")
     what = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         what = "unknown key; take it out or correct its spelling"
@@ -160,7 +161,7 @@ def _fault(
     return kind(what, document.file, document.line(path) or 1, _dotted(path) or None)
 
 
-def _in_file(location: tuple[str | int, ...], values: Any) -> tuple[str | int, ...]:
+def _in_file(location: tuple[str | int, ...], values: Any, *, missing: bool) -> tuple[str | int, ...]:
     """Drop the parts of pydantic's path that name union branches and not keys of the file."""
     path: list[str | int] = []
     here = values
@@ -169,6 +170,6 @@ def _in_file(location: tuple[str | int, ...], values: Any) -> tuple[str | int, .
         if indexed or (isinstance(here, dict) and part in here):
             here = here[part]
             path.append(part)
-        elif index == len(location) - 1 and isinstance(part, str):
-            path.append(part)  # a missing key is named though the file has it not
+        elif missing and index == len(location) - 1:
+            path.append(part)  # it is named though the file has it not
     return tuple(path)
