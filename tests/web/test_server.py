@@ -120,8 +120,9 @@ async def test_up_serves_and_leaves_when_told(folder: Path) -> None:
     )
     assert up.stderr is not None
     async with asyncio.timeout(60):
-        address = (await up.stderr.readline()).decode().split()[-1]
-        assert "/mailbox" in (await up.stderr.readline()).decode()
+        said = (await up.stderr.readline() + await up.stderr.readline()).decode()
+        assert "shown at http" in said
+        address = said.split()[3]
         async with httpx.AsyncClient() as client:
             answer = await client.get(address)
             while answer.status_code != 200:  # it answers once the loop is free
