@@ -15,7 +15,6 @@ from mailer.errors import SettingsError
 from mailer.web.site import site
 
 _FAREWELL = 5  # seconds requests that have begun may take when we are told to stop
-_HIGHEST_PORT = 65_535
 _MOST = 1_000  # connections at once; one more is told to come back
 
 
@@ -39,8 +38,6 @@ def listen(app: App) -> socket.socket:
     host = host.removeprefix("[").removesuffix("]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     place = app.settings.places.get("listen", str(app.settings.file))
-    if int(port) > _HIGHEST_PORT:
-        raise SettingsError(f"{place}: listen: {port} is no port; the highest is {_HIGHEST_PORT}.")
     try:
         return socket.create_server((host, int(port)), family=family, backlog=1_024)
     except OSError as error:
