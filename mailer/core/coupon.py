@@ -44,7 +44,7 @@ class _Coupon(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     percent: Annotated[int, Field(ge=1, le=100)] | None = None
-    amount: Annotated[Decimal, Field(gt=0)] | None = None
+    amount: Annotated[Decimal, Field(gt=0, max_digits=14, decimal_places=4)] | None = None
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
     valid: DurationField | None = None
     budget: Annotated[int, Field(ge=1)] | None = None

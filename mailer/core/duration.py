@@ -10,6 +10,9 @@ from typing import Annotated, Any, Self
 from pydantic import GetPydanticSchema
 from pydantic_core import core_schema
 
+#: Sums with it stay within what calendars hold.
+LONGEST = timedelta(days=36_525)
+
 _TEXT = re.compile(r"(\d{1,6})\s*([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 _DAYS = {"d": 1, "w": 7}
@@ -35,9 +38,10 @@ class Duration:
                 f"{text!r} is not a duration; write a number and one of s, m, h, d, w, such as 30d"
             )
         count, unit = int(found[1]), found[2]
-        if unit in _DAYS:
-            return cls(days=count * _DAYS[unit])
-        return cls(seconds=count * _SECONDS[unit])
+        read = cls(days=count * _DAYS[unit]) if unit in _DAYS else cls(seconds=count * _SECONDS[unit])
+        if read.elapsed() > LONGEST:
+            raise ValueError(f"{text!r} is longer than a hundred years")
+        return read
 
     def elapsed(self) -> timedelta:
         """The same length where no calendar is at hand: a day is 24 hours."""
