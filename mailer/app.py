@@ -18,6 +18,7 @@ from typing import Any
 from mailer.core.campaign import Campaign
 from mailer.core.cap import Cap
 from mailer.core.coupon import make_code
+from mailer.core.customer import Customer
 from mailer.core.customer_row import CustomerReader
 from mailer.core.event_row import EventReader
 from mailer.core.explain import why
@@ -42,6 +43,7 @@ from mailer.flow.connection import Tools
 from mailer.flow.imports import CustomerImport, EventImport, ListLoad, PointImport
 from mailer.flow.notify import Notifier
 from mailer.flow.plan import Planner
+from mailer.flow.pools import PoolLoad, Stockroom
 from mailer.flow.preview import Previews
 from mailer.flow.recheck import Recheck
 from mailer.flow.scheduler import Scheduler
@@ -51,6 +53,7 @@ from mailer.flow.track import Tracking
 from mailer.flow.versions import Versions
 from mailer.mailbox.storage import Mailbox
 from mailer.render.guard import limit_memory
+from mailer.render.lint import promotions, sizes
 from mailer.render.mime import assemble
 from mailer.render.publish import publish
 from mailer.render.renderer import Template
@@ -72,7 +75,9 @@ from mailer.store.ledger import Ledger
 from mailer.store.lists import Lists
 from mailer.store.overview import Overview
 from mailer.store.points import Points
+from mailer.store.pools import Pools
 from mailer.store.recipients import Recipients
+from mailer.store.redemptions import Redemptions
 from mailer.store.runs import Runs
 from mailer.store.segments import Segments
 from mailer.store.senders import Senders
@@ -82,6 +87,9 @@ from mailer.store.unsubscribes import Unsubscribes
 
 #: Bytes a sender may map: an ordinary one maps about half of it, most of it shared libraries.
 SENDER_MEMORY = 2_000_000_000
+
+#: How many real customers `check` tries each template with.
+REAL_CUSTOMERS = 10
 
 Tell = Callable[[str], None]  # a sentence for the person at the terminal or in the log
 
@@ -275,6 +283,11 @@ class App:
         """Codes."""
         return Coupons(self.db)
 
+    @cached_property
+    def redemptions(self) -> Redemptions:
+        """Codes that come back."""
+        return Redemptions(self.db, self.rules.zone)
+
     # The use cases --------------------------------------------------------------------------------------------
 
     async def customer_story(self, customer: str) -> dict[str, Any]:
@@ -303,7 +316,7 @@ class App:
     @property
     def event_import(self) -> EventImport:
         """Takes events in."""
-        return EventImport(Events(self.db), self.leases, EventReader(self.rules.zone))
+        return EventImport(Events(self.db, self.rules.zone), self.leases, EventReader(self.rules.zone))
 
     @property
     def point_import(self) -> PointImport:
@@ -314,6 +327,22 @@ class App:
     def list_load(self) -> ListLoad:
         """Takes named lists in."""
         return ListLoad(Lists(self.db), self.leases)
+
+    @property
+    def pool_load(self) -> PoolLoad:
+        """Takes coupon codes in."""
+        return PoolLoad(Pools(self.db), self.leases)
+
+    @cached_property
+    def stockroom(self) -> Stockroom:
+        """Whether coupons will do."""
+        return Stockroom(
+            campaigns=self.campaigns,
+            stock=Pools(self.db),
+            people=self.audience,
+            zone=self.rules.zone,
+            leap_day=self.settings.policy.leap_day,
+        )
 
     @cached_property
     def segment_desk(self) -> SegmentDesk:
@@ -372,12 +401,24 @@ class App:
             open_session=self.session,
         )
 
-    async def vetted(self, campaign: Campaign, parts: Mapping[str, Any]) -> list[FileFault]:
-        """What goes wrong when a template is tried in a limited child process."""
-        scenes = vetting_scenes(campaign, self.sender)
+    async def vetted(
+        self, campaign: Campaign, parts: Mapping[str, Any], customers: Sequence[Customer] = ()
+    ) -> list[FileFault]:
+        """What goes wrong when a template is tried in a limited child process, on samples and real customers.
+
+        A fault with the key `warning` keeps no mail from going out.
+        """
+        locales = sorted({locale for variants in parts["parts"].values() for locale in variants if locale})
+        scenes = vetting_scenes(campaign, self.sender, locales, customers)
         zone, tenant_locale = self.settings.tenant.timezone, self.settings.tenant.locale
         samples = [Sample(name, scene, locale, tenant_locale, zone) for name, locale, scene in scenes]
-        return list(await vet(parts, samples))
+        found: list[FileFault] = [] if campaign.commercial else list(promotions(parts))
+        found += await vet(parts, samples)
+        return found or list(sizes(parts, samples))
+
+    async def some_customers(self) -> list[Customer]:
+        """A few real customers to try templates with."""
+        return await Segments(self.db).sample(Rule(), self.moment(), REAL_CUSTOMERS)
 
     def published(self, template: str) -> dict[str, Any]:
         """A template's files as a run keeps them.
@@ -431,6 +472,7 @@ class App:
             clock=self.clock,
             reload=self.reload,
             tell=self.tell,
+            stock=self.stockroom,
         )
 
     @cached_property

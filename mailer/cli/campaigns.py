@@ -9,7 +9,7 @@ import typer
 
 from mailer.cli.invocation import run, this
 from mailer.cli.output import counted, errors, tell
-from mailer.errors import UsageError
+from mailer.errors import WARNING, FileFault, UsageError
 
 PANEL = "Campaigns"
 ASK_ABOVE = 100  # recipients; a larger send started by hand is confirmed by typing their number
@@ -70,6 +70,7 @@ def run_campaign(
             campaign = app.campaign(name)
             count = await app.campaign_desk.by_hand(campaign, this.clock())
             if dry_run:
+                await app.stockroom.ready(campaign, this.clock())
                 tell(
                     f"{name} would reach an audience of {count}, less those consent and the other rules leave out."
                 )
@@ -117,31 +118,27 @@ def _pause(name: str, *, paused: bool) -> None:
 
 def check() -> None:
     """Look at settings, campaigns, segments and templates; name each fault with file and line."""
+    faults: list[FileFault] = []
 
-    async def work() -> bool:
+    async def work() -> None:
         async with this.app() as app:
-            faults = [*app.faults, *await app.previews.faults(app.campaigns)]
-            rows = [
-                {"file": fault.file, "line": fault.line, "key": fault.key, "message": fault.message}
-                for fault in faults
-            ]
+            told = list(app.faults)  # when the files were read
+            tried = await app.previews.faults(app.campaigns, await app.some_customers())
+            faults.extend([*told, *tried])
+            for fault in tried:
+                tell(str(fault))
             if this.json:
-                this.out.many(rows, (), "")
-            else:
-                for fault in faults[len(app.faults) :]:  # the others were told when the files were read
-                    tell(str(fault))
-            good = len(app.campaigns)
+                this.out.many([_as_row(fault) for fault in faults], (), "")
+            warnings = sum(fault.key == WARNING for fault in faults)
             tell(
-                f"{counted(good, 'campaign')} and {counted(len(app.segments), 'segment')} can be used; "
-                f"{counted(len(faults), 'fault')}."
+                f"{counted(len(app.campaigns), 'campaign')} and {counted(len(app.segments), 'segment')} can be read; "
+                f"{counted(len(faults) - warnings, 'fault')}, {counted(warnings, 'warning')}."
             )
-            return not faults
 
-    outcome: list[bool] = []
-
-    async def keep() -> None:
-        outcome.append(await work())
-
-    run(keep())
-    if not outcome[0]:
+    run(work())
+    if any(fault.key != WARNING for fault in faults):
         raise typer.Exit(1)
+
+
+def _as_row(fault: FileFault) -> dict[str, object]:
+    return {"file": fault.file, "line": fault.line, "key": fault.key, "message": fault.message}

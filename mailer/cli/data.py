@@ -48,11 +48,11 @@ def import_customers(file: File, maps: Maps = None, dry_run: DryRun = False) -> 
 
     async def work() -> None:
         async with this.app() as app:
-            with _rows(file, customer_row.FIELDS, maps, required=("id",)) as (rows, progress):
+            with open_rows(file, customer_row.FIELDS, maps, required=("id",)) as (rows, progress):
                 report = await app.customer_import.run(
                     rows, now=this.clock(), dry_run=dry_run, progress=progress
                 )
-        _finish(report, dry_run=dry_run)
+        finish(report, dry_run=dry_run)
 
     run(work())
 
@@ -104,11 +104,11 @@ def import_events(file: File, maps: Maps = None, dry_run: DryRun = False) -> Non
 
     async def work() -> None:
         async with this.app() as app:
-            with _rows(file, event_row.FIELDS, maps, required=("id",)) as (rows, progress):
+            with open_rows(file, event_row.FIELDS, maps, required=("id",)) as (rows, progress):
                 report = await app.event_import.run(
                     rows, now=this.clock(), dry_run=dry_run, progress=progress
                 )
-        _finish(report, dry_run=dry_run)
+        finish(report, dry_run=dry_run)
 
     run(work())
 
@@ -119,9 +119,9 @@ def import_points(file: File, maps: Maps = None) -> None:
 
     async def work() -> None:
         async with this.app() as app:
-            with _rows(file, point_row.FIELDS, maps, required=("customer",)) as (rows, progress):
+            with open_rows(file, point_row.FIELDS, maps, required=("customer",)) as (rows, progress):
                 report = await app.point_import.run(rows, now=this.clock(), progress=progress)
-        _finish(report, dry_run=False)
+        finish(report, dry_run=False)
 
     run(work())
 
@@ -133,14 +133,14 @@ def load_list(name: str, file: File) -> None:
     async def work() -> None:
         async with this.app() as app:
             report = await load_list_file(app, name, file)
-        _finish(report, dry_run=False)
+        finish(report, dry_run=False)
 
     run(work())
 
 
 async def load_list_file(app: Any, name: str, file: Path) -> ImportReport:
     """Read a list from a file into the database."""
-    with _rows(file, ("id", "email"), None, required=("id", "email"), single="id") as (rows, progress):
+    with open_rows(file, ("id", "email"), None, required=("id", "email"), single="id") as (rows, progress):
         report: ImportReport = await app.list_load.run(name, rows, now=this.clock(), progress=progress)
     return report
 
@@ -192,7 +192,7 @@ def remove_suppression(address: str) -> None:
 
 
 @contextmanager
-def _rows(
+def open_rows(
     file: Path,
     fields: Collection[str],
     maps: list[str] | None,
@@ -211,7 +211,7 @@ def _rows(
             yield rows, lambda count: bar.update(task, completed=rows.position, rows=count)
 
 
-def _finish(report: ImportReport, *, dry_run: bool) -> None:
+def finish(report: ImportReport, *, dry_run: bool, warned: str = " (taken all the same)") -> None:
     """Say what an import came to; exit status 1 when there is something to look at."""
     if this.json:
         this.out.one(report.as_json())
@@ -223,7 +223,7 @@ def _finish(report: ImportReport, *, dry_run: bool) -> None:
     if len(report.rejected) > MOST_SHOWN:
         tell(f"… and {len(report.rejected) - MOST_SHOWN} more rejected rows; --json lists them all.")
     for warning in report.warnings:
-        tell(f"line {warning.line}: {warning.field}: {warning.reason} (taken all the same)")
+        tell(f"line {warning.line}: {warning.field}: {warning.reason}{warned}")
     if report.placeholders:
         tell(
             f"{counted(report.placeholders, 'date')} like a system's placeholder (1970-01-01): no greeting goes out."

@@ -1,4 +1,4 @@
-"""Verbs about what goes out: runs, deliveries, coupons."""
+"""Verbs about what goes out: runs and deliveries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ PANEL = "Results"
 
 runs = typer.Typer(help="Every run, and stopping one.", invoke_without_command=True)
 deliveries = typer.Typer(help="Every mail and every skip.", invoke_without_command=True)
-coupons = typer.Typer(no_args_is_help=True, help="The codes that went out.")
 
 RunId = Annotated[int, typer.Argument(metavar="ID")]
 
@@ -32,7 +31,6 @@ def register(cli: typer.Typer) -> None:
     """Add the verbs."""
     cli.add_typer(runs, name="runs", rich_help_panel=PANEL)
     cli.add_typer(deliveries, name="deliveries", rich_help_panel=PANEL)
-    cli.add_typer(coupons, name="coupons", rich_help_panel=PANEL)
 
 
 @runs.callback()
@@ -133,22 +131,5 @@ def retry(delivery: Annotated[int, typer.Argument(metavar="ID")]) -> None:
         async with this.app(load=False) as app:
             await app.control.retry(delivery, this.clock())
             tell(f"Delivery {delivery} is queued again.")
-
-    run(work())
-
-
-@coupons.command("list")
-def list_coupons(
-    campaign: Annotated[str | None, typer.Option(help="Only this campaign's.")] = None,
-) -> None:
-    """Every code, who holds it, and what it is worth."""
-
-    async def work() -> None:
-        async with this.app(load=False) as app:
-            await this.out.stream(
-                app.coupons.list(campaign),
-                ("code", "campaign", "customer", "state", "percent", "amount", "currency", "valid_until"),
-                "No coupon so far.",
-            )
 
     run(work())

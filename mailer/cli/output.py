@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
 from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,6 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 Row = Mapping[str, Any]
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # OWASP, CSV injection
 
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
 facts = Console(highlight=False)
@@ -52,6 +56,13 @@ def shown(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {shown(inner)}" for key, inner in value.items())
     return "".join(letter if letter.isprintable() else "�" for letter in str(value))
+
+
+def harmless(value: Any) -> Any:
+    """A CSV cell that no spreadsheet takes for a formula: an apostrophe before what could begin one."""
+    if value is None:
+        return ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def tell(sentence: str) -> None:
@@ -96,6 +107,16 @@ class Output:
                 print(as_line(row))  # noqa: T201 - stdout is the product here
             return
         self._table([row async for row in rows], columns, empty)
+
+    async def csv(self, rows: AsyncIterable[Row], columns: Sequence[str]) -> None:
+        """The same as a CSV file with a header (RFC 4180); no cell of it is a formula to a spreadsheet."""
+        if self.as_json:
+            await self.stream(rows, columns, "")
+            return
+        writer = csv.writer(sys.stdout)
+        writer.writerow(columns)
+        async for row in rows:
+            writer.writerow([harmless(plain(row.get(column))) for column in columns])
 
     def _table(self, rows: Sequence[Row], columns: Sequence[str], empty: str) -> None:
         if not rows:

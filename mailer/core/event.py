@@ -17,6 +17,7 @@ class EventKind(StrEnum):
     EXPIRED = "expired"  # the clock
     SETTLED = "settled"  # a person, of one in doubt
     RETRIED = "retried"  # a person, of one that failed
+    REDEEMED = "redeemed"  # the shop, of the mail's coupon
     OPENED = "opened"  # the tracking picture; its detail says by whom
     CLICKED = "clicked"  # a tracked link; its detail says by whom
     BOUNCED = "bounced"  # the receiving side (RFC 3464)

@@ -10,7 +10,9 @@ from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 
 from mailer.core.cell import MOST_ID, CellFault, attribute_name, attribute_of, instant_of, line_of, money_of
+from mailer.core.coupon import MOST_CODE
 from mailer.core.importing import Row, RowFault
+from mailer.core.redemption import REDEEMED
 
 #: Columns with a meaning; any other is a property.
 FIELDS = ("id", "customer", "name", "at", "properties")
@@ -33,6 +35,7 @@ class EventRow:
     order_ref: str | None = None
     net_e4: int | None = None  # ten-thousandths of the currency's unit
     currency: str | None = None
+    code: str = ""  # of a coupon that was redeemed
 
 
 class EventReader:
@@ -55,7 +58,7 @@ class EventReader:
             at = _needed(instant_of(values.get("at"), self._zone), "instant")
             where = "properties"
             properties = _properties(values)
-            if not name.startswith("order."):
+            if not name.startswith("order.") and name != REDEEMED:
                 return EventRow(row.line, key, customer, name, at, properties)
             where = "properties.order"
             order = line_of(properties.get("order"), MOST_ID)
@@ -63,9 +66,13 @@ class EventReader:
             net = money_of(properties.get("net"))
             where = "properties.currency"
             currency = line_of(properties.get("currency"), 3).upper()
+            where = "properties.code"
+            code = line_of(properties.get("code"), MOST_CODE) if name == REDEEMED else ""
         except CellFault as error:
             return RowFault(row.line, where, str(error))
-        return EventRow(row.line, key, customer, name, at, properties, order or None, net, currency or None)
+        return EventRow(
+            row.line, key, customer, name, at, properties, order or None, net, currency or None, code
+        )  # fmt: skip
 
 
 def _needed(value: T | None, name: str) -> T:

@@ -12,6 +12,9 @@ from mailer.core.coupon import CouponState
 #: The event by which a shop says that a code was used.
 REDEEMED = "coupon.redeemed"
 
+#: States in which a customer has the code, or may have it.
+GIVEN = (CouponState.ISSUED, CouponState.QUARANTINED, CouponState.REDEEMED)
+
 
 @dataclass(frozen=True, slots=True)
 class Redemption:
@@ -49,13 +52,20 @@ def told_before(held: Held, said: Redemption) -> bool:
 
 
 def refusal(held: Held, said: Redemption, tenant_zone: ZoneInfo) -> str | None:
-    """Why the redemption does not count; None: it does.
+    """Why the redemption does not count; None: it does. A shared code counts while it is good, for anybody."""
+    problem = None if held.shared else _not_out(held)
+    if problem is not None:
+        return problem
+    zone = ZoneInfo(held.zone) if held.zone else tenant_zone
+    late = held.valid_until is not None and local_date(said.at, zone) > held.valid_until
+    return expired(held.code, held.valid_until) if late else None
 
-    A reserved code counts once its mail was handed to a relay: the customer may be quicker than the answer.
-    """
+
+def _not_out(held: Held) -> str | None:
+    """Why no customer can be using it: a reserved one may be once its mail was handed to a relay."""
     code = held.code
     match held.state:
-        case CouponState.REDEEMED if not held.shared:
+        case CouponState.REDEEMED:
             of = f" for the order {held.redeemed_order}" if held.redeemed_order else ""
             on = f" on {held.redeemed_at:%Y-%m-%d}" if held.redeemed_at else ""
             return f"The code {code} was redeemed already{on}{of}."
@@ -65,12 +75,14 @@ def refusal(held: Held, said: Redemption, tenant_zone: ZoneInfo) -> str | None:
             return f"The code {code} was taken back: its mail never left."
         case CouponState.RESERVED if not held.attempts:
             return f"The code {code} has not gone out yet; its mail still waits."
-    zone = ZoneInfo(held.zone) if held.zone else tenant_zone
-    if held.valid_until is not None and local_date(said.at, zone) > held.valid_until:
-        return f"The code {code} has expired: it was good until {held.valid_until}."
     return None
+
+
+def expired(code: str, last: date | None) -> str:
+    """What is said of a code whose last day has passed."""
+    return f"The code {code} has expired: it was good until {last}."
 
 
 def unknown(code: str) -> str:
     """What is said of a code nobody knows."""
-    return f"There is no code {code!r:.80}; see mailer coupons list."
+    return f"There is no code {code!r:.80}; see mailer coupons list." if code else "No code is named."

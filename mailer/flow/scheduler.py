@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -54,6 +54,13 @@ class FinisherPort(Protocol):
     async def finish_runs(self, now: datetime) -> list[int]: ...
 
 
+class StockPort(Protocol):
+    """Whether coupons will do."""
+
+    async def ready(self, campaign: Campaign, now: datetime) -> None: ...
+    async def alarms(self, now: datetime, *, taken: bool) -> Sequence[str]: ...
+
+
 class Scheduler:
     """Plans under a lease, so that of many schedulers one plans at a time; the others find it done."""
 
@@ -69,6 +76,7 @@ class Scheduler:
         clock: Callable[[], datetime],
         reload: Callable[[], Awaitable[None]],
         tell: Callable[[str], None],
+        stock: StockPort | None = None,
     ) -> None:
         self._planner = planner
         self._incidents = incidents
@@ -79,6 +87,7 @@ class Scheduler:
         self._clock = clock
         self._reload = reload
         self._tell = tell
+        self._stock = stock
         self._told: set[str] = set()
 
     async def plan_once(self, *, events_only: bool = False) -> PlanReport:
@@ -95,6 +104,8 @@ class Scheduler:
                 for alarm in planned.alarms:
                     self._tell(alarm)
                 await self._ledger.finish_runs(now)
+                if self._stock is not None:
+                    report.faults.extend(await self._stock.alarms(now, taken=bool(report.added)))
         for fault in report.faults:
             if fault not in self._told:
                 self._tell(fault)
@@ -104,7 +115,14 @@ class Scheduler:
     async def run_by_hand(self, campaign: Campaign) -> tuple[str, int]:
         """Start a campaign now, when nobody else plans and no import is open; see `Planner.run_by_hand`."""
         async with self._alone():
-            return await self._planner.run_by_hand(campaign, self._clock())
+            now = self._clock()
+            if self._stock is not None:
+                await self._stock.ready(campaign, now)
+            started = await self._planner.run_by_hand(campaign, now)
+            if self._stock is not None:
+                for alarm in await self._stock.alarms(now, taken=True):
+                    self._tell(alarm)
+            return started
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Plan until told to stop. What goes wrong with the database is told and tried again."""

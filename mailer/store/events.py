@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,10 +13,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.consent import CONFIRMED, REVOKED, Action, Via
 from mailer.core.event_row import EventRow
 from mailer.core.importing import RowFault
-from mailer.core.merge import Fate
+from mailer.core.merge import Fate, Noted
+from mailer.core.redemption import REDEEMED, Redemption
 from mailer.store.consent import Said, record
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
+from mailer.store.redemptions import redeem
 from mailer.store.scratch import Scratch
 from mailer.store.tables import customer, customer_event
 
@@ -27,16 +30,20 @@ Whom = dict[str, tuple[int, str]]  # the shop's id of a customer → customer.id
 class Events:
     """Writes customer events."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, tenant_zone: ZoneInfo) -> None:
         self._database = database
+        self._zone = tenant_zone
 
-    async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | RowFault]:
-        """What became of each row, in one transaction; an event whose id is known already changes nothing."""
+    async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | Noted | RowFault]:
+        """What became of each row, in one transaction; an event whose id is known already changes nothing.
+
+        A coupon that was redeemed and does not count is noted; what the shop says is kept all the same.
+        """
         async with self._database.write() as connection:
             whom = await _whom(connection, rows)
             fates, new = _judge(rows, whom, await _known(connection, rows))
             if not new:
-                return fates
+                return list(fates)
             statement = insert(connection, customer_event).on_conflict_do_nothing()
             written = set(
                 await connection.scalars(
@@ -46,7 +53,12 @@ class Events:
             await record(
                 connection, [_said(row, whom) for row in new if row.id in written and _speaks(row)], now
             )
-        return fates
+            used = [row for row in new if row.id in written and row.name == REDEEMED]
+            problems = await _redeemed(connection, used, now, self._zone)
+        return [
+            Noted(fate, problems[row.line]) if fate is Fate.CREATED and row.line in problems else fate
+            for row, fate in zip(rows, fates, strict=True)
+        ]
 
     @asynccontextmanager
     async def rehearsal(self) -> AsyncIterator[RehearsedEvents]:
@@ -89,6 +101,21 @@ def _judge(
             new.append(row)
             fates.append(Fate.CREATED)
     return fates, new
+
+
+async def _redeemed(
+    connection: AsyncConnection, rows: Sequence[EventRow], now: datetime, tenant_zone: ZoneInfo
+) -> dict[int, RowFault]:
+    """Mark the codes of these events; by line, what there is to say about those that do not count."""
+    if not rows:
+        return {}
+    said = [Redemption(row.code, row.at, row.order_ref, row.net_e4, row.customer) for row in rows]
+    answers = await redeem(connection, said, now, tenant_zone)
+    return {
+        row.line: RowFault(row.line, "properties.code", answer.problem)
+        for row, answer in zip(rows, answers, strict=True)
+        if answer.problem is not None
+    }
 
 
 async def _whom(connection: AsyncConnection, rows: Sequence[EventRow]) -> Whom:

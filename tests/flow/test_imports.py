@@ -55,7 +55,7 @@ class Desk:
         self._customers = CustomerImport(
             CustomerMerge(database, zones), leases, CustomerReader(zones, ISTANBUL)
         )
-        self._events = EventImport(Events(database), leases, EventReader(ISTANBUL))
+        self._events = EventImport(Events(database, ISTANBUL), leases, EventReader(ISTANBUL))
         self._points = PointImport(Points(database), leases)
         self._lists = ListLoad(Lists(database), leases)
 
