@@ -54,14 +54,10 @@ class Rehearsal:
         self._parts = parts
         self._campaigns = campaigns
         self._diaries = DiaryMaker(campaigns=campaigns, stored=parts.copy, zone=zone, leap_day=leap_day)
-        self._rules = {
-            name: segments[each.trigger.segment]
+        self._entries = {
+            name: Entries(name, segments[each.trigger.segment], parts.people)
             for name, each in campaigns.items()
             if isinstance(each.trigger, SegmentTrigger) and each.enabled
-        }
-        self._entries = {
-            name: Entries(name, Rule(all=(rule, campaigns[name].audience)), parts.people)
-            for name, rule in self._rules.items()
         }
         self._delays = {
             name: each.trigger.after.elapsed()
@@ -102,8 +98,7 @@ class Rehearsal:
         await parts.copy.begin(window.start)
         parts.book.watched = self._delays.keys()
         await parts.planner.look(window.start)
-        for name, rule in self._rules.items():
-            await parts.people.look_at_members(name, rule, window.start - TICK)
+        await parts.planner.plan(window.start - TICK, only=self._entries.keys())
         diary, lively = await self._diaries.of(window, await parts.people.zones())
         if not lively:
             parts.people.still = self._delays

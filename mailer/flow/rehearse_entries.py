@@ -15,7 +15,7 @@ KEYS = 5_000  # customers asked about by one statement
 
 
 class Entries:
-    """Entries into the segment of one campaign. `rule` is the segment and the campaign's audience."""
+    """Entries into the segment one campaign waits for people to enter."""
 
     def __init__(self, campaign: str, rule: Rule, people: PeoplePort) -> None:
         self._campaign = campaign
@@ -34,7 +34,6 @@ class Entries:
         ):
             after = page[-1].key
             found.update(each.key for each in page)
-        found -= await self._inside(now, sorted(found))  # of a paused campaign: in it, and not noted
         return await self._found(now, until, found)
 
     async def _found(self, start: datetime, end: datetime, keys: set[int]) -> list[datetime]:

@@ -12,7 +12,6 @@ from mailer.core.handoff import SendJob
 from mailer.core.message import Message
 from mailer.core.policy import Candidate
 from mailer.core.rehearsal import Line, Window
-from mailer.core.segment import Rule
 from mailer.flow.desk import Judge
 from mailer.flow.diary import Stored
 from mailer.flow.plan import Planner
@@ -36,7 +35,6 @@ class PeoplePort(Protocol):
 
     async def zones(self) -> frozenset[str | None]: ...
     async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> list[Candidate]: ...
-    async def look_at_members(self, campaign: str, rule: Rule, now: datetime) -> bool: ...
 
 
 class BookPort(Protocol):

@@ -8,12 +8,10 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Column, Integer, MetaData, Select, Table, case, delete, func, or_, select, text, update
+from sqlalchemy import Select, case, delete, func, or_, select, text, update
 
-from mailer.core.delivery import CLAIMABLE
 from mailer.core.rehearsal import Line, Window, outcome
 from mailer.store.audience import Audience
-from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.runs import Runs, Seen
 from mailer.store.selection import unplanned
@@ -32,9 +30,6 @@ from mailer.store.tables import (
 
 PAGE = 2_000
 
-#: Deliveries that waited when the copy was made.
-_waited = Table("rehearsal_waited", MetaData(), Column("delivery_id", Integer, primary_key=True))
-
 #: More than clocks are ever moved by, and than the coarsest grid events are looked at on.
 _SLACK = timedelta(hours=5)
 
@@ -44,15 +39,10 @@ class RehearsedCopy:
 
     def __init__(self, db: Database) -> None:
         self._db = db
-        self._last = 0  # delivery there was when the copy was made
 
     async def begin(self, start: datetime) -> None:
         """Make the copy one that nobody else works on, and in which nothing before `start` is caught up."""
         async with self._db.write() as conn:
-            await conn.run_sync(_waited.create)
-            waiting = select(delivery.c.id).where(delivery.c.state.in_(CLAIMABLE))
-            await conn.execute(insert(conn, _waited).from_select(["delivery_id"], waiting))
-            self._last = int(await conn.scalar(select(func.coalesce(func.max(delivery.c.id), 0))) or 0)
             await conn.execute(
                 update(delivery).where(delivery.c.sender_id.is_not(None)).values(sender_id=None)
             )
@@ -116,27 +106,23 @@ class RehearsedCopy:
     async def lines(self, window: Window, campaign: str | None) -> AsyncIterator[Line]:
         """What came of everything that fell due in the window, by instant."""
         async with self._db.read() as conn:
-            rows = await conn.stream(self._lines(window, campaign), execution_options={"yield_per": PAGE})
+            rows = await conn.stream(_lines(window, campaign), execution_options={"yield_per": PAGE})
             async for row in rows:
                 what, why = outcome(row.state, row.reason)
                 yield Line(row.at, row.campaign, row.occurrence, row.customer, what, why)
 
-    def _lines(self, window: Window, campaign: str | None) -> Select[Any]:
-        at = func.coalesce(delivery.c.sent_at, delivery.c.not_before).label("at")
-        waited = select(_waited.c.delivery_id)
-        wanted = (
-            select(at, delivery.c.campaign, run.c.occurrence, customer.c.ext_id.label("customer"),
-                   delivery.c.state, delivery.c.reason)
-            .join_from(delivery, run, run.c.id == delivery.c.run_id)
-            .join(customer, customer.c.id == delivery.c.customer_id)
-            .where(
-                delivery.c.due_at >= window.start,
-                delivery.c.due_at < window.end,
-                or_(delivery.c.id > self._last, delivery.c.id.in_(waited)),
-            )
-            .order_by(at, delivery.c.campaign, run.c.occurrence, delivery.c.customer_id)
-        )  # fmt: skip
-        return wanted if campaign is None else wanted.where(delivery.c.campaign == campaign)
+
+def _lines(window: Window, campaign: str | None) -> Select[Any]:
+    at = func.coalesce(delivery.c.sent_at, delivery.c.not_before).label("at")
+    wanted = (
+        select(at, delivery.c.campaign, run.c.occurrence, customer.c.ext_id.label("customer"),
+               delivery.c.state, delivery.c.reason)
+        .join_from(delivery, run, run.c.id == delivery.c.run_id)
+        .join(customer, customer.c.id == delivery.c.customer_id)
+        .where(delivery.c.due_at >= window.start, delivery.c.due_at < window.end)
+        .order_by(at, delivery.c.campaign, run.c.occurrence, delivery.c.customer_id)
+    )  # fmt: skip
+    return wanted if campaign is None else wanted.where(delivery.c.campaign == campaign)
 
 
 class RehearsedRuns(Runs):
