@@ -40,6 +40,10 @@ class SettingsError(MailerError):
     exit_status = 2
 
 
+#: The key of a fault that keeps nothing from working, but that a person should look at.
+WARNING = "warning"
+
+
 @dataclass
 class FileFault(MailerError):
     """A fault in a file people write: what is wrong, and where."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -9,6 +11,7 @@ from mailer.core.campaign import Campaign
 from mailer.core.coupon import ReminderCoupon, sample_code
 from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
+from mailer.core.incident import CLOSED
 from mailer.core.scene import Sender, scene
 from mailer.core.trigger import EventTrigger, IncidentTrigger
 
@@ -29,7 +32,8 @@ _WHO = {
     "3": "a name full of markup",
     "4": "a very long name",
 }
-_STATES = ("investigating", "identified", "monitoring", "resolved", "reopened")
+_STATES = ("investigating", "identified", "monitoring", "resolved", "reopened", "cancelled")
+_PLANNED = ("scheduled", "reminded", "in_progress", "completed", "rescheduled")
 
 
 def sample_coupon(campaign: Campaign, day: datetime = SOME_DAY) -> CouponView | None:
@@ -72,21 +76,34 @@ def sample_job(
     )  # fmt: skip
 
 
-def vetting_scenes(campaign: Campaign, sender: Sender) -> list[tuple[str, str, dict[str, Any]]]:
-    """(who, locale, scene) for every sample customer, and for every state where it is about an incident."""
+def vetting_scenes(
+    campaign: Campaign, sender: Sender, locales: Iterable[str] = (), customers: Iterable[Customer] = ()
+) -> list[tuple[str, str, dict[str, Any]]]:
+    """(who, locale, scene) of everybody a template is tried on.
+
+    Sample customers in every locale it is written in, real customers, and every state of an incident.
+    """
     links = {}
     if campaign.purpose == "commercial":
         links = {"unsubscribe": "https://kardelen.example/u/x", "preferences": "https://kardelen.example/p/x"}
-    jobs = [sample_job(campaign, customer) for customer in CUSTOMERS]
-    if isinstance(campaign.trigger, IncidentTrigger):
-        jobs += [
-            sample_job(campaign, customer, state=state, kind="closure" if state == "resolved" else "update")
-            for state in _STATES
-            for customer in CUSTOMERS[:1]
+    tried = [(_WHO[each.id], each, sample_job(campaign, each)) for each in CUSTOMERS]
+    for locale in locales:
+        tried += [
+            (f"{who}, {locale}", replace(each, locale=locale), job)
+            for who, each, job in tried[: len(CUSTOMERS)]
         ]
+    tried += [(f"customer {each.id}", each, sample_job(campaign, each)) for each in customers]
+    if isinstance(campaign.trigger, IncidentTrigger):
+        for state in _STATES:
+            kind = "closure" if state == "resolved" else "update"
+            job = sample_job(campaign, CUSTOMERS[0], state=state, kind=kind)
+            tried += [
+                (f"{state}, {locale or 'no locale'}", replace(CUSTOMERS[0], locale=locale), job)
+                for locale in {"", *locales}
+            ]
     return [
-        (_WHO[job.customer.id], job.customer.locale, scene(job, campaign.description, sender, links))
-        for job in jobs
+        (who, each.locale, scene(replace(job, customer=each), campaign.description, sender, links))
+        for who, each, job in tried
     ]
 
 
@@ -98,9 +115,11 @@ def _properties(event: str) -> dict[str, Any]:
 
 def _incident(state: str) -> dict[str, Any]:
     later = (SOME_DAY + timedelta(hours=2)).isoformat()
+    planned = state in _PLANNED
     return {
         "id": 1, "title": "Fiber kesintisi", "state": state, "update": 1, "message": "Kablo hasarı.",
         "started_at": SOME_DAY.isoformat(), "eta": later, "next_update": None, "reference": "INC-1",
-        "planned": False, "starts_at": None, "ends_at": None, "services": ["fibre"],
-        "resolved_at": later if state == "resolved" else None,
+        "planned": planned, "starts_at": SOME_DAY.isoformat() if planned else None,
+        "ends_at": later if planned else None, "services": ["fibre"],
+        "resolved_at": later if state in CLOSED else None,
     }  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
 from mailer.core.campaign import Campaign
+from mailer.core.customer import Customer
 from mailer.core.delivery import Accepted, Outcome
 from mailer.core.message import Message, Rendered
 from mailer.errors import FileFault, RelayError, TemplateFault
@@ -44,7 +45,7 @@ class Previews:
         desk: CampaignDesk,
         composer: Composer,
         published: Callable[[str], Mapping[str, Any]],
-        vet: Callable[[Campaign, Mapping[str, Any]], Awaitable[list[FileFault]]],
+        vet: Callable[[Campaign, Mapping[str, Any], Sequence[Customer]], Awaitable[list[FileFault]]],
         open_session: Callable[[], SessionPort],
     ) -> None:
         self._desk = desk
@@ -88,8 +89,10 @@ class Previews:
             raise RelayError(f"The relay did not take the test mail to {address}: {outcome}.")
         return f"A test of {campaign.name} went to {address}: {outcome.reply}"
 
-    async def faults(self, campaigns: Mapping[str, Campaign]) -> list[FileFault]:
-        """Every template in every locale, tried with ordinary and with difficult customers."""
+    async def faults(
+        self, campaigns: Mapping[str, Campaign], customers: Sequence[Customer]
+    ) -> list[FileFault]:
+        """Every template in every locale, tried with real, ordinary and difficult customers."""
         found: list[FileFault] = []
         for campaign in campaigns.values():
             try:
@@ -97,7 +100,7 @@ class Previews:
             except TemplateFault as fault:
                 found.append(fault)
                 continue
-            found.extend(await self._vet(campaign, parts))
+            found.extend(await self._vet(campaign, parts, customers))
         return found
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mailer.core.campaign import Campaign
-from mailer.errors import FileFault, TemplateFault
+from mailer.errors import WARNING, FileFault, TemplateFault
 
 
 class VersionBook(Protocol):
@@ -47,8 +47,9 @@ class Versions:
         if known is not None:
             return known
         faults = await self._vet(campaign, parts)
-        if faults:
-            first = faults[0]
+        for first in faults:
+            if first.key == WARNING:
+                continue
             raise TemplateFault(first.message, first.file, first.line, first.key)
         return await self._book.version(campaign.name, digest, definition, parts, now)
 

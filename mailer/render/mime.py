@@ -104,6 +104,11 @@ def _body(rendered: Rendered, message_id: str) -> _Part:
     return _multipart("alternative", [text, page], f"=_a{seed}")
 
 
+def encoded_html(html: str) -> bytes:
+    """The HTML as it travels: what mail readers count when they clip a message."""
+    return _text("html", html)[1]
+
+
 def _text(subtype: str, text: str) -> _Part:
     data = _LINE_ENDS.sub("\r\n", text).encode("utf-8", "replace")
     if not data.endswith(b"\r\n"):
