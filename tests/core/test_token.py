@@ -1,0 +1,77 @@
+"""Signed tokens: they say what was signed, for the purpose it was signed for, or nothing at all."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mailer.core.token import BadToken, Keyring, sign, verify
+
+KEYS = Keyring.single("a-key-of-some-length")
+CLAIMS = [17, 4, "ayse@kardelen.example"]
+URL_SAFE = set(string.ascii_letters + string.digits + "-_.")
+
+plain = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text()
+
+
+@given(st.lists(plain, max_size=5), st.text(min_size=1, max_size=20))
+def test_a_token_says_what_was_signed(claims: list[Any], purpose: str) -> None:
+    token = sign(KEYS, purpose, claims)
+    assert set(token) <= URL_SAFE
+    assert verify(KEYS, purpose, token) == claims
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_a_token_that_was_changed_anywhere_says_nothing(data: st.DataObject) -> None:
+    token = sign(KEYS, "unsubscribe", CLAIMS)
+    place = data.draw(st.integers(0, len(token) - 1))
+    other = data.draw(st.sampled_from(sorted(URL_SAFE - {token[place]})))
+    with pytest.raises(BadToken):
+        verify(KEYS, "unsubscribe", token[:place] + other + token[place + 1 :])
+
+
+@given(st.integers(0, 200))
+def test_a_token_that_was_cut_says_nothing(length: int) -> None:
+    token = sign(KEYS, "unsubscribe", CLAIMS)
+    if length < len(token):
+        with pytest.raises(BadToken):
+            verify(KEYS, "unsubscribe", token[:length])
+
+
+@given(st.text() | st.text(alphabet=sorted(URL_SAFE)))
+def test_no_text_is_a_token_by_chance(text: str) -> None:
+    with pytest.raises(BadToken):
+        verify(KEYS, "unsubscribe", text)
+
+
+def test_a_token_is_for_one_purpose_and_one_key() -> None:
+    token = sign(KEYS, "unsubscribe", CLAIMS)
+    with pytest.raises(BadToken):
+        verify(KEYS, "preferences", token)
+    with pytest.raises(BadToken):
+        verify(Keyring.single("another"), "unsubscribe", token)
+
+
+def test_parts_of_two_tokens_make_none() -> None:
+    mine, theirs = (sign(KEYS, "unsubscribe", [number, number, "x"]) for number in (1, 2))
+    with pytest.raises(BadToken):
+        verify(KEYS, "unsubscribe", ".".join([theirs.split(".")[0], *mine.split(".")[1:]]))
+
+
+def test_an_older_key_is_still_believed_and_a_lost_one_is_not() -> None:
+    old, new = Keyring.single("old"), Keyring.single("new")
+    token = sign(old, "unsubscribe", CLAIMS)
+    assert verify(Keyring(new.current, {**new.keys, **old.keys}), "unsubscribe", token) == CLAIMS
+    with pytest.raises(BadToken):
+        verify(new, "unsubscribe", token)
+
+
+def test_claims_are_a_list_and_a_keyring_keeps_its_keys_to_itself() -> None:
+    with pytest.raises(BadToken):
+        verify(KEYS, "x", sign(KEYS, "x", {"a": 1}))  # type: ignore[arg-type]
+    assert "a-key-of-some-length" not in repr(KEYS)
