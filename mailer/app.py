@@ -47,6 +47,7 @@ from mailer.flow.pools import PoolLoad, Stockroom
 from mailer.flow.preview import Previews
 from mailer.flow.recheck import Recheck
 from mailer.flow.scheduler import Scheduler
+from mailer.flow.score import Scoring
 from mailer.flow.segments import SegmentDesk
 from mailer.flow.send import SenderConfig, SendLoop
 from mailer.flow.track import Tracking
@@ -347,7 +348,12 @@ class App:
     @cached_property
     def segment_desk(self) -> SegmentDesk:
         """Questions about segments."""
-        return SegmentDesk(Segments(self.db), self.segments)
+        return SegmentDesk(Segments(self.db), self.segments, self.scoring)
+
+    @cached_property
+    def scoring(self) -> Scoring:
+        """Keeps customers' scores fresh."""
+        return Scoring(self.audience, self.segments, self.rules.zone)
 
     @cached_property
     def campaign_desk(self) -> CampaignDesk:
@@ -358,6 +364,7 @@ class App:
             people=self.audience,
             customers=self.customers,
             pauses=self.runs,
+            scoring=self.scoring,
             zone=self.rules.zone,
             leap_day=self.settings.policy.leap_day,
         )

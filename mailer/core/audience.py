@@ -25,3 +25,6 @@ class Selection:
     ids: tuple[str, ...] | None = None  # only these, by the shop's ids
     keys: tuple[int, ...] | None = None  # only these, by our numbers
     entering: str | None = None  # only those not yet noted as members of this campaign's segment
+    entered: tuple[str, datetime] | None = (
+        None  # only those owed a mail of this campaign since they entered then
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -44,3 +46,18 @@ def mentions(rule: Rule, segments: Mapping[str, Rule] | None = None) -> Mentions
         events=frozenset(node.event.name for node in nodes if node.event),
         scores=any(node.rfm is not None for node in nodes),
     )
+
+
+def fingerprint(rule: Rule, segments: Mapping[str, Rule]) -> str:
+    """A text that changes whenever the rule does, or one of the segments it names, however far.
+
+    Raises:
+        SegmentFault: a segment that is named is unknown.
+    """
+    told = {name: _plain(named(name, segments)) for name in mentions(rule, segments).segments}
+    written = json.dumps([_plain(rule), told], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(written.encode()).hexdigest()
+
+
+def _plain(rule: Rule) -> dict[str, object]:
+    return rule.model_dump(mode="json", by_alias=True, exclude_none=True)

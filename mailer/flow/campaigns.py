@@ -16,6 +16,7 @@ from mailer.core.customer import Customer
 from mailer.core.handoff import SendJob
 from mailer.core.samples import sample_job
 from mailer.errors import UsageError
+from mailer.flow.score import Scoring
 
 
 class AudiencePort(Protocol):
@@ -49,6 +50,7 @@ class CampaignDesk:
         people: AudiencePort,
         customers: CustomersPort,
         pauses: PausePort,
+        scoring: Scoring,
         zone: ZoneInfo,
         leap_day: LeapDay,
     ) -> None:
@@ -57,6 +59,7 @@ class CampaignDesk:
         self._people = people
         self._customers = customers
         self._pauses = pauses
+        self._scoring = scoring
         self._zone = zone
         self._leap_day = leap_day
 
@@ -81,6 +84,7 @@ class CampaignDesk:
 
     async def audience(self, campaign: Campaign, now: datetime) -> int:
         """How many customers the audience has now, before consent and the other rules."""
+        await self._scoring.see_to([campaign.audience], now)
         return await self._people.count(Selection(rule=campaign.audience), now)
 
     async def by_hand(self, campaign: Campaign, now: datetime) -> int:
@@ -91,6 +95,7 @@ class CampaignDesk:
         """
         zones = await self._people.zones()
         chosen = by_hand(campaign, zones, now=now, tenant=self._zone, leap_day=self._leap_day)
+        await self._scoring.see_to([chosen.rule], now)
         return await self._people.count(chosen, now)
 
     async def job(self, campaign: Campaign, customer_id: str | None, now: datetime) -> SendJob:

@@ -5,12 +5,12 @@ A pass may be repeated, interrupted or made twice at once: the unique rows of ru
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from mailer.core.agenda import Group, Occasion, agenda, by_hand, entry_occasion, window_start
+from mailer.core.agenda import Group, Occasion, agenda, by_hand, window_start
 from mailer.core.audience import Selection
 from mailer.core.calendar import LeapDay, local_date
 from mailer.core.campaign import Campaign
@@ -21,9 +21,11 @@ from mailer.core.segment import Rule
 from mailer.core.trigger import EventTrigger, IncidentTrigger, ManualTrigger, SegmentTrigger
 from mailer.errors import FileFault
 from mailer.flow.plan_caps import Yielding
+from mailer.flow.plan_entries import EntryPlanning
 from mailer.flow.plan_events import EventPlanning
 from mailer.flow.plan_ports import KnownCampaign, People, RunBook, Version
 from mailer.flow.plan_rows import Rows
+from mailer.flow.score import Scoring, rules_of
 
 CHUNK = 2_000  # customers decided and written at a time
 MOST_BY_HAND = 1_000  # runs of one campaign started by hand on one day
@@ -48,7 +50,6 @@ class _Target:
 
     campaign: Campaign
     new: NewRun
-    entered: str | None = None
 
 
 class Planner:
@@ -78,6 +79,10 @@ class Planner:
         self._events = EventPlanning(
             book=book, people=people, rows=self._rows, version=version, zone=rules.zone
         )
+        self._entries = EntryPlanning(
+            segments=segments, book=book, people=people, rows=self._rows, version=version, zone=rules.zone
+        )
+        self._scoring = Scoring(people, segments, rules.zone)
 
     async def look(self, now: datetime) -> None:
         """Note the campaigns that are here now: nothing due before this moment is ever caught up."""
@@ -94,18 +99,17 @@ class Planner:
         report = PlanReport()
         seen = await self._book.seen(list(self._campaigns), now)
         done, asleep = [], []
-        for campaign in sorted(self._campaigns.values(), key=lambda each: (-each.priority, each.name)):
-            if only is not None and campaign.name not in only:
-                continue
-            if events_only and not isinstance(campaign.trigger, EventTrigger):
-                continue
+        for campaign in self._chosen(only, events_only=events_only):
             known, before = seen[campaign.name], report.missed
             if not campaign.enabled:
                 asleep += [campaign.name] if known.planned_at is not None else []
                 continue
-            if known.paused:  # what falls due meanwhile is caught up afterwards, or called missed
-                continue
             try:
+                if not events_only:
+                    await self._scoring.see_to(rules_of(campaign, self._segments), now)
+                    await self._entries.look(campaign, now)
+                if known.paused:  # what falls due meanwhile is caught up afterwards, or called missed
+                    continue
                 await self._plan_campaign(campaign, known, now, report)
                 done.append(campaign.name)
             except FileFault as fault:
@@ -115,6 +119,7 @@ class Planner:
         if not events_only:
             await self._book.planned(done, now)
             await self._book.forget(asleep)
+            await self._entries.forget(self._campaigns, seen)
         return report
 
     async def run_by_hand(self, campaign: Campaign, now: datetime) -> tuple[str, int]:
@@ -130,11 +135,20 @@ class Planner:
         day = local_date(now, self._zone)
         keys = [day.isoformat(), *(f"{day}.{number}" for number in range(2, MOST_BY_HAND))]
         taken = await self._book.ids(campaign.name, keys)
+        await self._scoring.see_to([chosen.rule], now)
         group = Group(now, chosen.zones, chosen.days)
         occasion = Occasion(next(key for key in keys if key not in taken), day, (group,), now)
         report = PlanReport()
         await self._plan_occasion(campaign, occasion, now, None, report, chosen=chosen.rule)
         return occasion.key, report.added
+
+    def _chosen(self, only: Collection[str] | None, *, events_only: bool) -> Iterator[Campaign]:
+        """The campaigns a pass looks at, the highest first: lower ones yield to what it writes down."""
+        for campaign in sorted(self._campaigns.values(), key=lambda each: (-each.priority, each.name)):
+            if only is not None and campaign.name not in only:
+                continue
+            if not events_only or isinstance(campaign.trigger, EventTrigger):
+                yield campaign
 
     async def _plan_campaign(
         self, campaign: Campaign, known: KnownCampaign, now: datetime, report: PlanReport
@@ -149,9 +163,10 @@ class Planner:
             report.runs += [f"{campaign.name} {event}" for event in found.events]
             return
         if isinstance(trigger, SegmentTrigger):
-            rule = self._segments[trigger.segment]
-            if await self._people.look_at_members(campaign.name, rule, now):
-                await self._plan_entries(campaign, rule, now, report)
+            entered = await self._entries.plan(campaign, now)
+            report.added += entered.added
+            report.missed += entered.missed
+            report.runs += [f"{campaign.name} {day}" for day in entered.runs]
             return
         # Nothing due before the first look is caught up; what is due at that very instant is.
         first = known.first_seen_at - timedelta(microseconds=1)
@@ -212,19 +227,6 @@ class Planner:
             await self._book.release(run_id, now, missed=missed)
             report.runs.append(f"{campaign.name} {occasion.key}")
 
-    async def _plan_entries(self, campaign: Campaign, rule: Rule, now: datetime, report: PlanReport) -> None:
-        """Those who entered the segment since the last look, in the run of the tenant's day."""
-        occasion = entry_occasion(now, self._zone)
-        run_id, state = await self._standing(campaign, occasion)
-        target = _Target(
-            campaign, await self._new_run(campaign, occasion, fresh=False), entered=campaign.name
-        )
-        selection = Selection(rule=Rule(all=(rule, campaign.audience)), entering=campaign.name)
-        run_id, grew = await self._fill(target, selection, now, run_id, now, report)
-        if run_id is not None and (grew or state is RunState.PLANNING):
-            await self._book.release(run_id, now)
-            report.runs.append(f"{campaign.name} {occasion.key}")
-
     async def _fill(
         self,
         target: _Target,
@@ -237,9 +239,7 @@ class Planner:
         """Add everyone selected, chunk by chunk; the run's number, and whether it grew."""
         campaign, after, grew = target.campaign, 0, False
         while True:
-            # Whoever enters a segment is noted, also where the run of the day has them from an earlier entry.
-            wanted = selection if target.entered else replace(selection, run_id=run_id)
-            chunk = await self._people.chunk(wanted, now, after, CHUNK)
+            chunk = await self._people.chunk(replace(selection, run_id=run_id), now, after, CHUNK)
             if not chunk:
                 break
             after = chunk[-1].key
@@ -250,7 +250,7 @@ class Planner:
                 grew = True
             rows = await self._rows.of(campaign, target.new.occurrence, chunk, run_id, due, now)
             report.missed += sum(row.reason == Skip.MISSED for row in rows)
-            report.added += await self._book.add(run_id, rows, now, entered=target.entered)
+            report.added += await self._book.add(run_id, rows, now)
             if len(chunk) < CHUNK:
                 break
         return run_id, grew

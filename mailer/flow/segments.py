@@ -11,6 +11,7 @@ from mailer.core.mentions import Mentions, mentions
 from mailer.core.segment import Rule, named, without_exclusions
 from mailer.core.segment_eval import Branch, evaluate, outline
 from mailer.core.segment_facts import CustomerFacts, EvalContext
+from mailer.flow.score import Scoring
 
 SAMPLES = 20
 
@@ -52,9 +53,10 @@ class SegmentPreview:
 class SegmentDesk:
     """The use cases around named segments. A name or a rule is taken everywhere."""
 
-    def __init__(self, people: SegmentPort, segments: Mapping[str, Rule]) -> None:
+    def __init__(self, people: SegmentPort, segments: Mapping[str, Rule], scoring: Scoring) -> None:
         self._people = people
         self._segments = segments
+        self._scoring = scoring
 
     def names(self) -> list[str]:
         """Every named segment."""
@@ -70,7 +72,7 @@ class SegmentDesk:
         Raises:
             SegmentFault: it, or a segment it names, is unknown or leads back to itself.
         """
-        return await self._people.count(self._rule(segment), context)
+        return await self._people.count(await self._scored(segment, context), context)
 
     async def preview(self, segment: str | Rule, context: EvalContext, seed: int = 0) -> SegmentPreview:
         """How many are in it, some of them, and how many each exclusion takes out.
@@ -78,7 +80,7 @@ class SegmentDesk:
         Raises:
             SegmentFault: it, or a segment it names, is unknown or leads back to itself.
         """
-        rule = self._rule(segment)
+        rule = await self._scored(segment, context)
         everybody = without_exclusions(rule)
         return SegmentPreview(
             count=await self._people.count(rule, context),
@@ -99,7 +101,8 @@ class SegmentDesk:
             SegmentFault: it, or a segment it names, is unknown or leads back to itself.
             UsageError: there is no such customer.
         """
-        return evaluate(self._rule(segment), await self._people.facts(customer), context)
+        rule = await self._scored(segment, context)
+        return evaluate(rule, await self._people.facts(customer), context)
 
     def mentions(self, segment: str | Rule) -> Mentions:
         """What it speaks of by name, also through the segments it names.
@@ -108,6 +111,12 @@ class SegmentDesk:
             SegmentFault: it, or a segment it names, is unknown or leads back to itself.
         """
         return mentions(self._rule(segment), self._segments)
+
+    async def _scored(self, segment: str | Rule, context: EvalContext) -> Rule:
+        """The rule; where it asks for scores, there are some."""
+        rule = self._rule(segment)
+        await self._scoring.see_to([rule], context.now)
+        return rule
 
     def _rule(self, segment: str | Rule) -> Rule:
         return named(segment, self._segments) if isinstance(segment, str) else segment

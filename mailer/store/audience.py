@@ -7,28 +7,27 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import case, func, literal, select, update
+from sqlalchemy import case, func, select
 
 from mailer.core.audience import Selection
 from mailer.core.delivery import CLAIMABLE, HOLDING
 from mailer.core.handoff import Waiting
 from mailer.core.policy import Candidate
+from mailer.core.rfm import Round
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
-from mailer.store.dialect import insert, slices
+from mailer.store.dialect import slices
 from mailer.store.engine import Database
+from mailer.store.members import Members
+from mailer.store.scores import Scores
 from mailer.store.segment_context import SegmentContext
-from mailer.store.segments import where
 from mailer.store.selection import candidates, unplanned
 from mailer.store.slots import taken, waiting
 from mailer.store.tables import (
-    Instant,
-    campaign_state,
     customer,
     customer_event,
     delivery,
     run,
-    segment_member,
     suppression,
 )
 
@@ -198,31 +197,29 @@ class Audience:
             )
             return found
 
-    async def look_at_members(self, campaign: str, rule: Rule, now: datetime) -> bool:
-        """Forget who left the segment. On the first look, note who is in it; True when it was not the first."""
-        matching = where(rule, await self._context(now))
-        async with self._db.write() as conn:
-            first = await conn.scalar(
-                update(campaign_state)
-                .where(campaign_state.c.name == campaign, campaign_state.c.baseline_at.is_(None))
-                .values(baseline_at=now)
-                .returning(campaign_state.c.name)
-            )
-            if first is not None:
-                baseline = select(literal(campaign), customer.c.id, literal(now, Instant)).where(matching)
-                await conn.execute(
-                    insert(conn, segment_member).from_select(
-                        ["campaign", "customer_id", "entered_at"], baseline
-                    )
-                )
-                return False
-            await conn.execute(
-                segment_member.delete().where(
-                    segment_member.c.campaign == campaign,
-                    segment_member.c.customer_id.not_in(select(customer.c.id).where(matching)),
-                )
-            )
-            return True
+    async def look_at_members(self, campaign: str, rule: Rule, now: datetime) -> None:
+        """Note who entered the campaign's segment, and forget who left; see `Members.look`."""
+        await Members(self._db).look(campaign, rule, await self._context(now))
+
+    async def owed(self, campaign: str) -> list[datetime]:
+        """When those entered who are owed a mail for it, oldest first."""
+        return await Members(self._db).owed(campaign)
+
+    async def settle_entries(self, campaign: str, entered_at: datetime) -> None:
+        """Those who entered then are owed nothing any more."""
+        await Members(self._db).settle(campaign, entered_at)
+
+    async def forget_members(self, campaign: str) -> None:
+        """Start over: whoever is in the segment at the next look was always in it."""
+        await Members(self._db).forget(campaign)
+
+    async def last_scored(self) -> Round | None:
+        """When all customers were scored last, and what was ordered since."""
+        return await Scores(self._db).last()
+
+    async def score(self, now: datetime) -> None:
+        """Score all customers as of `now`."""
+        await Scores(self._db).score(replace(self._moment(), now=now))
 
     async def _context(self, now: datetime) -> SegmentContext:
         context = replace(self._moment(), now=now)

@@ -6,10 +6,17 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.customer import Customer
 from mailer.store.engine import Database
 from mailer.store.tables import consent_entry, customer, customer_date, service_point, suppression
+
+
+async def still_here(connection: AsyncConnection, keys: Sequence[int]) -> Sequence[int]:
+    """Those of the customers who have not been removed meanwhile; none is until this transaction ends."""
+    wanted = select(customer.c.id).where(customer.c.id.in_(keys))
+    return (await connection.scalars(wanted.with_for_update(read=True, key_share=True))).all()
 
 
 class Customers:

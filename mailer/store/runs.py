@@ -15,7 +15,7 @@ from mailer.core.run import ENDED, NewDelivery, NewRun, RunState
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.reserve import NewCode, Promise, keep_promises, take_turns
-from mailer.store.tables import campaign_state, campaign_version, delivery, run, segment_member
+from mailer.store.tables import campaign_state, campaign_version, delivery, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class Seen:
     first_seen_at: datetime
     planned_at: datetime | None
     paused: bool
+    baseline_at: datetime | None = None  # when the first members of its segment were noted
 
 
 async def open_run(conn: AsyncConnection, new: NewRun, now: datetime) -> OpenRun:
@@ -141,7 +142,9 @@ class Runs:
     @staticmethod
     async def _seen(conn: AsyncConnection, names: Sequence[str]) -> dict[str, Seen]:
         rows = await conn.execute(select(campaign_state).where(campaign_state.c.name.in_(names)))
-        return {row.name: Seen(row.first_seen_at, row.planned_at, row.paused) for row in rows}
+        return {
+            row.name: Seen(row.first_seen_at, row.planned_at, row.paused, row.baseline_at) for row in rows
+        }
 
     async def planned(self, names: Sequence[str], now: datetime) -> None:
         """A planning pass over these campaigns completed. Time going backwards changes nothing."""
@@ -219,19 +222,9 @@ class Runs:
         async with self._db.write() as conn:
             return await open_run(conn, new, now)
 
-    async def add(
-        self, run_id: int, rows: Sequence[NewDelivery], now: datetime, *, entered: str | None = None
-    ) -> int:
-        """Add a chunk of deliveries; returns how many were new.
-
-        `entered` names a campaign whose segment these customers just entered: noted in the same transaction.
-        """
+    async def add(self, run_id: int, rows: Sequence[NewDelivery], now: datetime) -> int:
+        """Add a chunk of deliveries; returns how many were new."""
         async with self._db.write() as conn:
-            if entered is not None and rows:
-                noted = [
-                    {"campaign": entered, "customer_id": row.customer_key, "entered_at": now} for row in rows
-                ]
-                await conn.execute(insert(conn, segment_member).on_conflict_do_nothing(), noted)
             return await insert_deliveries(conn, run_id, rows, now, self._new_code)
 
     async def add_small(self, wanted: Sequence[tuple[NewRun, NewDelivery]], now: datetime) -> int:

@@ -55,6 +55,16 @@ def _narrowed(selection: Selection) -> Iterator[ColumnElement[bool]]:
         yield customer.c.id.in_(selection.keys)
     if selection.ids is not None:
         yield customer.c.ext_id.in_(selection.ids)
+    if selection.entered is not None:
+        campaign, entered_at = selection.entered
+        # From the few who are owed something to the customers, not the other way round.
+        yield customer.c.id.in_(
+            select(segment_member.c.customer_id).where(
+                segment_member.c.campaign == campaign,
+                segment_member.c.entered_at == entered_at,
+                segment_member.c.owed,
+            )
+        )
     if selection.entering is not None:
         yield ~exists().where(
             segment_member.c.campaign == selection.entering, segment_member.c.customer_id == customer.c.id

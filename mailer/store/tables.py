@@ -204,7 +204,7 @@ score_round = Table(  # one time that all customers were scored; the newest whol
 customer_score = Table(  # core.rfm
     "customer_score",
     metadata,
-    _ref("round_id", "score_round.id", primary_key=True),
+    Column("round_id", Id, ForeignKey("score_round.id", ondelete="CASCADE"), primary_key=True),
     _ref("customer_id", "customer.id", primary_key=True, index=True),
     Column("r", SmallInteger, nullable=False),
     Column("f", SmallInteger, nullable=False),
@@ -220,6 +220,7 @@ campaign_state = Table(
     Column("first_seen_at", Instant, nullable=False),  # nothing due before this is caught up
     Column("planned_at", Instant),  # the last planning pass that completed
     Column("baseline_at", Instant),  # when its segment's first members were noted, and not mailed
+    Column("baseline_of", Text),  # core.mentions.fingerprint of the rule they were found by
     Column("paused", Boolean, nullable=False, server_default=text("false")),
 )
 
@@ -241,6 +242,15 @@ segment_member = Table(  # who was in a segment when its campaign last looked
     Column("campaign", Text, primary_key=True),
     _ref("customer_id", "customer.id", primary_key=True),
     Column("entered_at", Instant, nullable=False),
+    Column("owed", Boolean, nullable=False),  # a mail for having entered, not planned yet
+    Index(
+        "ix_segment_member_owed",
+        "campaign",
+        "entered_at",
+        "customer_id",
+        sqlite_where=text("owed"),
+        postgresql_where=text("owed"),
+    ),
 )
 
 run = Table(
@@ -421,7 +431,9 @@ incident = Table(
     Column("lists", Json, nullable=False),  # named lists
     Column("exclusions", Json, nullable=False),
     Column("last_update", Integer, nullable=False, server_default="0"),
-    Column("alarmed_update", Integer, nullable=False, server_default="0"),  # whose promise was seen to be broken
+    Column(
+        "alarmed_update", Integer, nullable=False, server_default="0"
+    ),  # whose promise was seen to be broken
 )
 
 incident_update = Table(  # immutable

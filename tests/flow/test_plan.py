@@ -551,15 +551,15 @@ async def test_those_in_a_segment_at_first_are_not_written_to_and_those_who_ente
 
 async def test_entering_again_on_the_same_day_is_one_mail_and_on_another_day_two(database: Database) -> None:
     shop = await vips(database)
-    for day, hour in (("10", "08"), ("10", "10"), ("12", "08")):
-        await shop.change("guest", f"2027-05-{day}T{hour}:00", attributes={"tier": "gold"})
-        await shop.plan(f"2027-05-{day}T{hour}:01")
-        await shop.plan(f"2027-05-{day}T{hour}:02")
-        await shop.settle("sent", f"2027-05-{day}T{hour}:02")
-        if (day, hour) == ("10", "10"):  # still in it the next day: that is no entry
-            await shop.plan("2027-05-11T08:00")
-        await shop.change("guest", f"2027-05-{day}T{hour}:30", attributes={})
-        await shop.plan(f"2027-05-{day}T{hour}:31")
+    # The second time the guest is still in it the next day: that is no entry.
+    for entry, leaving in (("10T08", "10T09"), ("10T10", "11T08"), ("12T08", "12T09")):
+        await shop.change("guest", f"2027-05-{entry}:00", attributes={"tier": "gold"})
+        await shop.plan(f"2027-05-{entry}:01")
+        await shop.plan(f"2027-05-{entry}:02")
+        await shop.settle("sent", f"2027-05-{entry}:02")
+        await shop.plan(f"2027-05-{leaving}:00")
+        await shop.change("guest", f"2027-05-{leaving}:30", attributes={})
+        await shop.plan(f"2027-05-{leaving}:31")
     assert [row.split(" ")[0] for row in await shop.rows()] == ["2027-05-10", "2027-05-12"]
 
 

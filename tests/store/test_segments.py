@@ -9,7 +9,9 @@ from sqlalchemy import insert
 from mailer.core.segment import MOST_RULES, Rule, parse_rule
 from mailer.core.segment_facts import EvalContext
 from mailer.errors import SegmentFault, UsageError
+from mailer.flow.score import Scoring
 from mailer.flow.segments import Excluded, SegmentDesk
+from mailer.store.audience import Audience
 from mailer.store.engine import Database
 from mailer.store.segments import Segments
 from mailer.store.tables import (
@@ -26,9 +28,15 @@ from tests.store.rows import NOW, a_customer_row, add
 SEGMENTS = {
     "izmir": parse_rule({"attr": {"şehir": "İzmir"}}),
     "reachable": parse_rule({"segment": "izmir", "not": [{"list": "late"}, {"list": "unknown"}]}),
+    "champions": parse_rule({"rfm": {"r": "4..", "f": "4..", "m": "4.."}}),
     "lost": parse_rule({"segment": "nowhere"}),
 }
 CONTEXT = EvalContext(now=NOW, tenant_zone=ZoneInfo("Europe/Istanbul"), segments=SEGMENTS, currency="TRY")
+
+
+def a_desk(database: Database) -> SegmentDesk:
+    scoring = Scoring(Audience(database, lambda: CONTEXT), SEGMENTS, CONTEXT.tenant_zone)
+    return SegmentDesk(Segments(database), SEGMENTS, scoring)
 
 
 async def a_base(database: Database, size: int = 5) -> list[int]:
@@ -73,7 +81,7 @@ async def test_a_sample_is_of_the_segment_and_the_seed_chooses_it(database: Data
 
 async def test_a_preview_counts_what_each_exclusion_takes_out(database: Database) -> None:
     await a_base(database)
-    preview = await SegmentDesk(Segments(database), SEGMENTS).preview("reachable", CONTEXT)
+    preview = await a_desk(database).preview("reachable", CONTEXT)
     assert preview.count == 2
     assert {one.id for one in preview.samples} == {"c3", "c4"}
     assert preview.excluded == (Excluded("list: late", 2), Excluded("list: unknown", 0))
@@ -82,7 +90,7 @@ async def test_a_preview_counts_what_each_exclusion_takes_out(database: Database
 
 async def test_an_explanation_agrees_with_the_count(database: Database) -> None:
     await a_base(database)
-    desk = SegmentDesk(Segments(database), SEGMENTS)
+    desk = a_desk(database)
     told = [(await desk.explain("reachable", f"c{n}", CONTEXT)).holds for n in range(5)]
     assert told == [False, False, False, True, True]
     assert await desk.count("reachable", CONTEXT) == 2
@@ -90,8 +98,24 @@ async def test_an_explanation_agrees_with_the_count(database: Database) -> None:
         await desk.explain("reachable", "nobody", CONTEXT)
 
 
+async def test_asking_for_scores_scores(database: Database) -> None:
+    desk = a_desk(database)
+    for place, key in enumerate(await a_base(database)):
+        for number in range(place):
+            await add(database, customer_event, ext_id=f"{key}:{number}", customer_id=key, name="order.placed",
+                      at=NOW - timedelta(days=9 - place), stored_at=NOW, properties={}, order_ref=f"{key}:{number}",
+                      net_e4=10_000, currency="TRY")  # fmt: skip
+    assert await desk.count("champions", CONTEXT) == 1  # of four who ordered, the best has a 4 in each
+    assert list((await desk.explain("champions", "c4", CONTEXT)).lines()) == [
+        "yes  scores r 4.., f 4.., m 4.. (r 4, f 4, m 4)"
+    ]
+    assert list((await desk.explain("champions", "c0", CONTEXT)).lines()) == [
+        "no   scores r 4.., f 4.., m 4.. (none: no order in the last 365d when all were scored)"
+    ]
+
+
 async def test_an_unknown_segment_is_one_sentence(database: Database) -> None:
-    desk = SegmentDesk(Segments(database), SEGMENTS)
+    desk = a_desk(database)
     for name in ("lost", "izmr"):
         with pytest.raises(SegmentFault, match="there is no segment"):
             await desk.count(name, CONTEXT)

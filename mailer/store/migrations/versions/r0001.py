@@ -24,6 +24,7 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("first_seen_at", Instant, nullable=False),
         sa.Column("planned_at", Instant, nullable=True),
         sa.Column("baseline_at", Instant, nullable=True),
+        sa.Column("baseline_of", sa.Text(), nullable=True),
         sa.Column("paused", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_campaign_state")),
     )
@@ -199,7 +200,9 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("f", sa.SmallInteger(), nullable=False),
         sa.Column("m", sa.SmallInteger(), nullable=False),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_customer_score_customer_id")),
-        sa.ForeignKeyConstraint(["round_id"], ["score_round.id"], name=op.f("fk_customer_score_round_id")),
+        sa.ForeignKeyConstraint(
+            ["round_id"], ["score_round.id"], name=op.f("fk_customer_score_round_id"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("round_id", "customer_id", name=op.f("pk_customer_score")),
     )
     op.create_index(op.f("ix_customer_score_customer_id"), "customer_score", ["customer_id"], unique=False)
@@ -277,8 +280,17 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("customer_id", Id, nullable=False),
         sa.Column("entered_at", Instant, nullable=False),
+        sa.Column("owed", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_segment_member_customer_id")),
         sa.PrimaryKeyConstraint("campaign", "customer_id", name=op.f("pk_segment_member")),
+    )
+    op.create_index(
+        "ix_segment_member_owed",
+        "segment_member",
+        ["campaign", "entered_at", "customer_id"],
+        unique=False,
+        sqlite_where=sa.text("owed"),
+        postgresql_where=sa.text("owed"),
     )
     op.create_table(
         "service_point",
