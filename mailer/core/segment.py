@@ -207,6 +207,7 @@ def live(rule: Rule, segments: Mapping[str, Rule]) -> Rule:
     return rule.model_copy(
         update={
             "date": None,
+            "coupon": rule.coupon and rule.coupon.model_copy(update={"expires_in": None}),
             "all": tuple(inner) or None,
             "any": None if any(asks_dates(each, segments) for each in rule.any or ()) else rule.any,
             "not_": tuple(each for each in rule.not_ or () if not asks_dates(each, segments)) or None,
@@ -222,9 +223,13 @@ def asks_dates(rule: Rule, segments: Mapping[str, Rule]) -> bool:
         for node in rule.walk()
         if node.segment is not None and node.segment in segments
     ]
-    return any(node.date is not None for node in rule.walk()) or any(
+    return any(node.date is not None or _expires(node) for node in rule.walk()) or any(
         asks_dates(each, segments) for each in below
     )
+
+
+def _expires(rule: Rule) -> bool:
+    return rule.coupon is not None and rule.coupon.expires_in is not None
 
 
 def check_segments(rule: Rule, segments: Mapping[str, Rule], *, name: str = "", file: str = "") -> None:

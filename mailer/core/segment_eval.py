@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from mailer.core import postal
@@ -16,6 +16,7 @@ from mailer.core.rfm import WINDOW
 from mailer.core.segment import Rule, check_segments, named
 from mailer.core.segment_facts import (
     PLACED,
+    CouponFact,
     CustomerFacts,
     EvalContext,
     OrderTotals,
@@ -270,11 +271,23 @@ def _sent(rule: SentRule, facts: CustomerFacts, context: EvalContext) -> Branch:
     return Branch(f"sent {rule.campaign}{_window(rule.within)}", bool(sent), f"{len(sent)} times")
 
 
-def _coupon(rule: CouponRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
-    states = [state for campaign, state in facts.coupons if campaign == rule.campaign]
+def _coupon(rule: CouponRule, facts: CustomerFacts, context: EvalContext) -> Branch:
+    mine = [one for one in facts.coupons if one.campaign == rule.campaign]
     wanted = (rule.state,) if rule.state else GIVEN
+    today = local_date(context.now, facts.clock(context))
+    holds = any(one.state in wanted and _ends_in(one.valid_until, rule.expires_in, today) for one in mine)
     text = f"coupon of {rule.campaign}{f' that is {rule.state}' if rule.state else ''}"
-    return Branch(text, any(state in wanted for state in states), _shown(states))
+    if rule.expires_in is not None:
+        text += f", its last day {rule.expires_in} days from today"
+    return Branch(text, holds, _shown([_until(one) for one in mine]))
+
+
+def _ends_in(last: date | None, days: Days | None, today: date) -> bool:
+    return days is None or (last is not None and days.holds((last - today).days))
+
+
+def _until(one: CouponFact) -> str:
+    return f"{one.state} until {one.valid_until}" if one.valid_until else one.state
 
 
 def _incident(rule: IncidentRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)

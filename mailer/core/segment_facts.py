@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -86,6 +86,15 @@ class IncidentFact:
 
 
 @dataclass(frozen=True, slots=True)
+class CouponFact:
+    """A code that was made or taken for the customer."""
+
+    campaign: str
+    state: str  # core.coupon.CouponState
+    valid_until: date | None = None  # the last local day it is good for
+
+
+@dataclass(frozen=True, slots=True)
 class CustomerFacts:
     """One customer as a rule sees them. `key` is our own number of them."""
 
@@ -99,7 +108,7 @@ class CustomerFacts:
     points: tuple[PointFact, ...] = ()
     lists: frozenset[str] = frozenset()
     sent: tuple[tuple[str, datetime], ...] = ()  # campaign, and when the relay accepted it
-    coupons: tuple[tuple[str, str], ...] = ()  # campaign, state
+    coupons: tuple[CouponFact, ...] = ()
     incidents: tuple[IncidentFact, ...] = ()
     scores: Scores | None = None  # of the last round; none: nothing ordered in the window
     reactions: tuple[tuple[EventKind, datetime], ...] = ()  # what a person did with a mail: opened, clicked

@@ -170,10 +170,14 @@ class SentRule(Strict):
 
 
 class CouponRule(Strict):
-    """A coupon of `campaign` that stands in `state`; without `state`, one the customer was given."""
+    """A coupon of `campaign` that stands in `state`; without `state`, one the customer was given.
+
+    `expires_in` asks for one whose last day is so many days from the customer's own today; 0 is today.
+    """
 
     campaign: TextField
     state: Literal["reserved", "issued", "released", "quarantined", "redeemed"] | None = None
+    expires_in: DaysField | None = None
 
 
 class IncidentRule(Strict):

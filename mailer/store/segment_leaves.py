@@ -105,14 +105,19 @@ def _joined(test: ValueTest, context: SegmentContext) -> ColumnElement[bool]:
 
 def celebrates(rule: DateRule, context: SegmentContext) -> ColumnElement[bool]:
     """Customers whose date comes round in the days asked for, on their own calendar or the tenant's."""
-    here = local_date(context.now, context.tenant_zone)
     if rule.tz == "tenant":
-        return _comes_round(rule, here, context)
+        return _comes_round(rule, local_date(context.now, context.tenant_zone), context)
+    return _by_own_day(lambda day: _comes_round(rule, day, context), context)
+
+
+def _by_own_day(holds: Callable[[date], ColumnElement[bool]], context: SegmentContext) -> ColumnElement[bool]:
+    """What holds on a day, asked of each customer for the day it is where they live."""
+    here = local_date(context.now, context.tenant_zone)
     zone = func.coalesce(customer.c.zone, "")
     elsewhere = context.elsewhere()
-    there = [and_(zone.in_(names), _comes_round(rule, day, context)) for day, names in elsewhere.items()]
+    there = [and_(zone.in_(names), holds(day)) for day, names in elsewhere.items()]
     others = [name for names in elsewhere.values() for name in names]
-    return or_(and_(zone.not_in(others), _comes_round(rule, here, context)), *there)
+    return or_(and_(zone.not_in(others), holds(here)), *there)
 
 
 def _comes_round(rule: DateRule, today: date, context: SegmentContext) -> ColumnElement[bool]:
@@ -207,11 +212,20 @@ def _sent(rule: SentRule, context: SegmentContext) -> ColumnElement[bool]:
     return exists(_window(found, delivery.c.sent_at, rule.within, context).correlate(customer))
 
 
-def _coupon(rule: CouponRule, _context: SegmentContext) -> ColumnElement[bool]:
+def _coupon(rule: CouponRule, context: SegmentContext) -> ColumnElement[bool]:
     states = (rule.state,) if rule.state else GIVEN
+    days = rule.expires_in
     return exists().where(
-        coupon.c.customer_id == customer.c.id, coupon.c.campaign == rule.campaign, coupon.c.state.in_(states)
+        coupon.c.customer_id == customer.c.id,
+        coupon.c.campaign == rule.campaign,
+        coupon.c.state.in_(states),
+        true() if days is None else _by_own_day(lambda today: _ends(days, today), context),
     )
+
+
+def _ends(days: Days, today: date) -> ColumnElement[bool]:
+    low, high = (today + timedelta(days=end or 0) for end in (days.low, days.high))
+    return coupon.c.valid_until.between(low, high)
 
 
 def _incident(rule: IncidentRule, _context: SegmentContext) -> ColumnElement[bool]:

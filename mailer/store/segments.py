@@ -15,7 +15,15 @@ from mailer.core.event import EventKind
 from mailer.core.rfm import Scores
 from mailer.core.segment import Rule, check_segments, named
 from mailer.core.segment_eval import REACTIONS
-from mailer.core.segment_facts import CustomerFacts, DateFact, EvalContext, EventFact, IncidentFact, PointFact
+from mailer.core.segment_facts import (
+    CouponFact,
+    CustomerFacts,
+    DateFact,
+    EvalContext,
+    EventFact,
+    IncidentFact,
+    PointFact,
+)
 from mailer.errors import UsageError
 from mailer.store.affected import unknown_lists
 from mailer.store.customers import as_customer
@@ -148,7 +156,9 @@ async def read_facts(connection: AsyncConnection, row: Row[Any]) -> CustomerFact
     sent = await of(
         delivery.c.campaign, delivery.c.sent_at, where=(delivery.c.customer_id == key, *accepted)
     )  # fmt: skip
-    coupons = await of(coupon.c.campaign, coupon.c.state, where=(coupon.c.customer_id == key,))
+    coupons = await of(
+        coupon.c.campaign, coupon.c.state, coupon.c.valid_until, where=(coupon.c.customer_id == key,)
+    )
     scopes = await of(suppression.c.scope, where=(suppression.c.email_key == row.email_key,))
     incidents = await of(
         incident.c.state, incident_recipient.c.state.label("standing"), incident.c.published_at,
@@ -177,7 +187,9 @@ async def read_facts(connection: AsyncConnection, row: Row[Any]) -> CustomerFact
         points=tuple(PointFact(one.service, one.postal_code) for one in points),
         lists=frozenset(one.name for one in lists),
         sent=tuple((one.campaign, one.sent_at) for one in sent),
-        coupons=tuple((one.campaign, one.state) for one in coupons if one.campaign),
+        coupons=tuple(
+            CouponFact(one.campaign, one.state, one.valid_until) for one in coupons if one.campaign
+        ),
         incidents=tuple(
             IncidentFact(one.state, one.standing, one.published_at is not None) for one in incidents
         ),

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -10,6 +10,7 @@ from mailer.core.customer import Customer
 from mailer.core.segment import Rule, parse_rule
 from mailer.core.segment_eval import evaluate
 from mailer.core.segment_facts import (
+    CouponFact,
     CustomerFacts,
     DateFact,
     EvalContext,
@@ -22,6 +23,7 @@ from mailer.errors import SegmentFault
 
 ISTANBUL = ZoneInfo("Europe/Istanbul")
 NOW = datetime(2027, 5, 10, 7, 0, tzinfo=UTC)
+ENDING = {"coupon": {"campaign": "b", "state": "issued", "expires_in": "1..3"}}
 LONG_AGO = NOW - timedelta(days=400)
 
 
@@ -228,8 +230,23 @@ ELSEWHERE = CustomerFacts(1, AT_HOME.customer, points=(PointFact("tv", "34710"),
             a_customer(sent=(("offer", NOW - timedelta(days=7)),)),
             True,
         ),
-        ({"coupon": {"campaign": "b"}}, a_customer(coupons=(("b", "reserved"),)), False),
-        ({"coupon": {"campaign": "b"}}, a_customer(coupons=(("b", "issued"),)), True),
+        ({"coupon": {"campaign": "b"}}, a_customer(coupons=(CouponFact("b", "reserved"),)), False),
+        ({"coupon": {"campaign": "b"}}, a_customer(coupons=(CouponFact("b", "issued"),)), True),
+        (ENDING, a_customer(coupons=(CouponFact("b", "issued", date(2027, 5, 13)),)), True),
+        (ENDING, a_customer(coupons=(CouponFact("b", "issued", date(2027, 5, 14)),)), False),
+        (ENDING, a_customer(coupons=(CouponFact("b", "issued", date(2027, 5, 10)),)), False),
+        (ENDING, a_customer(coupons=(CouponFact("b", "redeemed", date(2027, 5, 13)),)), False),
+        (ENDING, a_customer(coupons=(CouponFact("b", "issued"),)), False),
+        (
+            ENDING,
+            a_customer(zone="Pacific/Kiritimati", coupons=(CouponFact("b", "issued", date(2027, 5, 11)),)),
+            True,
+        ),
+        (
+            ENDING,
+            a_customer(zone="Pacific/Pago_Pago", coupons=(CouponFact("b", "issued", date(2027, 5, 10)),)),
+            True,
+        ),
         ({"incident": {"open": True}}, a_customer(incidents=(IncidentFact("identified", "affected"),)), True),
         ({"incident": {"open": True}}, a_customer(incidents=(IncidentFact("resolved", "affected"),)), False),
         ({"incident": {"open": False}}, a_customer(incidents=(IncidentFact("identified", "left"),)), True),

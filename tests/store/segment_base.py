@@ -36,6 +36,7 @@ DATES = [
     "--12-31",
     "--05-10",
 ]
+LAST_DAYS = [NOW.date() + timedelta(days=days) for days in (-3, -1, 0, 1, 2, 4)]
 AGES = [timedelta(seconds=-1), timedelta(0), timedelta(hours=24), timedelta(days=7),
         timedelta(days=7, microseconds=-1), timedelta(days=7, hours=5), timedelta(days=30)]  # fmt: skip
 ORDERS = ["order.placed", "order.placed", "order.refunded", "viewed", "viewed"]
@@ -129,7 +130,8 @@ def _mark(key: int, rows: Rows, dice: random.Random) -> None:
     for n in range(dice.randrange(3)):
         state = dice.choice(["issued", "reserved", "redeemed"])
         rows[tables.coupon].append({"code": f"{key}:{n}", "kind": "pool", "campaign": dice.choice(NAMES),
-                                    "state": state, "customer_id": key, "created_at": NOW, "changed_at": NOW})  # fmt: skip
+                                    "state": state, "customer_id": key, "created_at": NOW, "changed_at": NOW,
+                                    "valid_until": dice.choice([None, *LAST_DAYS])})  # fmt: skip
     for number in dice.sample([1, 2, 3], dice.randrange(4)):
         scores = {letter: dice.randint(1, 5) for letter in "rfm"}
         rows[tables.customer_score].append({"round_id": number, "customer_id": key, **scores})

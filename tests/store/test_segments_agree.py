@@ -69,6 +69,7 @@ EVENT_OPTIONS = {
     "in": WINDOWS,
     "where": st.dictionaries(one_of(FIELDS), TESTS, min_size=1, max_size=1),
 }
+DAYS_AHEAD = one_of([0, 1, -1, "0..3", "-3..0", "1..7"])
 POSTAL = st.lists(one_of(["35*", "35000", "3*", "SW1A 1AA", "s*"]), min_size=1, max_size=2)
 LEAVES = st.one_of(
     leaf({"attr": FIELD_TESTS}),
@@ -87,7 +88,14 @@ LEAVES = st.one_of(
     leaf({"services": leaf({"has": one_of(SERVICES)})}),
     leaf({"consent": st.just("commercial")}),
     leaf({"sent": leaf({"campaign": one_of(NAMES)}, {"in": WINDOWS})}),
-    leaf({"coupon": leaf({"campaign": one_of(NAMES)}, {"state": one_of(["issued", "reserved"])})}),
+    leaf(
+        {
+            "coupon": leaf(
+                {"campaign": one_of(NAMES)},
+                {"state": one_of(["issued", "reserved"]), "expires_in": DAYS_AHEAD},
+            )
+        }
+    ),
     leaf({"incident": leaf({"open": st.booleans()})}),
     leaf({"list": one_of([*NAMES, "nobody's"])}),
     leaf({"segment": one_of(["plain", "nested"])}),
