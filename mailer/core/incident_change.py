@@ -90,8 +90,8 @@ def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Up
 
 def _moved_to(incident: Incident, change: Change) -> IncidentState | None:
     """Published work that gets another start is rescheduled, whether or not somebody says so."""
-    moves = change.starts_at not in (None, incident.current.starts_at) and incident.published_at is not None
-    return IncidentState.RESCHEDULED if moves else None
+    moves = change.starts_at not in (None, incident.current.starts_at)
+    return IncidentState.RESCHEDULED if moves and incident.planned and incident.published_at else None
 
 
 def _timed(incident: Incident, new: Update, change: Change) -> Update:

@@ -273,6 +273,9 @@ def test_every_notice_renders_with_and_without_what_may_be_missing(
         ("scheduled planned", "first", "tr", "Planlı çalışma yapacağız, 10 Şubat 02:00"),
         ("rescheduled planned", "update", "en", "Planned work has a new date, 10 February 02:00"),
         ("cancelled planned", "closure", "en", "Planned work is called off"),
+        ("reminded planned", "update", "tr", "Hatırlatma: planlı çalışma, 10 Şubat 02:00"),
+        ("reminded planned", "first", "tr", "Planlı çalışma yapacağız, 10 Şubat 02:00"),
+        ("rescheduled planned", "first", "en", "Planned work ahead, 10 February 02:00"),
     ],
 )
 def test_the_subject_says_state_and_place(
