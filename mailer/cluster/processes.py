@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import time
 from collections.abc import Mapping, Sequence
 
 GRACE_SECONDS = 30.0  # a sender finishes the messages it has begun
-RESTART_SECONDS = 1.0
+RESTART_SECONDS = 1.0  # before a sender that died is replaced; twice as long each time it died at once
+LONGEST_RESTART = 60.0
+STEADY_SECONDS = 10.0  # one that lived so long did not die at once
 
 
 class SenderProcesses:
@@ -47,8 +50,10 @@ class SenderProcesses:
 
     async def _keep_one(self, share: int, stop: asyncio.Event) -> None:
         stopped = asyncio.create_task(stop.wait())
+        wait = RESTART_SECONDS
         try:
             while not stop.is_set():
+                began = time.monotonic()
                 child = await self._start(share)
                 self._children.append(child)
                 ended = asyncio.create_task(child.wait())
@@ -57,8 +62,11 @@ class SenderProcesses:
                     ended.cancel()
                     return
                 self._children.remove(child)
+                if time.monotonic() - began > STEADY_SECONDS:
+                    wait = RESTART_SECONDS
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), RESTART_SECONDS)
+                    await asyncio.wait_for(stop.wait(), wait)
+                wait = min(wait * 2, LONGEST_RESTART)
         finally:
             stopped.cancel()
 
