@@ -32,16 +32,14 @@ class Work:
     async def next(self) -> SendJob | None:
         """The next delivery; none when there will be no more."""
         async with self.changed:
-            while not self.jobs:
-                if self.over:
-                    return None
+            if not self.jobs and not self.over:
                 self.resting += 1
-                self.changed.notify_all()
+                self.changed.notify_all()  # once: connections at rest must not wake one another for ever
                 try:
-                    await self.changed.wait()
+                    await self.changed.wait_for(lambda: self.jobs or self.over)
                 finally:
                     self.resting -= 1
-            return self.jobs.popleft()
+            return self.jobs.popleft() if self.jobs else None
 
     async def add(self, jobs: Sequence[SendJob]) -> None:
         async with self.changed:
