@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from mailer.core.area import Area
+from mailer.core.geo import Polygon
 from mailer.core.handoff import Go, Start, Wait
 from mailer.core.incident import Incident, IncidentState, Update
 from mailer.core.incident_change import Change, next_update
@@ -108,6 +109,54 @@ async def town(database: Database) -> Database:
 )  # fmt: skip
 async def test_area(town: Database, area: Area, expected: dict[str, list[str]]) -> None:
     assert await covered(town, area) == expected
+
+
+@pytest.fixture
+async def mapped(database: Database) -> Database:
+    """Points on the map: in the square, on its edge, in its hole, away, and nobody knows where."""
+    places = {"in": (1.0, 1.0), "edge": (10.0, 5.0), "hole": (5.0, 5.0), "away": (11.0, 5.0), "lost": None}
+    for name, place in places.items():
+        key = await a_customer_row(database, name, services=["fibre"])
+        lon, lat = place or (None, None)
+        await add(
+            database, service_point, customer_id=key, ext_id=f"p-{name}", service="fibre",
+            postal_code="34710" if name in ("away", "hole") else "", label="", stored_at=NOW, lat=lat, lon=lon,
+        )  # fmt: skip
+    await a_customer_row(database, "pointless", postal_code="34710", services=["fibre"])
+    await a_list(database, "vip", 4, 5)
+    return database
+
+
+DRAWN = Polygon.from_json([
+    [[0, 0], [10, 0], [10, 10], [0, 10], [0, 0]], [[4, 4], [6, 4], [6, 6], [4, 6], [4, 4]],
+])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("area", "expected", "lost"),
+    [
+        pytest.param(Area.of(polygons=[DRAWN]), ["in", "edge"], 2, id="drawn"),
+        pytest.param(Area.of(["fibre"], polygons=[DRAWN]), ["in", "edge"], 2, id="drawn_and_service"),
+        pytest.param(Area.of(["tv"], polygons=[DRAWN]), [], 0, id="another_service"),
+        pytest.param(
+            Area.of(postal=["34710"], polygons=[DRAWN]),
+            ["in", "edge", "hole", "away", "pointless"],
+            1,
+            id="or_code",
+        ),
+        pytest.param(
+            Area.of(lists=["vip"], polygons=[DRAWN]), ["in", "edge", "away", "lost"], 2, id="or_listed"
+        ),
+        pytest.param(Area.of(polygons=[DRAWN], exclusions=["vip"]), ["in", "edge"], 2, id="excluded"),
+        pytest.param(
+            Area.of(polygons=[DRAWN, Polygon(DRAWN.rings[1:])]), ["in", "edge", "hole"], 2, id="two_polygons"
+        ),
+    ],
+)
+async def test_area_on_the_map(mapped: Database, area: Area, expected: list[str], lost: int) -> None:
+    assert list(await covered(mapped, area)) == expected
+    reach = await Incidents(mapped).reach(area, 20)
+    assert (reach.count, reach.unmappable) == (len(expected), lost)
 
 
 async def test_patterns_mean_the_same_in_sql(database: Database) -> None:
@@ -476,7 +525,7 @@ async def test_incident_comes_back_as_written(database: Database) -> None:
     hour, day = timedelta(hours=1), timedelta(days=1)
     first = Update(
         number=1, state=IncidentState.SCHEDULED, title="Bakım çalışması", at=NOW, by="ayşe", message="Mesaj",
-        area=Area.of(["fibre"], ["34*"], ["vip"], ["staff"]), eta=NOW + hour, next_update=NOW + 2 * hour,
+        area=Area.of(["fibre"], ["34*"], ["vip"], ["staff"], [DRAWN]), eta=NOW + hour, next_update=NOW + 2 * hour,
         starts_at=NOW + 3 * day, ends_at=NOW + 4 * day, lead="48h", urgent=True,
     )  # fmt: skip
     desk.id = await desk.incidents.create(first, planned=True, published=False)
