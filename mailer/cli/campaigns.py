@@ -96,13 +96,13 @@ def _confirmed(name: str, count: int, given: int | None) -> None:
 
 @campaigns.command("pause")
 def pause(name: Name) -> None:
-    """Stop planning and sending a campaign; nothing is lost."""
+    """Hold what is queued; what falls due meanwhile is skipped as paused."""
     _pause(name, paused=True)
 
 
 @campaigns.command("resume")
 def resume(name: Name) -> None:
-    """Let a paused campaign go on."""
+    """Let a paused campaign go on with what it held."""
     _pause(name, paused=False)
 
 

@@ -98,6 +98,7 @@ class Planner:
         """
         report = PlanReport()
         seen = await self._book.seen(list(self._campaigns), now)
+        self._rows.paused = {name for name, known in seen.items() if known.paused}
         done, asleep = [], []
         for campaign in self._chosen(only, events_only=events_only):
             known, before = seen[campaign.name], report.missed
@@ -108,8 +109,6 @@ class Planner:
                 if not events_only:
                     await self._scoring.see_to(rules_of(campaign, self._segments), now)
                     await self._entries.look(campaign, now)
-                if known.paused:  # what falls due meanwhile is caught up afterwards, or called missed
-                    continue
                 await self._plan_campaign(campaign, known, now, report)
                 done.append(campaign.name)
             except FileFault as fault:

@@ -1,7 +1,7 @@
 """Planning for those who enter a segment: they join the run of the tenant's day on which they were seen to enter.
 
 Who entered is written down first, as owed a mail, and ticked off once the run is whole. So a planner may stop
-anywhere and another finds what is left, and being paused loses nobody that `catch_up` does not.
+anywhere and another finds what is left.
 """
 
 from __future__ import annotations
