@@ -12,6 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from email import policy
+from email.errors import MultipartInvariantViolationDefect
 from email.header import decode_header, make_header
 from email.headerregistry import AddressHeader
 from email.parser import HeaderParser
@@ -226,7 +227,9 @@ def verify(head: str, fields: Sequence[Field]) -> None:
     """
     parsed = _PARSER.parsestr(head)
     found = list(parsed.raw_items())
-    if [name for name, _ in found] != [field.name for field in fields] or parsed.defects:
+    # CPython 3.11.2 finds this defect in every multipart head that is read without its body.
+    defects = [each for each in parsed.defects if not isinstance(each, MultipartInvariantViolationDefect)]
+    if [name for name, _ in found] != [field.name for field in fields] or defects:
         raise HeaderRefused("the header would not read as it was meant")
     for field, (name, raw) in zip(fields, found, strict=True):
         if isinstance(field.says, tuple):
