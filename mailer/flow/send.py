@@ -94,7 +94,8 @@ class SendLoop:
             asyncio.create_task(Connection(self._tools, work, desk).run()) for _ in range(config.connections)
         ]
         feeder = asyncio.create_task(self._feed(sender_id, work, until_idle=until_idle, stop=stop))
-        pending: set[asyncio.Task[None]] = {feeder, *circles, *service}
+        tasks: set[asyncio.Task[None]] = {feeder, *circles, *service}
+        pending = tasks
         try:
             while pending - set(service):
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
@@ -103,7 +104,7 @@ class SendLoop:
         finally:
             for task in pending:
                 task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)  # one fault may have ended several
             with contextlib.suppress(StoreError):  # the lease runs out by itself
                 await self._senders.retire(sender_id, self._clock())
         if work.refused is not None:
