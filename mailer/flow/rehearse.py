@@ -7,7 +7,7 @@ would. What waits when the copy is made goes out as it would, for its place coun
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -68,7 +68,7 @@ class Rehearsal:
     async def play(self, window: Window, progress: Callable[[datetime], None]) -> Rehearsed:
         """Play the window from its start; `progress` hears of each instant."""
         parts, done = self._parts, Rehearsed()
-        now: datetime | None = min(parts.clock(), window.start)
+        now: datetime | None = min(parts.clock(), window.start - TICK)
         diary = await self._begin(window)
         sender = await parts.senders.register("rehearsal", 0, window.start, LEASE)
         told: set[str] = set()
@@ -93,24 +93,29 @@ class Rehearsal:
         return self._parts.copy.lines(window, campaign)
 
     async def _begin(self, window: Window) -> Diary:
-        """Set the stage: nothing before the window is caught up, and who is in a segment by then is no newcomer."""
+        """Set the stage: nothing due before the window is caught up.
+
+        The moment before it, who is in a segment is noted, and who should know of an incident by then is told: from
+        then on only what is new counts.
+        """
         parts = self._parts
         await parts.copy.begin(window.start)
         parts.book.watched = self._delays.keys()
         await parts.planner.look(window.start)
-        await parts.planner.plan(window.start - TICK, only=self._entries.keys())
         diary, lively = await self._diaries.of(window, await parts.people.zones())
         if not lively:
             parts.people.still = self._delays
-        for moment in (window.start, window.start + MINUTE):
+        for name in (*self._entries, _INCIDENTS):
+            diary.note(window.start - TICK, name)
+        for moment in (window.start, *await parts.incidents.upcoming(window.start, window.end)):
             diary.note(moment, _INCIDENTS)
         return diary
 
-    async def _plan(self, names: Collection[str], now: datetime, diary: Diary, window: Window) -> list[str]:
+    async def _plan(self, names: set[str], now: datetime, diary: Diary, window: Window) -> list[str]:
         """Plan these campaigns; the faults of those that cannot go out."""
         faults: list[str] = []
-        if names:
-            report = await self._parts.planner.plan(now, only=names)
+        if campaigns := names - {_INCIDENTS}:
+            report = await self._parts.planner.plan(now, only=campaigns)
             faults += report.faults
         if _INCIDENTS in names:
             planned = await self._parts.incidents.plan_open(now)

@@ -37,6 +37,12 @@ class PeoplePort(Protocol):
     async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> list[Candidate]: ...
 
 
+class UpcomingPort(IncidentsPort, Protocol):
+    """Incidents, and when planned work does something."""
+
+    async def upcoming(self, start: datetime, end: datetime) -> Sequence[datetime]: ...
+
+
 class BookPort(Protocol):
     """The runs of the copy."""
 
@@ -86,7 +92,7 @@ class Parts:
 
     copy: CopyPort
     planner: Planner
-    incidents: IncidentsPort
+    incidents: UpcomingPort
     book: BookPort
     people: PeoplePort
     ledger: FinisherPort

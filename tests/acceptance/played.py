@@ -41,7 +41,7 @@ class Step:
     """Something that happens to the shop: rows come in, or a person does something."""
 
     at: str
-    what: str  # customers, events, points; by_hand: a campaign; incident: a postal pattern
+    what: str  # customers, events, points; by_hand: a campaign; incident: a postal pattern, its schedule in rows
     rows: Sequence[Mapping[str, Any]] = ()
     name: str = ""
 
@@ -79,8 +79,9 @@ class Played:
         if step.what == "by_hand":
             await self.app.planner.run_by_hand(self.app.campaign(step.name), self.clock())
         elif step.what == "incident":
-            area = Area.of(postal=[step.name])
-            await self.app.incidents.open(Draft("Kesinti", area), now=self.clock(), by="test")
+            more = {name: instant(at) for row in step.rows for name, at in row.items()}
+            draft = Draft("Kesinti", Area.of(postal=[step.name]), **more)
+            await self.app.incidents.open(draft, now=self.clock(), by="test")
         else:
             file = self._folder / f"{step.what}.jsonl"
             file.write_text("".join(json.dumps(row) + "\n" for row in step.rows), "utf-8")

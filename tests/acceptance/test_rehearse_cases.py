@@ -191,6 +191,19 @@ CASES = {
         [("newsletter", "2027-03-23", "a", "send", None, "2027-03-23T07:00:00Z"),
          ("newsletter", "2027-03-23", "late", "skip", "no_consent", None)],
     ),
+    "18-announced-and-recalled": Case(
+        {"outage": OUTAGE},
+        [people(LONG_AGO, "a", postal_code="34710"),
+         people(LONG_AGO, "ldn", postal_code="34710", timezone="Europe/London"),
+         Step("2027-02-05T09:00:00Z", "incident", name="34710", rows=[
+             {"starts_at": "2027-02-09T23:00:00Z", "ends_at": "2027-02-10T01:00:00Z"}])],
+        [f"2027-02-0{day}T{hour}:00:00Z" for day in (7, 9) for hour in ("07", "10")] + ["2027-02-10T01:00:00Z"],
+        ("2027-02-06T00:00:00Z", "2027-02-11T00:00:00Z"),
+        [("outage", "1:1", "a", "send", None, "2027-02-07T07:00:00Z"),
+         ("outage", "1:1", "ldn", "send", None, "2027-02-07T10:00:00Z"),
+         ("outage", "1:2", "a", "send", None, "2027-02-09T07:00:00Z"),
+         ("outage", "1:2", "ldn", "send", None, "2027-02-09T10:00:00Z")],
+    ),
     "an-order-in-the-night": Case(
         {"reward": REWARD | {"audience": {"not": [{"event": {"name": "order.placed", "count": "1..", "in": "24h"}}]}}},
         [people(LONG_AGO, "a", "b"),
