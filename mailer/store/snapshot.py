@@ -20,20 +20,22 @@ from mailer.store.dialect import LOCK_SECONDS, explain
 from mailer.store.engine import Database
 from mailer.store.tables import Instant, metadata
 
-PREFIX = "mailer-rehearsal-"  # of folders in the system's place for temporary files
+PREFIX = "mailer-rehearsal-"  # of its folder
 PART = 5_000  # rows that travel at once
 
 _INSTANT = "YYYY-MM-DD HH24:MI:SS.US"  # as SQLAlchemy keeps them on SQLite
 
 
 @asynccontextmanager
-async def snapshot(db: Database) -> AsyncIterator[Database]:
+async def snapshot(db: Database, place: Path | None = None) -> AsyncIterator[Database]:
     """The database as it stood at one moment, to be written to at will. The original is only read.
+
+    It lies in a folder of its own below `place`; none: where the system keeps temporary files (TMPDIR).
 
     Raises:
         StoreError: it cannot be read, or there is no room for the copy.
     """
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=PREFIX))
+    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=PREFIX, dir=place))
     try:
         file = folder / "copy.db"
         with _trouble(file):
