@@ -26,14 +26,18 @@ SEGMENTS = {
     "buyers": "{orders: {count: 1.., in: 90d}}",
     "spenders": "{spend: {net: 500.., settled: 14d}}",
     "birthday_soon": "{date: {attr: birthday, in_days: 0..7}}",
-    "quiet_fibre": "{all: [{services: {has: fibre}}, {consent: commercial}], not: [{event: {name: order.placed, in: 30d}}]}",
+    "quiet_fibre": (
+        "{all: [{services: {has: fibre}}, {consent: commercial}], not: [{event: {name: order.placed, in: 30d}}]}"
+    ),
 }
 
 
 def measured(command: Sequence[str], folder: Path, environment: dict[str, str]) -> tuple[float, int]:
     """Wall seconds and peak resident megabytes of one command."""
     begun = time.perf_counter()
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
     assert process.stderr is not None
     said = process.stderr.read()
     _pid, status, usage = os.wait4(process.pid, 0)
@@ -45,7 +49,9 @@ def measured(command: Sequence[str], folder: Path, environment: dict[str, str]) 
 def write_files(folder: Path, size: int) -> None:
     """A shop of `size` customers; one in five ordered, birthdays spread over the year."""
     with (folder / "customers.csv").open("w", encoding="utf-8") as file:
-        file.write("id,email,first_name,last_name,locale,timezone,postal_code,services,consent,birthday,city\n")
+        file.write(
+            "id,email,first_name,last_name,locale,timezone,postal_code,services,consent,birthday,city\n"
+        )
         for n in range(size):
             city = "İzmir" if n % 20 == 0 else "Ankara"
             file.write(
@@ -65,7 +71,8 @@ def write_files(folder: Path, size: int) -> None:
     shutil.copytree(ROOT / "templates", folder / "templates")
     shutil.copytree(ROOT / "jobs", folder / "jobs")
     with (folder / "jobs" / "_segments.yaml").open("a", encoding="utf-8") as file:
-        file.writelines(f"{name}: {rule}\n" for name, rule in SEGMENTS.items() if name not in {"buyers", "birthday_soon"})
+        known = {"buyers", "birthday_soon"}  # those are there
+        file.writelines(f"{name}: {rule}\n" for name, rule in SEGMENTS.items() if name not in known)
 
 
 def play(size: int, *, rehearse: bool, database: str | None) -> None:
@@ -97,7 +104,9 @@ def main() -> None:
     """The table."""
     parser = argparse.ArgumentParser()
     parser.add_argument("sizes", nargs="+", type=int)
-    parser.add_argument("--rehearse", type=int, default=100_000, help="the largest size that is rehearsed as well")
+    parser.add_argument(
+        "--rehearse", type=int, default=100_000, help="the largest size that is rehearsed as well"
+    )
     parser.add_argument("--database", help="an empty PostgreSQL database; default: an SQLite file")
     chosen = parser.parse_args()
     print("| command | customers | seconds | rows a second | peak MB |\n|---|---|---|---|---|", flush=True)
