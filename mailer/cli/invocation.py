@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 from mailer import settings as settings_file
 from mailer.app import App, fixed_clock, mailbox_of, system_clock
-from mailer.cli.output import Output, tell
+from mailer.cli.output import Output, ReaderGone, tell
 from mailer.errors import UsageError
 from mailer.mailbox.storage import Mailbox
 from mailer.settings import Settings
@@ -74,8 +75,16 @@ this = Invocation()
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """Run a verb's work to its end."""
-    asyncio.run(work)
+    """Run a verb's work to its end.
+
+    Raises:
+        ReaderGone: nobody reads its output any more.
+    """
+    try:
+        asyncio.run(work)
+        sys.stdout.flush()  # what is left in the buffer may find nobody either
+    except BrokenPipeError:  # not for typer to see, which would end the process
+        raise ReaderGone from None
 
 
 def read_instant(text: str, option: str) -> datetime:
@@ -86,8 +95,8 @@ def read_instant(text: str, option: str) -> datetime:
     """
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise UsageError(f"{option} {text!r} is not an instant; write it as 2027-01-15T08:00:00Z.")
-    return found.astimezone(UTC)
+        if found.tzinfo is not None:
+            return found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise UsageError(f"{option} {text!r} is not an instant; write it as 2027-01-15T08:00:00Z.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typer.main import get_command
 
 from mailer.cli import campaigns, coupons, data, incidents, ledger, mails, operate, rehearse, segments
 from mailer.cli.invocation import read_instant, this
-from mailer.cli.output import tell
+from mailer.cli.output import ReaderGone, tell
 from mailer.errors import MailerError
 
 cli = typer.Typer(
@@ -100,7 +101,7 @@ def status(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort):
         tell("Stopped.")
         return 130
-    except BrokenPipeError:
+    except ReaderGone:
         return _closed_pipe()
     except BaseExceptionGroup as group:
         return _explained(_first(group))
@@ -133,5 +134,6 @@ def _whole(sentence: str) -> str:
 
 def _closed_pipe() -> int:
     """Whoever read our output (head, less) has seen enough."""
-    sys.stdout = None  # nothing more can be written, not even at exit
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())  # what is left in the buffer goes there at exit
     return 0

@@ -18,10 +18,23 @@ Row = Mapping[str, Any]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # OWASP, CSV injection
 
-errors = Console(stderr=True, highlight=False, soft_wrap=True)
-facts = Console(highlight=False)
+
+class ReaderGone(Exception):  # noqa: N818 - no error: head and less close the pipe when they have seen enough
+    """Whoever read our output has left."""
+
+
+class Paper(Console):
+    """A console that says when its reader left, where Rich would end the process."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the verb end."""
+        raise ReaderGone
+
+
+errors = Paper(stderr=True, highlight=False, soft_wrap=True)
+facts = Paper(highlight=False)
 if not facts.is_terminal:
-    facts = Console(highlight=False, width=1_000)  # a pipe has no edge to fold at
+    facts = Paper(highlight=False, width=1_000)  # a pipe has no edge to fold at
 
 
 def plain(value: Any) -> Any:
