@@ -11,10 +11,10 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, Select, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from mailer.errors import StoreBusy, StoreError
@@ -143,6 +143,16 @@ class Database:
             raise kind(explain(error, self.where)) from error
         except (PoolTimeout, sqlite3.Error) as error:
             raise StoreError(explain(error, self.where)) from error
+
+
+@asynccontextmanager
+async def streamed(connection: AsyncConnection, statement: Select[Any]) -> AsyncIterator[AsyncResult[Any]]:
+    """The rows of a statement as they come, closed also when whoever reads them breaks off."""
+    found = await connection.stream(statement)  # its own context manager closes only after a good end
+    try:
+        yield found
+    finally:
+        await found.close()
 
 
 def _sqlite(url: Any, where: str, *, durable: bool) -> AsyncEngine:

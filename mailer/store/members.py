@@ -14,7 +14,7 @@ from mailer.core.mentions import fingerprint
 from mailer.core.segment import Rule
 from mailer.store.customers import still_here
 from mailer.store.dialect import SLICE, insert
-from mailer.store.engine import Database
+from mailer.store.engine import Database, streamed
 from mailer.store.segment_context import SegmentContext
 from mailer.store.segments import where
 from mailer.store.tables import campaign_state, customer, segment_member
@@ -100,9 +100,9 @@ class Members:
         noted = exists().where(
             segment_member.c.campaign == campaign, segment_member.c.customer_id == customer.c.id
         )
-        async with self._db.read() as conn:
-            found = await conn.stream_scalars(select(customer.c.id).where(matching, ~noted))
-            async for keys in found.partitions(SLICE):
+        entered = select(customer.c.id).where(matching, ~noted)
+        async with self._db.read() as conn, streamed(conn, entered) as found:
+            async for keys in found.scalars().partitions(SLICE):
                 async with self._db.write() as writing:
                     rows = [
                         {"campaign": campaign, "customer_id": key, "entered_at": now, "owed": owed}
@@ -117,9 +117,8 @@ class Members:
             .join(segment_member, segment_member.c.customer_id == customer.c.id)
             .where(segment_member.c.campaign == campaign, not_(matching))
         )
-        async with self._db.read() as conn:
-            found = await conn.stream_scalars(gone)
-            async for keys in found.partitions(SLICE):
+        async with self._db.read() as conn, streamed(conn, gone) as found:
+            async for keys in found.scalars().partitions(SLICE):
                 async with self._db.write() as writing:
                     await writing.execute(
                         delete(segment_member).where(

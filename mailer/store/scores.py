@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.rfm import HIGHEST, LOWEST, OUTGROWN, WINDOW, Round
 from mailer.core.segment_facts import PLACED, REFUNDED, EvalContext
 from mailer.store.customers import still_here
-from mailer.store.engine import Database
+from mailer.store.engine import Database, streamed
 from mailer.store.segment_signs import last_round
 from mailer.store.tables import customer_event, customer_score, score_round
 
@@ -41,30 +41,28 @@ class Scores:
         return Round(found.scored_at, found.customers, int(since or 0))
 
     async def score(self, context: EvalContext) -> None:
-        """Score everybody as of `context.now`. Of two at once, the later one to begin stands."""
-        async with self._db.read() as conn:
-            newest = await conn.scalar(select(func.max(customer_event.c.id)))
-            values = {
-                "scored_at": context.now,
-                "last_event": newest or 0,
-                "customers": 0,
-                "whole": False,
-            }
-            async with self._db.write() as writing:
-                number = (
-                    await writing.execute(insert(score_round).values(values).returning(score_round.c.id))
-                ).scalar_one()
-            found = await conn.stream(scores(context))
-            written = 0
+        """Score everybody as of `context.now`. Of several at once one stands, and the others give up."""
+        number, written = await self._begin(context), 0
+        async with self._db.read() as conn, streamed(conn, scores(context)) as found:
             async for rows in found.partitions(CHUNK):
                 if not await self._add(number, rows):
                     return
                 written += len(rows)
-        async with self._db.write() as writing:
-            await writing.execute(
+        async with self._db.write() as conn:
+            await conn.execute(
                 update(score_round).where(score_round.c.id == number).values(customers=written, whole=True)
             )
         await self._clear(number)
+
+    async def _begin(self, context: EvalContext) -> int:
+        """Write a round down, before anything is read: what is stored from now on is counted as later."""
+        async with self._db.write() as conn:
+            newest = await conn.scalar(select(func.max(customer_event.c.id)))
+            values = {
+                "scored_at": context.now, "last_event": newest or 0, "customers": 0, "whole": False,
+            }  # fmt: skip
+            found = await conn.execute(insert(score_round).values(values).returning(score_round.c.id))
+            return int(found.scalar_one())
 
     async def _add(self, number: int, rows: Sequence[Row[Any]]) -> bool:
         """Write a part of a round; False where a newer one is whole, so that nobody needs this one."""
