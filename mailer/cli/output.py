@@ -19,7 +19,7 @@ Row = Mapping[str, Any]
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # OWASP, CSV injection
 
 
-class ReaderGone(Exception):  # noqa: N818 - no error: head and less close the pipe when they have seen enough
+class ReaderGone(Exception):
     """Whoever read our output has left."""
 
 
