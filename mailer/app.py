@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parseaddr
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mailer.core.campaign import Campaign
@@ -82,6 +83,7 @@ from mailer.store.redemptions import Redemptions
 from mailer.store.runs import Runs
 from mailer.store.segments import Segments
 from mailer.store.senders import Senders
+from mailer.store.snapshot import backup
 from mailer.store.suppressions import Suppressions
 from mailer.store.switches import Switches
 from mailer.store.unsubscribes import Unsubscribes
@@ -268,6 +270,10 @@ class App:
     def mailbox(self) -> Mailbox:
         """The built-in mailbox."""
         return mailbox_of(self.settings, self.clock)
+
+    async def backup(self, file: Path) -> None:
+        """Copy the database to a file; see `store.snapshot.backup`."""
+        await backup(self.db, file)
 
     @cached_property
     def control(self) -> Control:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,6 +30,7 @@ def register(cli: typer.Typer) -> None:
     cli.command("halt", rich_help_panel="Run")(halt)
     cli.command("unhalt", rich_help_panel="Run")(unhalt)
     cli.command("migrate", rich_help_panel="Run")(migrate)
+    cli.command("backup", rich_help_panel="Run")(backup)
     cli.command(SENDER, hidden=True)(sender)
 
 
@@ -111,6 +113,17 @@ def migrate() -> None:
     async def work() -> None:
         async with this.app(load=False, upgrade=True) as app:
             tell(f"The database {app.db.where} is up to date.")
+
+    run_async(work())
+
+
+def backup(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy goes.")]) -> None:
+    """Copy the SQLite database to a file, while everything goes on."""
+
+    async def work() -> None:
+        async with this.app(load=False) as app:
+            await app.backup(file)
+            tell(f"The database {app.db.where} is copied to {file}.")
 
     run_async(work())
 

@@ -15,7 +15,7 @@ from sqlalchemy import JSON, Column, Date, Select, Table, Text, cast, func, sele
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from mailer.errors import StoreError
+from mailer.errors import StoreError, UsageError
 from mailer.store.dialect import LOCK_SECONDS, explain
 from mailer.store.engine import Database
 from mailer.store.tables import Instant, metadata
@@ -50,6 +50,28 @@ async def snapshot(db: Database, place: Path | None = None) -> AsyncIterator[Dat
             await copy.close()
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+
+
+async def backup(db: Database, file: Path) -> None:
+    """Write the SQLite database as it stands to `file`, whole or not at all, while others go on writing.
+
+    Raises:
+        UsageError: the file is there already, or the database is on PostgreSQL, which has `pg_dump` for it.
+        StoreError: it cannot be read, or there is no room for the copy.
+    """
+    if db.dialect != "sqlite":
+        raise UsageError(f"The database {db.where} is on PostgreSQL; back it up with pg_dump.")
+    if await asyncio.to_thread(file.exists):
+        raise UsageError(f"{file} is there already; give the backup another name.")
+    part = file.with_name(f".{file.name}.part")
+    try:
+        with _trouble(part):
+            await asyncio.to_thread(_copy_file, db.where, part)
+        await asyncio.to_thread(part.rename, file)
+    except OSError as error:
+        raise StoreError(f"The backup cannot be written to {file}: {error.strerror}.") from None
+    finally:
+        await asyncio.to_thread(part.unlink, missing_ok=True)
 
 
 @contextmanager
