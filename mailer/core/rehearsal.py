@@ -74,16 +74,18 @@ def outcome(state: str, reason: str | None) -> tuple[Outcome, str | None]:
             return "skip", reason
 
 
-def thinned(moments: Collection[datetime], most: int, last: datetime) -> set[datetime]:
+def thinned(
+    moments: Collection[datetime], most: int, last: datetime, *, coarsest: timedelta = HOUR
+) -> set[datetime]:
     """The moments themselves; where they are more than `most`, each put off to the next minute, quarter or hour.
 
-    None is put off beyond `last`.
+    None is put off by as much as `coarsest`, or beyond `last`.
     """
     found = set(moments)
-    for grid in GRIDS:
-        if len(found) <= most:
+    for size in GRIDS:
+        if len(found) <= most or size > coarsest:
             break
-        found = {min(_up(moment, grid), last) for moment in moments}
+        found = {min(_up(moment, size), last) for moment in moments}
     return found
 
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from mailer.core.agenda import agenda, event_due
 from mailer.core.calendar import LeapDay
 from mailer.core.campaign import Campaign
+from mailer.core.policy import OWN_ACTION, OWN_ACTION_EVENT
 from mailer.core.rehearsal import TICK, Window, grid, thinned
 from mailer.core.trigger import EventTrigger, SegmentTrigger
 
@@ -76,7 +77,8 @@ class DiaryMaker:
                 continue
             trigger = campaign.trigger
             if isinstance(trigger, EventTrigger):
-                moments = thinned({*doings, *await self._events(trigger, window)}, MOST, window.last)
+                due = await self._events(trigger, window)
+                moments = thinned({*doings, *due}, MOST, window.last, coarsest=_patience(campaign, trigger))
             elif isinstance(trigger, SegmentTrigger):
                 moments = {*thinned(doings, MOST, window.last), *grid(window, SEGMENTS_EVERY)}
             else:
@@ -109,3 +111,9 @@ class DiaryMaker:
         found = await self._stored.events(trigger.event, since)
         reached = (max(event_due(at, zone, trigger, self._zone), stored) for at, stored, zone in found)
         return {moment for moment in reached if moment in window}
+
+
+def _patience(campaign: Campaign, trigger: EventTrigger) -> timedelta:
+    """How much later than it falls due a mail is decided about in the same way."""
+    catch_up = campaign.catch_up.elapsed()
+    return min(catch_up, OWN_ACTION) if trigger.event == OWN_ACTION_EVENT else catch_up

@@ -89,6 +89,14 @@ def test_thinned_moments_lose_nobody_and_come_late_by_an_hour_at_most(
     assert all(any(each - HOUR <= moment <= each for moment in found) for each in kept)
 
 
+def test_moments_are_never_put_off_by_more_than_a_campaign_bears() -> None:
+    found = {START + timedelta(seconds=7 * each) for each in range(1_000)}
+    last = START + timedelta(days=1)
+    assert thinned(found, 10, last, coarsest=timedelta(seconds=30)) == found
+    quarters = thinned(found, 10, last, coarsest=timedelta(minutes=15))
+    assert {moment.minute for moment in quarters} == {0, 15, 30, 45}
+
+
 @given(moments, st.timedeltas(timedelta(seconds=1), timedelta(days=1)), st.booleans())
 def test_halving_ends_at_the_minute_or_the_hour(start: datetime, length: timedelta, few: bool) -> None:
     end, steps = start + length, 0
