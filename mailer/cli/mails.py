@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated
 
@@ -40,6 +41,9 @@ def preview(
     async def work() -> None:
         async with this.app() as app:
             shown = await app.previews.preview(app.campaign(campaign), customer, this.clock())
+            if this.json:
+                this.out.one(asdict(shown))
+                return
             text = {Format.EML: shown.source, Format.HTML: shown.html, Format.TEXT: shown.text}[form]
             print(text)  # noqa: T201 - stdout is the product here
 
