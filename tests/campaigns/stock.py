@@ -10,8 +10,10 @@ from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
 from mailer.core.scene import Sender, scene
 
-COMMERCIAL = ("welcome", "offer", "referral", "newsletter", "birthday")
-ALL = (*COMMERCIAL, "outage")
+SIX = ("welcome", "offer", "referral", "newsletter", "birthday", "outage")
+REWARDS = ("anniversary", "spend-reward")  # written, and switched off until somebody wants them
+ALL = (*SIX, *REWARDS)
+COMMERCIAL = tuple(name for name in ALL if name != "outage")
 LINKS = {"unsubscribe": "https://mail.example/u/one.two", "preferences": "https://mail.example/p/one.two"}
 SHOP = Sender(
     name="Kardelen",
@@ -21,7 +23,7 @@ SHOP = Sender(
     country="TR",
     locale="tr",
 )
-PERCENTS = {"welcome": 10, "offer": 15, "birthday": 20}
+PERCENTS = {"welcome": 10, "offer": 15, "birthday": 20, "anniversary": 15, "spend-reward": None}
 POSTS = [
     {
         "title": "Kış sofrasına üç çorba",
@@ -72,7 +74,7 @@ def an_incident(**facts: Any) -> dict[str, Any]:
 
 def a_scene(campaign: str, customer: Customer, *, kind: str = "", **changed: Any) -> dict[str, Any]:
     """What the template of `campaign` sees, made as a sender makes it."""
-    percent = PERCENTS.get(campaign)
+    percent, coded = PERCENTS.get(campaign), campaign in PERCENTS
     content: Mapping[str, Any] = {}
     context: Mapping[str, Any] = {}
     if campaign == "newsletter":
@@ -98,6 +100,6 @@ def a_scene(campaign: str, customer: Customer, *, kind: str = "", **changed: Any
         "planned_at": datetime(2026, 11, 24, 7, tzinfo=UTC),
         "content": content,
         "context": context,
-        "coupon": CouponView("XX-7KXQ9MBTRW", percent, valid_until=date(2026, 12, 8)) if percent else None,
+        "coupon": CouponView("XX-7KXQ9MBTRW", percent, valid_until=date(2026, 12, 8)) if coded else None,
     } | changed
     return scene(SendJob(**facts), "", SHOP, LINKS if campaign in COMMERCIAL else {})

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from itertools import product
 from pathlib import Path
@@ -17,7 +18,17 @@ from mailer.files import catalog
 from mailer.files.templates import TemplateFolder
 from mailer.render.publish import publish
 from mailer.render.renderer import Template
-from tests.campaigns.stock import ALL, COMMERCIAL, CUSTOMERS, LINKS, POINTS, SHOP, a_scene, an_incident
+from tests.campaigns.stock import (
+    ALL,
+    COMMERCIAL,
+    CUSTOMERS,
+    LINKS,
+    POINTS,
+    SHOP,
+    SIX,
+    a_scene,
+    an_incident,
+)
 
 ROOT = Path(__file__).parents[2]
 ISTANBUL = ZoneInfo("Europe/Istanbul")
@@ -56,15 +67,15 @@ def words(html: str) -> str:
 # The campaigns -------------------------------------------------------------------------------------------
 
 
-def test_all_six_load_without_a_fault(stock: catalog.Catalog) -> None:
+def test_all_load_without_a_fault_and_six_are_switched_on(stock: catalog.Catalog) -> None:
     assert stock.faults == ()
     assert set(stock.campaigns) == set(ALL)
+    assert {name for name, campaign in stock.campaigns.items() if campaign.enabled} == set(SIX)
     assert len(stock.segments) >= 10
 
 
 def test_they_have_no_budget_no_holdout_and_no_hidden_consent_rule(stock: catalog.Catalog) -> None:
     for campaign in stock.campaigns.values():
-        assert campaign.enabled
         assert campaign.holdout == 0
         assert campaign.coupon is None or campaign.coupon.budget is None
         assert "consent" not in str(
@@ -77,6 +88,8 @@ def test_they_have_no_budget_no_holdout_and_no_hidden_consent_rule(stock: catalo
     [
         ("welcome", 90, "ever", "HG"),
         ("birthday", 80, "year", "DG"),
+        ("anniversary", 75, "year", "YD"),
+        ("spend-reward", 70, "ever", "TK"),
         ("referral", 50, "quarter", None),
         ("offer", 40, "run", "SS"),
         ("newsletter", 20, "run", None),
@@ -172,7 +185,7 @@ def test_the_mail_speaks_the_customers_language_and_else_english(render: Render,
 # Coupons -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["welcome", "offer", "birthday"])
+@pytest.mark.parametrize("name", ["welcome", "offer", "birthday", "anniversary"])
 @pytest.mark.parametrize(
     ("locale", "written"),
     [("tr", ("%{}", "₺75,00", "8 Aralık 2026")), ("en", ("{}%", "TRY", "December 8, 2026"))],
@@ -195,6 +208,36 @@ def test_a_coupon_is_shown_whatever_it_is_worth(
         assert amount in text
     mail = render(name, a_scene(name, CUSTOMERS["named"], coupon=None), locale)
     assert "%" not in mail.subject
+
+
+@pytest.mark.parametrize(("locale", "label"), [("tr", "Kodunuz"), ("en", "Your code")])
+def test_a_sample_is_a_code_without_a_worth(render: Render, locale: str, label: str) -> None:
+    mail = render("spend-reward", a_scene("spend-reward", CUSTOMERS["named"]), locale)
+    for text in (words(mail.html or ""), mail.text):
+        assert f"{label} XX-7KXQ9MBTRW" in text.replace(":", "")
+        assert "%" not in text
+
+
+# The anniversary -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("joined", "turkish", "english"),
+    [
+        ("2025-11-24", "üzerinden 1 yıl geçti.", "been 1 year since"),
+        ("2016-11-24", "üzerinden 10 yıl geçti.", "been 10 years since"),
+        ("--11-24", "üzerinden bir yıl daha geçti.", "been another year since"),
+        (None, "üzerinden bir yıl daha geçti.", "been another year since"),
+    ],
+)
+def test_the_years_are_counted_where_the_first_is_known(
+    render: Render, joined: str | None, turkish: str, english: str
+) -> None:
+    customer = replace(CUSTOMERS["named"], attributes={"member_since": joined} if joined else {})
+    for locale, said in (("tr", turkish), ("en", english)):
+        mail = render("anniversary", a_scene("anniversary", customer), locale)
+        assert said in words(mail.html or "")
+        assert said in mail.text
 
 
 # The newsletter ------------------------------------------------------------------------------------------
