@@ -1,0 +1,249 @@
+"""The command line as its users meet it: options anywhere, facts on stdout, one sentence for every error."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from mailer.cli.invocation import Invocation, this
+from mailer.cli.main import arranged, status
+from mailer.cli.output import shown
+
+ROOT = Path(__file__).parents[2]
+
+SETTINGS = """\
+database_url: {url}
+state_dir: var
+tenant: {{from: "Kardelen <merhaba@kardelen.example>", timezone: Europe/Istanbul}}
+"""
+
+CUSTOMERS = [
+    {"id": "A", "email": "ayse@x.example", "first_name": "Ayşe", "consent": "yes", "birthday": "1990-05-10"},
+    {"id": "B", "email": "b@x.example", "first_name": "Bora", "consent": "no"},
+]
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[dict[str, object]]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Mailer = Callable[..., Answer]
+
+
+@pytest.fixture
+def mailer(
+    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Mailer]:
+    """`mailer WORDS` in a shop's folder, with two campaigns that work and one that does not."""
+    shutil.copytree(ROOT / "templates", tmp_path / "templates")
+    (tmp_path / "jobs").mkdir()
+    for name in ("_segments", "offer", "birthday"):
+        shutil.copy(ROOT / "jobs" / f"{name}.yaml", tmp_path / "jobs")
+    (tmp_path / "jobs" / "broken.yaml").write_text("purpose: commercial\ntrigger: {cron: often}\n")
+    (tmp_path / "settings.yaml").write_text(SETTINGS.format(url=sqlite_url))
+    (tmp_path / "customers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in CUSTOMERS))
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("MAILER_")]:
+        if not name.startswith("MAILER_TEST_"):
+            monkeypatch.delenv(name)
+
+    def call(*words: str) -> Answer:
+        fresh = Invocation()
+        for name in ("settings_path", "settings_given", "now", "json", "debug"):
+            setattr(this, name, getattr(fresh, name))
+        ended = status(words)
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err
+        return Answer(ended, said.out, said.err)
+
+    yield call
+    this.json = False
+
+
+# Words ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "order"),
+    [
+        ("runs --json", "--json runs"),
+        ("--json runs", "--json runs"),
+        ("runs --now T --campaign offer --json", "--now T --json runs --campaign offer"),
+        ("runs --now=T --settings=s.yaml", "--now=T --settings=s.yaml runs"),
+        ("runs --settings", "--settings runs"),
+        ("runs --json=1", "runs --json=1"),
+        ("runs --jso", "runs --jso"),
+        ("suppressions add -- --json", "suppressions add -- --json"),
+        ("", ""),
+    ],
+)
+def test_global_options_may_stand_anywhere(words: str, order: str) -> None:
+    assert arranged(words.split()) == order.split()
+
+
+@pytest.mark.parametrize("words", [["--json", "campaigns", "list"], ["campaigns", "--json", "list"],
+                                   ["campaigns", "list", "--json"]], ids=" ".join)  # fmt: skip
+def test_wherever_it_stands_it_means_the_same(mailer: Mailer, words: list[str]) -> None:
+    answer = mailer(*words)
+    assert answer.status == 0
+    assert [row["name"] for row in answer.rows] == ["birthday", "offer"]
+
+
+@pytest.mark.parametrize(
+    ("words", "ended", "said"),
+    [
+        pytest.param("frobnicate", 2, "No such command 'frobnicate'", id="unknown verb"),
+        pytest.param("runs --frob", 2, "No such option: --frob", id="unknown option"),
+        pytest.param("campaigns show", 2, "Missing argument 'NAME'", id="missing word"),
+        pytest.param("runs --now tomorrow", 2, "--now 'tomorrow' is not an instant; write it as 2027-", id="instant"),
+        pytest.param("runs --now 2027-01-15T08:00:00", 2, "is not an instant", id="instant without a zone"),
+        pytest.param("runs --now 0001-01-01T00:00:00+23:00", 2, "is not an instant", id="before time"),
+        pytest.param("runs --settings nowhere.yaml", 2, "nowhere.yaml: there is no such file", id="settings"),
+        pytest.param("campaigns show nobody", 2, "There is no campaign 'nobody'; see mailer campaigns list.",
+                     id="campaign"),
+        pytest.param("campaigns show broken", 2, "jobs/broken.yaml:2: trigger.cron: ", id="a broken campaign"),
+        pytest.param("campaigns run broken", 2, "jobs/broken.yaml:2: trigger.cron: ", id="running a broken one"),
+        pytest.param("customers show nobody", 2, "There is no customer 'nobody'", id="customer"),
+        pytest.param("customers import nowhere.csv", 1, "nowhere.csv: cannot be read", id="file"),
+        pytest.param("segments count nobody", 1, "nobody", id="segment"),
+        pytest.param("preview offer --customer nobody", 2, "There is no customer 'nobody'", id="preview"),
+        pytest.param("test offer --to me@x.example", 2, "is not among the settings' staff", id="staff"),
+        pytest.param("deliveries settle 7 --sent", 2, "There is no delivery 7.", id="delivery"),
+        pytest.param("deliveries settle 7", 2, "--sent or --resend", id="settle"),
+        pytest.param("suppressions remove a@x.example", 2, "a@x.example is not suppressed.", id="suppression"),
+        pytest.param("check", 1, "jobs/broken.yaml:2: trigger.cron: ", id="check"),
+    ],
+)  # fmt: skip
+def test_an_error_is_a_sentence_and_a_status(mailer: Mailer, words: str, ended: int, said: str) -> None:
+    answer = mailer(*words.split())
+    assert answer.status == ended
+    assert answer.out == ""
+    assert said in answer.err
+
+
+def test_settings_that_cannot_be_used_end_everything(mailer: Mailer, tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("relay:\n  host: a\n  pasword: s3cret\n")
+    answer = mailer("runs")
+    assert answer.status == 2
+    assert answer.err.startswith("settings.yaml:3: relay.pasword: unknown key")
+    assert "s3cret" not in answer.err
+
+
+def test_a_database_that_cannot_be_used_is_a_sentence(mailer: Mailer, tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text("database_url: sqlite:///settings.yaml\n")
+    answer = mailer("runs")
+    assert answer.status == 1
+    assert "settings.yaml" in answer.err
+    assert answer.err.count("\n") == 1
+
+
+def test_a_database_url_never_shows_its_password(mailer: Mailer, tmp_path: Path) -> None:
+    url = "postgresql://me:s3cret@127.0.0.1:1/shop"
+    (tmp_path / "settings.yaml").write_text(f"database_url: {url}\n")
+    answer = mailer("runs")
+    assert answer.status == 1
+    assert "s3cret" not in answer.err
+
+
+# Facts ---------------------------------------------------------------------------------------------------
+
+
+def test_facts_are_json_lines_and_everything_else_is_on_stderr(mailer: Mailer) -> None:
+    now = ("--now", "2027-04-02T07:00:00.123456+00:00")
+    report = mailer("customers", "import", "customers.jsonl", "--json", *now)
+    assert [(row["created"], row["rejected"]) for row in report.rows] == [(2, [])]
+    started = mailer("campaigns", "run", "offer", "--json", *now)
+    assert started.rows == [{"campaign": "offer", "occurrence": "2027-04-02", "audience": 2}]
+    assert "jobs/broken.yaml:2" in started.err
+    for words in (
+        "runs", "deliveries", "deliveries --state skipped", "campaigns list", "campaigns show offer", "coupons list",
+        "customers list", "customers show A", "segments list", "segments count buyers", "segments preview buyers",
+        "segments explain buyers A", "suppressions list", "incidents list", "mailbox list", "check",
+        "campaigns run offer --dry-run", "preview offer",
+    ):  # fmt: skip
+        answer = mailer(*words.split(), "--json", *now)
+        assert all(isinstance(row, dict) for row in answer.rows), words
+    (run,) = mailer("runs", "--json").rows
+    assert (run["audience"], run["queued"], run["skipped"]) == (2, 1, 1)
+    assert run["due_at"] == "2027-04-02T07:00:00Z"  # whole seconds, UTC
+    skipped = mailer("deliveries", "--customer", "B", "--json").rows
+    assert [(row["state"], row["reason"], row["sent_at"]) for row in skipped] == [
+        ("skipped", "no_consent", None)
+    ]
+
+
+def test_without_json_facts_are_a_table_that_nobodys_name_can_paint(mailer: Mailer) -> None:
+    mailer("customers", "import", "customers.jsonl")
+    table = mailer("customers", "list").out
+    assert "Ayşe" in table
+    assert "\x1b" not in table
+    assert shown("\x1b[31mred\u202e\n") == "�[31mred��"
+    assert mailer("runs").out == ""
+    assert "No run so far." in mailer("runs").err
+
+
+def test_an_import_with_bad_rows_takes_the_good_ones_and_ends_with_one(
+    mailer: Mailer, tmp_path: Path
+) -> None:
+    (tmp_path / "c.csv").write_text("id,email\nC,c@x.example\nD,nonsense\n")
+    answer = mailer("customers", "import", "c.csv")
+    assert answer.status == 1
+    assert "line 3: email: " in answer.err
+    assert [row["id"] for row in mailer("customers", "list", "--json").rows] == ["C"]
+
+
+@pytest.mark.parametrize(("given", "ended"), [("2", 0), ("3", 2)])
+def test_a_script_may_say_how_many_it_expects(mailer: Mailer, given: str, ended: int) -> None:
+    mailer("customers", "import", "customers.jsonl")
+    answer = mailer("campaigns", "run", "offer", "--confirm", given)
+    assert answer.status == ended
+    assert bool(mailer("runs", "--json").rows) is (ended == 0)
+
+
+def test_a_campaign_that_answers_nothing_cannot_be_started_by_hand(mailer: Mailer, tmp_path: Path) -> None:
+    shutil.copy(ROOT / "jobs" / "welcome.yaml", tmp_path / "jobs")
+    answer = mailer("campaigns", "run", "welcome")
+    assert answer.status == 2
+    assert "cannot be started by hand" in answer.err
+
+
+def test_a_pause_is_shown_and_lifted(mailer: Mailer) -> None:
+    mailer("campaigns", "pause", "offer")
+    assert [row["paused"] for row in mailer("campaigns", "list", "--json").rows] == [False, True]
+    mailer("campaigns", "resume", "offer")
+    assert [row["paused"] for row in mailer("campaigns", "list", "--json").rows] == [False, False]
+
+
+# Pipes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words", [["segments", "list", "--json"], ["segments", "list"], ["preview", "offer"]],
+                         ids=" ".join)  # fmt: skip
+def test_a_reader_that_has_seen_enough_is_no_error(mailer: Mailer, tmp_path: Path, words: list[str]) -> None:
+    mailer("runs")  # the database is there
+    reading, writing = os.pipe()
+    os.close(reading)
+    ended = subprocess.run(
+        [sys.executable, "-m", "mailer", *words],
+        cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    os.close(writing)
+    assert ended.returncode == 0
+    assert "Exception ignored" not in ended.stderr
+    assert "Error" not in ended.stderr
