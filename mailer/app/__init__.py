@@ -1,0 +1,6 @@
+"""The composition root: settings → App. The only room that knows every part, and the only one with a clock."""
+
+from mailer.app.app import App
+from mailer.app.base import Tell, fixed_clock, mailbox_of, system_clock
+
+__all__ = ["App", "Tell", "fixed_clock", "mailbox_of", "system_clock"]

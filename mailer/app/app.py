@@ -1,0 +1,148 @@
+"""The product: planning, incidents, sending."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from functools import cached_property
+
+from mailer.app.base import Tell
+from mailer.app.mails import Mails
+from mailer.core.handoff import HandoffFacts, Verdict
+from mailer.core.pace import Hours
+from mailer.core.policy import judge
+from mailer.core.trigger import IncidentTrigger
+from mailer.flow.connection import Tools
+from mailer.flow.notify import Notifier
+from mailer.flow.plan import Planner
+from mailer.flow.recheck import Recheck
+from mailer.flow.scheduler import Scheduler
+from mailer.flow.send import SenderConfig, SendLoop
+from mailer.render.guard import limit_memory
+from mailer.settings import Settings
+from mailer.store import migrate
+from mailer.store.engine import Database
+from mailer.store.incidents import Incidents
+from mailer.store.recipients import Recipients
+
+#: Bytes a sender may map: an ordinary one maps about half of it, most of it shared libraries.
+SENDER_MEMORY = 2_000_000_000
+
+
+class App(Mails):
+    """Every part, wired. Parts are made when they are first asked for."""
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        settings: Settings,
+        clock: Callable[[], datetime],
+        tell: Tell,
+        *,
+        load: bool = True,
+        upgrade: bool = False,
+    ) -> AsyncIterator[App]:
+        """Open the database, made or upgraded where that is allowed, and read the campaigns.
+
+        With `upgrade` an old database is brought up to date whatever it is.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        db = await Database.connect(settings.database_url.get_secret_value())
+        try:
+            await (migrate.upgrade(db) if upgrade else migrate.require(db))
+            app = cls(settings, db, clock, tell)
+            if load:
+                await app.reload()
+                await app.planner.look(clock())
+            yield app
+        finally:
+            await db.close()
+
+    @cached_property
+    def planner(self) -> Planner:
+        """Turns what falls due into runs."""
+        return Planner(
+            campaigns=self.campaigns,
+            segments=self.segments,
+            book=self.runs,
+            people=self.audience,
+            version=self.versions.of,
+            rules=self.rules,
+            leap_day=self.settings.policy.leap_day,
+            currency=self.settings.tenant.currency,
+        )
+
+    @cached_property
+    def incidents(self) -> Notifier:
+        """Tells customers of outages."""
+        hours = Hours(self.rules.zone, self.rules.quiet)
+        return Notifier(Incidents(self.db), Recipients(self.db), self, self.domain, hours)
+
+    def incident_campaigns(self) -> list[str]:
+        """Campaigns that carry outage notices."""
+        return [
+            name
+            for name, campaign in sorted(self.campaigns.items())
+            if campaign.enabled and isinstance(campaign.trigger, IncidentTrigger)
+        ]
+
+    async def version_for(self, campaign: str) -> int:
+        """The version of a campaign, published now."""
+        return await self.versions.of(self.campaign(campaign), self.clock())
+
+    def scheduler(self) -> Scheduler:
+        """Plans under the planner's lease."""
+        return Scheduler(
+            planner=self.planner,
+            incidents=self.incidents,
+            senders=self.senders,
+            ledger=self.ledger,
+            leases=self.leases,
+            owner=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+            clock=self.clock,
+            reload=self.reload,
+            tell=self.tell,
+            stock=self.stockroom,
+        )
+
+    def limit_memory(self) -> None:
+        """From now on this process may take so much memory: a template that wants more fails its render."""
+        limit_memory(SENDER_MEMORY)
+
+    async def send(self, connections: int, *, until_idle: bool, stop: asyncio.Event) -> None:
+        """Be a sender process."""
+        config = SenderConfig(
+            connections=connections,
+            claim_size=self.settings.sender.claim_size,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+        )
+        await self.reload(quiet=True)  # named segments; the process that started us tells of faults
+        recheck = Recheck(
+            versions=self.runs,
+            people=self.audience,
+            segments=self.segments,
+            composer=self.composer,
+            judge=self._judge,
+            clock=self.clock,
+        )
+        loop = SendLoop(
+            ledger=self.ledger,
+            senders=self.senders,
+            tools=Tools(recheck, self.session, self.clock, random.random),
+            judge=recheck.judge,
+            config=config,
+        )
+        await loop.run(until_idle=until_idle, stop=stop)
+
+    def _judge(self, facts: HandoffFacts, now: datetime) -> Verdict:
+        return judge(facts, self.rules, now)

@@ -1,0 +1,124 @@
+"""What an installation is: settings, database, clock, campaigns. The only module with a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from email.utils import parseaddr
+from functools import cached_property
+
+from mailer.core.campaign import Campaign
+from mailer.core.cap import Cap
+from mailer.core.policy import Rules
+from mailer.core.quiet import QuietHours
+from mailer.core.scene import Sender
+from mailer.core.segment import Rule
+from mailer.core.segment_facts import EvalContext
+from mailer.core.token import Keyring
+from mailer.errors import FileFault, UsageError
+from mailer.files import catalog
+from mailer.files.key import secret_key
+from mailer.mailbox.storage import Mailbox
+from mailer.settings import Settings
+from mailer.store.engine import Database
+
+Tell = Callable[[str], None]  # a sentence for the person at the terminal or in the log
+
+
+def system_clock() -> datetime:
+    """The instant it is."""
+    return datetime.now(UTC)
+
+
+def fixed_clock(instant: datetime) -> Callable[[], datetime]:
+    """A clock that stands still: rehearsals, tests and back-fills."""
+    return lambda: instant
+
+
+def mailbox_of(settings: Settings, clock: Callable[[], datetime]) -> Mailbox:
+    """The built-in mailbox of an installation."""
+    return Mailbox(settings.state / "mailbox", clock)
+
+
+class Installation:
+    """Settings, the database and the campaigns; and the tenant's rules and keys, made of them."""
+
+    def __init__(self, settings: Settings, db: Database, clock: Callable[[], datetime], tell: Tell) -> None:
+        self.settings = settings
+        self.db = db
+        self.clock = clock
+        self.tell = tell
+        self.catches_mail = settings.relay.host is None  # the built-in mailbox stands in for a relay
+        self.campaigns: dict[str, Campaign] = {}
+        self.segments: dict[str, Rule] = {}
+        self.faults: tuple[FileFault, ...] = ()
+        self.sources: Mapping[str, str] = {}
+
+    async def reload(self, *, quiet: bool = False) -> None:
+        """Read the campaigns again. A file that cannot be read is told once and stops no other."""
+        found = await asyncio.to_thread(catalog.read, self.settings.jobs_dir)
+        known = {str(fault) for fault in self.faults}
+        self.campaigns.clear()
+        self.campaigns.update(found.campaigns)
+        self.segments.clear()
+        self.segments.update(found.segments)
+        self.faults, self.sources = found.faults, found.sources
+        for fault in found.faults:
+            if str(fault) not in known and not quiet:
+                self.tell(str(fault))
+
+    def campaign(self, name: str) -> Campaign:
+        """The campaign of that name.
+
+        Raises:
+            UsageError: there is none, or its file cannot be read.
+        """
+        if name in self.campaigns:
+            return self.campaigns[name]
+        for fault in self.faults:
+            if fault.file.endswith((f"/{name}.yaml", f"/{name}.yml")):
+                raise UsageError(f"The campaign {name} cannot be used: {fault}")
+        raise UsageError(f"There is no campaign {name!r}; see mailer campaigns list.")
+
+    @cached_property
+    def rules(self) -> Rules:
+        """The tenant's rules."""
+        return Rules(
+            zone=self.settings.tenant.zone,
+            quiet=QuietHours.parse(self.settings.policy.quiet_hours),
+            seed=self.keys.current,
+            cap=Cap(self.settings.policy.cap.day, self.settings.policy.cap.week),
+        )
+
+    @cached_property
+    def keys(self) -> Keyring:
+        """The keys that sign links."""
+        given = self.settings.secret_key
+        if given is not None:
+            return Keyring.single(given.get_secret_value())
+        return Keyring.single(secret_key(self.settings.state, secrets.token_urlsafe(32)))
+
+    @cached_property
+    def sender(self) -> Sender:
+        """The tenant as mails show it."""
+        tenant = self.settings.tenant
+        return Sender(
+            tenant.name, tenant.from_, tenant.postal_address, tenant.currency, tenant.country, tenant.locale
+        )
+
+    @cached_property
+    def domain(self) -> str:
+        """The domain mails come from."""
+        return parseaddr(self.settings.tenant.from_)[1].rpartition("@")[2]
+
+    def moment(self) -> EvalContext:
+        """Now, as segments see it."""
+        return EvalContext(
+            now=self.clock(),
+            tenant_zone=self.rules.zone,
+            segments=self.segments,
+            leap_day=self.settings.policy.leap_day,
+            currency=self.settings.tenant.currency,
+        )

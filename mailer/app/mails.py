@@ -1,0 +1,130 @@
+"""From template files to messages, and the way to the relay."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+from mailer.app.desks import Desks
+from mailer.core.campaign import Campaign
+from mailer.core.customer import Customer
+from mailer.core.samples import vetting_scenes
+from mailer.core.segment import Rule
+from mailer.errors import FileFault, TemplateFault, UsageError
+from mailer.files.templates import TemplateFolder
+from mailer.flow.compose import Composer, Identity
+from mailer.flow.preview import Previews
+from mailer.flow.versions import Versions
+from mailer.render.lint import promotions, sizes
+from mailer.render.mime import assemble
+from mailer.render.publish import publish
+from mailer.render.renderer import Template
+from mailer.render.vet import Sample, vet
+from mailer.smtp.relay import RelayConfig, Tls
+from mailer.smtp.session import Session
+from mailer.store.segments import Segments
+
+#: How many real customers `check` tries each template with.
+REAL_CUSTOMERS = 10
+
+
+class Mails(Desks):
+    """Publishing, vetting, previews, composing, and connections."""
+
+    @cached_property
+    def templates(self) -> TemplateFolder:
+        """The templates as files."""
+        return TemplateFolder(self.settings.templates_dir)
+
+    async def picture(self, template: str, name: str) -> bytes | None:
+        """The bytes of `templates/<template>/images/<name>`; None where there is no such picture."""
+
+        def read() -> bytes | None:
+            path = f"images/{name}"
+            return (
+                self.templates.data(f"{template}/{path}") if path in self.templates.names(template) else None
+            )
+
+        with contextlib.suppress(TemplateFault):  # gone since, or too large to be a picture
+            return await asyncio.to_thread(read)
+        return None
+
+    @cached_property
+    def versions(self) -> Versions:
+        """Publishes templates and keeps what was published."""
+        return Versions(book=self.runs, publish=self.published, vet=self.vetted)
+
+    @cached_property
+    def previews(self) -> Previews:
+        """Mails nobody planned."""
+        return Previews(
+            desk=self.campaign_desk,
+            composer=self.composer,
+            published=self.published,
+            vet=self.vetted,
+            open_session=self.session,
+        )
+
+    async def vetted(
+        self, campaign: Campaign, parts: Mapping[str, Any], customers: Sequence[Customer] = ()
+    ) -> list[FileFault]:
+        """What goes wrong when a template is tried in a limited child process, on samples and real customers.
+
+        A fault with the key `warning` keeps no mail from going out.
+        """
+        locales = sorted({locale for variants in parts["parts"].values() for locale in variants if locale})
+        scenes = vetting_scenes(campaign, self.sender, locales, customers)
+        zone, tenant_locale = self.settings.tenant.timezone, self.settings.tenant.locale
+        samples = [Sample(name, scene, locale, tenant_locale, zone) for name, locale, scene in scenes]
+        found: list[FileFault] = [] if campaign.commercial else list(promotions(parts))
+        found += await vet(parts, samples)
+        return found or list(sizes(parts, samples))
+
+    async def some_customers(self) -> list[Customer]:
+        """A few real customers to try templates with."""
+        return await Segments(self.db).sample(Rule(), self.moment(), REAL_CUSTOMERS)
+
+    def published(self, template: str) -> dict[str, Any]:
+        """A template's files as a run keeps them.
+
+        Raises:
+            TemplateFault: something in them cannot be published.
+        """
+        return publish(template, self.templates, self.settings.public_url, self.settings.tenant.locale)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """Who writes, and how links are made."""
+        return Identity(self.sender, self.rules.zone, self.settings.public_url, self.keys)
+
+    @cached_property
+    def composer(self) -> Composer:
+        """Makes messages."""
+        return Composer(
+            identity=self.identity, versions=self.runs, compile_template=Template, assemble=assemble
+        )
+
+    def session(self) -> Session:
+        """A connection to the relay."""
+        return Session(self.relay())
+
+    def relay(self) -> RelayConfig:
+        """The relay of the settings.
+
+        Raises:
+            UsageError: none is set.
+        """
+        relay = self.settings.relay
+        if relay.host is None:
+            raise UsageError("No relay is set; write relay.host in the settings.")
+        return RelayConfig(
+            host=relay.host,
+            port=relay.port,
+            username=relay.username or "",
+            password=relay.password.get_secret_value() if relay.password else "",
+            tls=Tls(relay.tls),
+            local_hostname=self.domain if self.domain.isascii() else "",
+        )
