@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 from datetime import timedelta
 from typing import Any
 
@@ -31,12 +32,13 @@ async def refuse_real_customers(app: App) -> None:
             "The demo sends to the built-in mailbox alone; take relay.host out of the settings for it."
         )
     ours = {str(row["id"]) for row in demo_customers(app.clock())}
-    async for row in app.customers.list():
-        if row["id"] not in ours:
-            raise UsageError(
-                "The database holds customers that are not the demo's; give the demo one of its own, such as "
-                "MAILER_DATABASE_URL=sqlite:///var/demo.db."
-            )
+    async with aclosing(app.customers.list()) as rows:  # it holds a connection
+        async for row in rows:
+            if row["id"] not in ours:
+                raise UsageError(
+                    "The database holds customers that are not the demo's; give the demo one of its own, such as "
+                    "MAILER_DATABASE_URL=sqlite:///var/demo.db."
+                )
 
 
 async def load_demo(app: App) -> None:
