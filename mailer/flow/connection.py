@@ -16,6 +16,9 @@ from mailer.flow.desk import Desk
 from mailer.flow.work import Work
 
 #: Trouble that is the relay's own: no delivery is to blame, and none is tried before the relay answers again.
+#: Seconds a connection rests that the relay has no room for, while it serves others of ours.
+CROWDED = 5.0
+
 RELAY_PHASES = (Phase.CONNECT, Phase.HELLO, Phase.TLS, Phase.AUTH)
 
 
@@ -85,9 +88,14 @@ class Connection:
         trouble = await self._session.ready()
         if trouble is not None:
             await self._settle()
+            if self._work.others_served(self):
+                await self._work.give_back(job)
+                await self._work.rest(CROWDED)
+                return
             self._finish = self._finished(job, trouble)
             await self._work.stall(down=trouble)
             return
+        self._work.served.add(self)
         finish, self._finish = self._finish, None
         verdict = await self._desk.exchange(finish, Start(job.delivery_id, message.message_id))
         if not isinstance(verdict, Go):
@@ -102,7 +110,11 @@ class Connection:
             raise
         self._finish = self._finished(job, outcome)
         if isinstance(outcome, TryLater) and outcome.phase in RELAY_PHASES:
-            await self._work.stall(down=outcome)
+            if self._work.others_served(self):
+                await self._settle()
+                await self._work.rest(CROWDED)
+            else:
+                await self._work.stall(down=outcome)
 
     async def _not_made(self, job: SendJob, error: Exception) -> None:
         """No message can be made of this one; the reason is written down and the next one's turn comes."""

@@ -154,7 +154,7 @@ class SendLoop:
                     limit = min(limit * 2, self._config.claim_size)
             elif not until_idle:
                 await _either(asyncio.sleep(IDLE_SECONDS), stop)
-            elif work.resting == work.connections:
+            elif work.resting == work.connections and not work.jobs:
                 break
             else:
                 await _either(work.at_rest(), stop)

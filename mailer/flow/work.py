@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ class Work:
         self.over = False
         self.relay_down: TryLater | None = None
         self.refused: RelayError | None = None
+        self.served: set[object] = set()  # connections the relay has let in
         self.deadline = 0.0  # monotonic seconds: no DATA starts after it
 
     def take(self) -> SendJob | None:
@@ -52,6 +54,30 @@ class Work:
             left = [job.delivery_id for job in self.jobs]
             self.jobs.clear()
             return left
+
+    async def give_back(self, job: SendJob) -> None:
+        """Let another connection have it, next."""
+        async with self.changed:
+            self.jobs.appendleft(job)
+            self.changed.notify_all()
+
+    def others_served(self, mine: object) -> bool:
+        """Whether the relay, that does not let this connection in, serves another."""
+        self.served.discard(mine)
+        return bool(self.served)
+
+    async def rest(self, seconds: float) -> None:
+        """Take no work for a while."""
+        async with self.changed:
+            self.resting += 1
+            self.changed.notify_all()
+            try:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(seconds):
+                        while not self.over:
+                            await self.changed.wait()
+            finally:
+                self.resting -= 1
 
     async def end(self) -> None:
         async with self.changed:

@@ -220,6 +220,30 @@ async def test_a_relay_that_goes_away_in_the_middle_keeps_what_it_took(database:
     assert await held(database) == 0
 
 
+async def test_a_relay_with_room_for_fewer_connections_than_ours_is_not_down(database: Database) -> None:
+    await add_many(database, await a_run(database), 60)
+    room, relay = [2], FakeTransport()
+
+    class Crowded(FakeTransport):
+        inside = False
+
+        async def ready(self) -> TryLater | None:
+            if not self.inside and room[0] == 0:
+                return TryLater(Phase.CONNECT, Reply(421, "too many connections"))
+            room[0] -= not self.inside
+            self.inside = True
+            return None
+
+        async def send(self, message: Message, may_start: Callable[[], bool]) -> Outcome:
+            await asyncio.sleep(0.001)
+            return await relay.send(message, may_start)
+
+    await sent_all(loop(database, Crowded, connections=5))
+    assert await states(database) == {"sent": 60}
+    assert len(relay.sent) == 60
+    assert await held(database) == 0
+
+
 async def test_a_relay_that_refuses_our_name_leaves_everything_queued(database: Database) -> None:
     await add_many(database, await a_run(database), 40)
 
