@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import State, Tally
 from mailer.core.run import ENDED, NewDelivery, NewRun, RunState
+from mailer.store.campaigns import Campaigns
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.reserve import NewCode, Promise, keep_promises, take_turns
-from mailer.store.tables import campaign_state, campaign_version, delivery, run
+from mailer.store.tables import delivery, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +26,6 @@ class OpenRun:
     id: int
     state: RunState
     created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the scheduler knows of a campaign."""
-
-    first_seen_at: datetime
-    planned_at: datetime | None
-    paused: bool
-    baseline_at: datetime | None = None  # when the first members of its segment were noted
 
 
 async def open_run(conn: AsyncConnection, new: NewRun, now: datetime) -> OpenRun:
@@ -118,104 +109,12 @@ async def insert_deliveries(
     return len(made)
 
 
-class Runs:
-    """Runs on the database."""
+class Runs(Campaigns):
+    """Runs on the database, with the campaigns they are occurrences of."""
 
     def __init__(self, db: Database, new_code: NewCode) -> None:
-        self._db = db
+        super().__init__(db)
         self._new_code = new_code
-
-    async def seen(self, names: Sequence[str], now: datetime) -> dict[str, Seen]:
-        """Note the campaigns met for the first time; what is known of each."""
-        async with self._db.read() as conn:
-            known = await self._seen(conn, names)
-        missing = [name for name in names if name not in known]
-        if missing:
-            async with self._db.write() as conn:
-                await conn.execute(
-                    insert(conn, campaign_state).on_conflict_do_nothing(),
-                    [{"name": name, "first_seen_at": now} for name in missing],
-                )
-                known = await self._seen(conn, names)
-        return known
-
-    @staticmethod
-    async def _seen(conn: AsyncConnection, names: Sequence[str]) -> dict[str, Seen]:
-        rows = await conn.execute(select(campaign_state).where(campaign_state.c.name.in_(names)))
-        return {
-            row.name: Seen(row.first_seen_at, row.planned_at, row.paused, row.baseline_at) for row in rows
-        }
-
-    async def planned(self, names: Sequence[str], now: datetime) -> None:
-        """A planning pass over these campaigns completed. Time going backwards changes nothing."""
-        if not names:
-            return
-        async with self._db.write() as conn:
-            await conn.execute(
-                update(campaign_state)
-                .where(
-                    campaign_state.c.name.in_(names),
-                    (campaign_state.c.planned_at.is_(None)) | (campaign_state.c.planned_at < now),
-                )
-                .values(planned_at=now)
-            )
-
-    async def forget(self, names: Sequence[str]) -> None:
-        """Nothing is owed for the time these campaigns are switched off."""
-        if not names:
-            return
-        async with self._db.write() as conn:
-            await conn.execute(
-                update(campaign_state).where(campaign_state.c.name.in_(names)).values(planned_at=None)
-            )
-
-    async def pause(self, name: str, paused: bool) -> None:
-        """Pause or resume a campaign."""
-        async with self._db.write() as conn:
-            await conn.execute(
-                update(campaign_state).where(campaign_state.c.name == name).values(paused=paused)
-            )
-
-    async def paused(self) -> set[str]:
-        """Campaigns somebody paused."""
-        async with self._db.read() as conn:
-            return set(
-                (await conn.scalars(select(campaign_state.c.name).where(campaign_state.c.paused))).all()
-            )
-
-    async def find_version(self, name: str, digest: str) -> int | None:
-        """The number of a version that is written down already."""
-        async with self._db.read() as conn:
-            found: int | None = await conn.scalar(_version(name, digest))
-            return found
-
-    async def version(
-        self, name: str, digest: str, definition: Mapping[str, Any], parts: Mapping[str, Any], now: datetime
-    ) -> int:
-        """Write a version of a campaign down; its number."""
-        values = {
-            "campaign": name,
-            "digest": digest,
-            "definition": dict(definition),
-            "parts": dict(parts),
-            "created_at": now,
-        }
-        async with self._db.write() as conn:
-            await conn.execute(insert(conn, campaign_version).values(values).on_conflict_do_nothing())
-            found: int = (await conn.execute(_version(name, digest))).scalar_one()
-            return found
-
-    async def parts(self, version_id: int) -> dict[str, Any]:
-        """The published template and definition of a version."""
-        async with self._db.read() as conn:
-            row = (
-                await conn.execute(
-                    select(campaign_version.c.definition, campaign_version.c.parts).where(
-                        campaign_version.c.id == version_id
-                    )
-                )
-            ).one()
-        return {"definition": row.definition, "parts": row.parts}
 
     async def open(self, new: NewRun, now: datetime) -> OpenRun:
         """Write a run down, or find the one that stands."""
@@ -297,12 +196,6 @@ class Runs:
                     "due_at": row.due_at,
                     "finished_at": row.finished_at,
                 }
-
-
-def _version(name: str, digest: str) -> Select[Any]:
-    return select(campaign_version.c.id).where(
-        campaign_version.c.campaign == name, campaign_version.c.digest == digest
-    )
 
 
 async def tally(conn: AsyncConnection, run_ids: Sequence[int] | None = None) -> dict[int, Tally]:

@@ -1,0 +1,67 @@
+"""Outages, and what each affected customer was told."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Integer,
+    Table,
+    Text,
+    text,
+)
+
+from mailer.store.tables.columns import Instant, Json, key, metadata, reference
+
+incident = Table(
+    "incident",
+    metadata,
+    key(),
+    Column("title", Text, nullable=False),
+    Column("state", Text, nullable=False),  # core.incident.IncidentState
+    Column("planned", Boolean, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("published_at", Instant),
+    Column("resolved_at", Instant),
+    Column("starts_at", Instant),
+    Column("ends_at", Instant),
+    Column("lead", Text),
+    Column("services", Json, nullable=False),
+    Column("postal", Json, nullable=False),  # patterns
+    Column("lists", Json, nullable=False),  # named lists
+    Column("exclusions", Json, nullable=False),
+    Column("last_update", Integer, nullable=False, server_default="0"),
+    Column(
+        "alarmed_update", Integer, nullable=False, server_default="0"
+    ),  # whose promise was seen to be broken
+)
+
+incident_update = Table(  # immutable
+    "incident_update",
+    metadata,
+    reference("incident_id", "incident.id", primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("message", Text, nullable=False, server_default=""),
+    Column("eta", Instant),
+    Column("next_update", Instant),
+    Column("area", Json, nullable=False),  # core.area.Area as of this update
+    Column("starts_at", Instant),
+    Column("ends_at", Instant),
+    Column("lead", Text),
+    Column("urgent", Boolean, nullable=False, server_default=text("false")),
+    Column("at", Instant, nullable=False),
+    Column("by", Text, nullable=False),
+)
+
+incident_recipient = Table(
+    "incident_recipient",
+    metadata,
+    reference("incident_id", "incident.id", primary_key=True),
+    reference("customer_id", "customer.id", primary_key=True),
+    Column("state", Text, nullable=False),  # affected, left, unreachable, duplicate
+    Column("points", Json, nullable=False),
+    Column("first_message_id", Text),  # the thread: In-Reply-To and References
+    Column("joined_at", Instant, nullable=False),
+)
