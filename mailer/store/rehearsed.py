@@ -12,9 +12,9 @@ from sqlalchemy import Select, case, delete, func, or_, select, text, update
 
 from mailer.core.rehearsal import Line, Window, outcome
 from mailer.store.audience import Audience
-from mailer.store.engine import Database
 from mailer.store.campaigns import Seen
-from mailer.store.runs import Runs, 
+from mailer.store.engine import Database
+from mailer.store.runs import Runs
 from mailer.store.selection import unplanned
 from mailer.store.tables import (
     WAITING,
