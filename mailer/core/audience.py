@@ -14,6 +14,9 @@ class Selection:
 
     rule: Rule
     run_id: int | None = None  # none: the run is not written down yet
+    outside: tuple[str, str] | None = (
+        None  # only those without a delivery in the run of this campaign, occurrence
+    )
     zones: frozenset[str | None] | None = None  # None in it: those who live in the tenant's zone
     stored_by: datetime | None = None  # known to us by then
     changed_since: datetime | None = None  # only those whose record changed since

@@ -95,6 +95,7 @@ class Yielding:
             for group in occasion.groups:
                 selection = Selection(
                     rule=other.audience,
+                    outside=(other.name, occasion.key),  # of whom is in its run already, the row tells
                     zones=group.zones,
                     attribute=other.anniversary.anniversary if other.anniversary else None,
                     days=group.days,

@@ -42,6 +42,12 @@ def _celebrating(selection: Selection) -> Iterator[ColumnElement[bool]]:
 
 
 def _narrowed(selection: Selection) -> Iterator[ColumnElement[bool]]:
+    if selection.outside is not None:
+        name, occurrence = selection.outside
+        yield ~exists().where(
+            run.c.campaign == name, run.c.occurrence == occurrence,
+            delivery.c.run_id == run.c.id, delivery.c.customer_id == customer.c.id,
+        )  # fmt: skip
     if selection.run_id is not None:
         yield ~exists().where(delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id)
     if selection.zones is not None:

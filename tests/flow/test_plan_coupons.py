@@ -1,0 +1,61 @@
+"""Coupons as the planner promises them, on both databases."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from mailer.store.engine import Database
+from mailer.store.tables import coupon
+from tests.flow.planning import BIRTHDAY, Shop
+from tests.store.planned import fill
+
+TUESDAY = "2027-05-11T07:00"
+NEWS: dict[str, Any] = {"purpose": "commercial", "trigger": {"cron": "0 10 * * tue"}, "priority": 20}
+POOL = {"kind": "pool", "pool": "shop", "percent": 20}
+
+
+@pytest.mark.parametrize(
+    ("promise", "reason"),
+    [
+        pytest.param(POOL, "pool_empty", id="an empty pool"),
+        pytest.param({"kind": "generated", "prefix": "DG", "budget": 1}, "budget", id="a spent budget"),
+    ],
+)
+async def test_a_mail_that_gets_no_coupon_stands_in_no_other_ones_way(
+    database: Database, promise: dict[str, Any], reason: str
+) -> None:
+    shop = Shop(database, birthday={**BIRTHDAY, "coupon": promise}, news=NEWS)
+    for name in ("ayse", "bora"):
+        await shop.customer(name, birthday="1990-05-11")
+    await fill(database, "shop", ["C1"])
+    await shop.seen()
+    await shop.plan(TUESDAY)
+    assert await shop.rows("birthday") == [
+        "2027-05-11 ayse queued 2027-05-11T07:00Z",
+        f"2027-05-11 bora {reason}",
+    ]
+    assert await shop.rows("news") == [
+        "2027-05-11 ayse capped",
+        "2027-05-11 bora queued 2027-05-11T07:00Z",
+    ]
+
+
+async def test_what_a_code_is_worth_and_how_long_by_the_day_it_leaves(database: Database) -> None:
+    spec = {"kind": "pool", "pool": "shop", "amount": 50, "valid": "10d"}
+    late = {
+        "purpose": "commercial",
+        "trigger": {"cron": "30 23 * * *"},
+        "coupon": spec,
+    }  # leaves the next morning
+    shop = Shop(database, late=late)
+    await shop.customer("ayse")
+    await fill(database, "shop", ["C1"])
+    await shop.seen()
+    await shop.plan("2027-05-10T20:30")
+    async with database.read() as connection:
+        row = (await connection.execute(select(coupon))).mappings().one()
+    assert (row["amount_e4"], row["currency"], row["valid_until"]) == (500_000, "TRY", date(2027, 5, 21))
