@@ -13,7 +13,9 @@ from mailer.store.snapshot import backup
 from tests.store.rows import a_customer_row
 
 
-async def test_a_backup_holds_what_stood_and_goes_its_own_way(sqlite_database: Database, tmp_path: Path) -> None:
+async def test_a_backup_holds_what_stood_and_goes_its_own_way(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
     await a_customer_row(sqlite_database, ext_id="before")
     await backup(sqlite_database, tmp_path / "copy.db")
     await a_customer_row(sqlite_database, ext_id="after")
