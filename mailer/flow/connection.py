@@ -15,10 +15,10 @@ from mailer.errors import RelayError, RenderError
 from mailer.flow.desk import Desk
 from mailer.flow.work import Work
 
-#: Trouble that is the relay's own: no delivery is to blame, and none is tried before the relay answers again.
 #: Seconds a connection rests that the relay has no room for, while it serves others of ours.
 CROWDED = 5.0
 
+#: Trouble that is the relay's own: no delivery is to blame, and none is tried before the relay answers again.
 RELAY_PHASES = (Phase.CONNECT, Phase.HELLO, Phase.TLS, Phase.AUTH)
 
 
