@@ -6,7 +6,8 @@ MailerError
 ├── FileFault               a file of ours: where (file, line, key) and what to do
 │   ├── CampaignFault       one campaign file cannot be loaded; the others are
 │   ├── SegmentFault        a segment that cannot be read, or is unknown
-│   └── TemplateFault       a template part is missing, unreadable or unsafe
+│   ├── TemplateFault       a template part is missing, unreadable or unsafe
+│   └── FeedFault           a newsletter's feed cannot be read now; it is tried again
 ├── RenderError             one message cannot be rendered: → failed(render)
 │   ├── HeaderRefused       data that would change a header: → failed(header)
 │   ├── NotRepresentable    an address or text SMTP cannot carry here: → failed(not_representable)
@@ -69,6 +70,10 @@ class SegmentFault(FileFault):
 
 class TemplateFault(FileFault):
     """A template part that is missing, cannot be read, or is unsafe."""
+
+
+class FeedFault(FileFault):
+    """A feed that cannot be had or read; `file` is its name."""
 
 
 class RenderError(MailerError):

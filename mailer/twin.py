@@ -10,6 +10,7 @@ from functools import cached_property
 
 from mailer.app import App, Tell
 from mailer.core.coupon import make_code
+from mailer.feed.source import KeptFeeds
 from mailer.flow.recheck import Recheck
 from mailer.flow.rehearse import Rehearsal
 from mailer.flow.rehearse_ports import Parts, Unwritten, VirtualClock
@@ -62,6 +63,11 @@ class Twin(App):
     def versions(self) -> KeptVersions:
         """Publishes each template once: files stand still here."""
         return KeptVersions(book=self.runs, publish=self.published, vet=self.vetted)
+
+    @cached_property
+    def feeds(self) -> KeptFeeds:
+        """Fetches each feed once: it has nothing of the days to come."""
+        return KeptFeeds(self.settings.jobs_dir)
 
     def rehearsal(self) -> Rehearsal:
         """The use case."""

@@ -18,6 +18,7 @@ from mailer.core.handoff import HandoffFacts, Verdict
 from mailer.core.pace import Hours
 from mailer.core.policy import judge
 from mailer.core.trigger import IncidentTrigger
+from mailer.feed.source import Feeds
 from mailer.flow.connection import Tools
 from mailer.flow.notify import Notifier
 from mailer.flow.plan import Planner
@@ -68,6 +69,11 @@ class App(Mails):
             await db.close()
 
     @cached_property
+    def feeds(self) -> Feeds:
+        """What newsletters take their posts from."""
+        return Feeds(self.settings.jobs_dir)
+
+    @cached_property
     def planner(self) -> Planner:
         """Turns what falls due into runs."""
         return Planner(
@@ -75,6 +81,7 @@ class App(Mails):
             segments=self.segments,
             book=self.runs,
             people=self.audience,
+            feeds=self.feeds,
             version=self.versions.of,
             rules=self.rules,
             leap_day=self.settings.policy.leap_day,

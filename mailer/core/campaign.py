@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from mailer.core.content import Content
 from mailer.core.coupon import CouponSpec
 from mailer.core.duration import Duration, DurationField
 from mailer.core.once import Once
@@ -49,12 +50,6 @@ class Goal(_Part):
 
     event: Annotated[str, Field(pattern=r"^[a-z0-9_.-]{1,100}$")]
     within: DurationField
-
-
-class Content(_Part):
-    """Where a newsletter takes its posts from."""
-
-    events: Annotated[str, Field(pattern=r"^[a-z0-9_.-]{1,100}$")]
 
 
 class Campaign(_Part):

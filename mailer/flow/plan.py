@@ -14,12 +14,14 @@ from mailer.core.agenda import Group, Occasion, agenda, by_hand, window_start
 from mailer.core.audience import Selection
 from mailer.core.calendar import LeapDay, local_date
 from mailer.core.campaign import Campaign
+from mailer.core.content import FeedContent
 from mailer.core.delivery import Skip
 from mailer.core.policy import Rules
 from mailer.core.run import NewRun, RunState
 from mailer.core.segment import Rule
 from mailer.core.trigger import EventTrigger, IncidentTrigger, ManualTrigger, SegmentTrigger
-from mailer.errors import FileFault
+from mailer.errors import FeedFault, FileFault
+from mailer.flow.issue import FeedsPort, Issues
 from mailer.flow.plan_caps import Yielding
 from mailer.flow.plan_entries import EntryPlanning
 from mailer.flow.plan_events import EventPlanning
@@ -62,6 +64,7 @@ class Planner:
         segments: Mapping[str, Rule],
         book: RunBook,
         people: People,
+        feeds: FeedsPort,
         version: Version,
         rules: Rules,
         leap_day: LeapDay,
@@ -71,6 +74,7 @@ class Planner:
         self._segments = segments
         self._book = book
         self._people = people
+        self._issues = Issues(people, feeds)
         self._version = version
         self._zone = rules.zone
         self._leap_day = leap_day
@@ -112,7 +116,8 @@ class Planner:
                 await self._plan_campaign(campaign, known, now, report)
                 done.append(campaign.name)
             except FileFault as fault:
-                report.faults.append(f"The campaign {campaign.name} cannot go out: {fault}")
+                again = " (it is tried again within its catch_up)" if isinstance(fault, FeedFault) else ""
+                report.faults.append(f"The campaign {campaign.name} cannot go out: {fault}{again}")
             if report.missed > before:
                 report.faults.append(_missed(campaign, report.missed - before))
         if not events_only:
@@ -197,7 +202,10 @@ class Planner:
         run_id, state = await self._standing(campaign, occasion)
         if state in (RunState.CANCELLED, RunState.SKIPPED_EMPTY):
             return
-        new = await self._new_run(campaign, occasion, fresh=run_id is None)
+        missed = all(group.due <= campaign.catch_up.before(now) for group in occasion.groups)
+        # What nobody can get any more needs no feed, which may be gone for good.
+        late = missed and isinstance(campaign.content, FeedContent)
+        new = await self._new_run(campaign, occasion, fresh=run_id is None and not late)
         if new.state is RunState.SKIPPED_EMPTY:
             await self._book.open(new, now)
             report.runs.append(f"{campaign.name} {occasion.key}")
@@ -222,7 +230,6 @@ class Planner:
             run_id, more = await self._fill(_Target(campaign, new), selection, group.due, run_id, now, report)
             grew = grew or more
         if run_id is not None and (grew or state is RunState.PLANNING):
-            missed = all(group.due <= campaign.catch_up.before(now) for group in occasion.groups)
             await self._book.release(run_id, now, missed=missed)
             report.runs.append(f"{campaign.name} {occasion.key}")
 
@@ -269,10 +276,8 @@ class Planner:
         content: dict[str, Any] | None = None
         state = RunState.PLANNING
         if campaign.content is not None and fresh:
-            since = await self._people.last_issue(campaign.name)
-            posts = await self._people.posts(campaign.content.events, since, first)
-            content = {"posts": [{**post, "at": post["at"].isoformat()} for post in posts]}
-            state = state if posts else RunState.SKIPPED_EMPTY
+            content = {"posts": await self._issues.posts(campaign.name, campaign.content, first)}
+            state = state if content["posts"] else RunState.SKIPPED_EMPTY
         return NewRun(
             campaign=campaign.name,
             occurrence=occasion.key,

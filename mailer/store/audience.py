@@ -14,6 +14,7 @@ from mailer.core.delivery import CLAIMABLE, HOLDING
 from mailer.core.handoff import Waiting
 from mailer.core.policy import Candidate
 from mailer.core.rfm import Round
+from mailer.core.run import RunState
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
 from mailer.store.dialect import slices
@@ -30,6 +31,9 @@ from mailer.store.tables import (
     run,
     suppression,
 )
+
+#: Runs that no customer got an issue of.
+_NO_ISSUE = (RunState.SKIPPED_EMPTY, RunState.MISSED, RunState.CANCELLED)
 
 
 class Audience:
@@ -192,10 +196,22 @@ class Audience:
         async with self._db.read() as conn:
             found: datetime | None = await conn.scalar(
                 select(func.max(run.c.due_at)).where(
-                    run.c.campaign == campaign, run.c.state.not_in(["skipped_empty", "missed", "cancelled"])
+                    run.c.campaign == campaign, run.c.state.not_in(_NO_ISSUE)
                 )
             )
             return found
+
+    async def carried(self, campaign: str) -> set[str]:
+        """The ids of the posts that earlier issues carried, where they came from a feed."""
+        wanted = (
+            select(run.c.content)
+            .where(run.c.campaign == campaign, run.c.state.not_in(_NO_ISSUE), run.c.content.is_not(None))
+            .order_by(run.c.due_at.desc())
+            .limit(100)
+        )
+        async with self._db.read() as conn:
+            issues = (await conn.scalars(wanted)).all()
+        return {post["id"] for issue in issues for post in issue.get("posts", []) if "id" in post}
 
     async def look_at_members(self, campaign: str, rule: Rule, now: datetime) -> None:
         """Note who entered the campaign's segment, and forget who left; see `Members.look`."""

@@ -13,9 +13,11 @@ from mailer.core.calendar import LeapDay
 from mailer.core.campaign import Campaign
 from mailer.core.customer import PartialDate
 from mailer.core.policy import Rules
+from mailer.core.post import Post
 from mailer.core.quiet import QuietHours
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
+from mailer.errors import FeedFault
 from mailer.flow.plan import Planner, PlanReport
 from mailer.store.audience import Audience
 from mailer.store.engine import Database
@@ -46,6 +48,20 @@ def at(text: str) -> datetime:
     return found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)
 
 
+class FakeFeeds:
+    """Feeds as a test writes them."""
+
+    def __init__(self) -> None:
+        self.now: list[Post] | FeedFault = []
+        self.asked = 0
+
+    async def posts(self, feed: str) -> list[Post]:
+        self.asked += 1
+        if isinstance(self.now, FeedFault):
+            raise FeedFault(self.now.message, feed)
+        return list(self.now)
+
+
 class Shop:
     """Campaigns and customers, planned by hand of the test."""
 
@@ -54,6 +70,7 @@ class Shop:
         self.leap_day = leap_day
         self.campaigns: dict[str, Campaign] = {}
         self.segments: dict[str, Rule] = {}
+        self.feeds = FakeFeeds()
         self._numbers = count(1)
         self._codes = count(1)
         for name, definition in campaigns.items():
@@ -71,6 +88,7 @@ class Shop:
             segments=self.segments,
             book=self.runs,
             people=Audience(self.database, self._moment),
+            feeds=self.feeds,
             version=self._version,
             rules=Rules(zone=ISTANBUL, quiet=QuietHours.parse("21:00-09:00")),
             leap_day=self.leap_day,
