@@ -122,8 +122,6 @@ def test_broken_campaigns_are_named_and_stop_no_other(shop: OpenShop, relay: Sta
 
 WORDS = {
     "unknown campaign": (("campaigns", "run", "nowhere"), "nowhere"),
-    "unknown customer": (("customers", "show", "nobody"), "nobody"),
-    "unknown incident": (("incidents", "resolve", "7"), "7"),
     "nobody affected": (("incidents", "open", "--title", "x", "--postal", "99999"), ""),
     "unknown option": (("runs", "--colour"), "--colour"),
     "unknown verb": (("rnu",), "rnu"),

@@ -32,10 +32,10 @@ def test_cases_6_and_15_mornings_empty_issues_and_late_subscribers(shop: OpenSho
         now="2027-03-01T00:00:00Z",
     )
     here.run("2027-03-16T10:00:00Z")  # nothing was published yet
-    here.events(post_of("p1", "2027-03-22T09:00:00Z", "Kış çorbaları"), now="2027-03-22T09:00:00Z")
     here.events(
+        post_of("p1", "2027-03-22T09:00:00Z", "Kış çorbaları"),
+        post_of("p2", "2027-03-23T07:30:00Z", "Keten"),
         confirmed("late", "2027-03-23T07:05:00Z"),
-        post_of("p2", "2027-03-23T08:00:00Z", "Keten"),
         now="2027-03-23T08:00:00Z",
     )
     here.run("2027-03-23T08:00:00Z")  # an hour late, so that the subscriber of 10:05 is there already
@@ -61,10 +61,4 @@ def test_cases_6_and_15_mornings_empty_issues_and_late_subscribers(shop: OpenSho
         ("ist", "2027-03-30"): ["Keten"],
         ("ldn", "2027-03-30"): ["Keten"],
         ("late", "2027-03-30"): ["Keten"],
-    }
-    due = {(row["customer"], row["due_at"]) for row in here.deliveries() if row["occurrence"] == "2027-03-30"}
-    assert due == {
-        ("ist", "2027-03-30T07:00:00Z"),
-        ("late", "2027-03-30T07:00:00Z"),
-        ("ldn", "2027-03-30T09:00:00Z"),
     }
