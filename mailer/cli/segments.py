@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mailer.cli.invocation import run, this
 from mailer.cli.output import facts, shown, tell
-from mailer.core.segment_eval import Branch
+from mailer.core.segment_branch import Branch
 
 segments = typer.Typer(no_args_is_help=True, help="Who is in a segment, and why.")
 

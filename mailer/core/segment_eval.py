@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from mailer.core.event import EventKind
 from mailer.core.ranges import Days
 from mailer.core.rfm import WINDOW
 from mailer.core.segment import Rule, check_segments, named
+from mailer.core.segment_branch import Branch, in_words, shown
 from mailer.core.segment_facts import (
     PLACED,
     CouponFact,
@@ -37,30 +37,13 @@ from mailer.core.segment_leaves import (
     SpendRule,
 )
 from mailer.core.segment_match import passes
-from mailer.core.segment_value import ValueTest, ValueTests
+from mailer.core.segment_value import ValueTests
 
 #: States in which a coupon has been given to its customer.
 GIVEN = ("issued", "quarantined", "redeemed")
 
 #: What a person did with a mail, as a rule names it. The third sign, an order, is an event of the customer's.
 REACTIONS = {"click": EventKind.CLICKED, "open": EventKind.OPENED}
-
-
-@dataclass(frozen=True, slots=True)
-class Branch:
-    """One node of a rule, whether it holds for the customer, and what was found there."""
-
-    text: str
-    holds: bool
-    found: str = ""
-    parts: tuple[Branch, ...] = ()
-
-    def lines(self, depth: int = 0) -> Iterator[str]:
-        """The tree as sentences, one a line: `yes  city is İzmir (İzmir)`."""
-        found = f" ({self.found})" if self.found else ""
-        yield f"{'yes' if self.holds else 'no ':3}  {'  ' * depth}{self.text}{found}"
-        for part in self.parts:
-            yield from part.lines(depth + 1)
 
 
 def evaluate(rule: Rule, facts: CustomerFacts, context: EvalContext) -> Branch:
@@ -104,34 +87,7 @@ def _leaves(rule: Rule, facts: CustomerFacts, context: EvalContext) -> Iterator[
             yield look(asked, facts, context)
     for name, test in (rule.attr or {}).items():
         value = facts.value(name, context)
-        yield Branch(f"{name} {in_words(test)}", passes(test, value), _shown(value))
-
-
-def in_words(test: ValueTest) -> str:
-    """A test as words: `is İzmir`, `gte 18 and lt 65`."""
-    written = test.model_dump(mode="json", by_alias=True)
-    return " and ".join(f"{key.replace('_', ' ')} {_shown(value)}" for key, value in written.items())
-
-
-def outline(rule: Rule) -> str:
-    """A rule on one line, as it is written in YAML's short form."""
-    return _written(rule.model_dump(mode="json", by_alias=True, exclude_defaults=True))[1:-1]
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_written(inner)}" for key, inner in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_written(inner) for inner in value) + "]"
-    return _shown(value)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_shown(one) for one in value) or "nothing"
-    return "nothing" if value is None or value == "" else str(value)[:200]
+        yield Branch(f"{name} {in_words(test)}", passes(test, value), shown(value))
 
 
 def _window(within: Duration | None) -> str:
@@ -250,12 +206,12 @@ def _engaged(rule: EngagedRule, facts: CustomerFacts, context: EvalContext) -> B
 def _area(rule: AreaRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
     codes = [point.postal_code for point in facts.points] or [facts.customer.postal_code]
     holds = any(postal.matches(pattern, code) for pattern in rule.postal for code in codes)
-    return Branch(f"area {', '.join(rule.postal)}", holds, _shown(codes))
+    return Branch(f"area {', '.join(rule.postal)}", holds, shown(codes))
 
 
 def _services(rule: ServicesRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
     used = [point.service for point in facts.points] or list(facts.customer.services)
-    return Branch(f"uses {rule.has}", rule.has in used, _shown(used))
+    return Branch(f"uses {rule.has}", rule.has in used, shown(used))
 
 
 def _consent(rule: str, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
@@ -279,7 +235,7 @@ def _coupon(rule: CouponRule, facts: CustomerFacts, context: EvalContext) -> Bra
     text = f"coupon of {rule.campaign}{f' that is {rule.state}' if rule.state else ''}"
     if rule.expires_in is not None:
         text += f", its last day {rule.expires_in} days from today"
-    return Branch(text, holds, _shown([_until(one) for one in mine]))
+    return Branch(text, holds, shown([_until(one) for one in mine]))
 
 
 def _ends_in(last: date | None, days: Days | None, today: date) -> bool:
@@ -296,7 +252,7 @@ def _incident(rule: IncidentRule, facts: CustomerFacts, context: EvalContext) ->
 
 
 def _list(rule: str, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
-    return Branch(f"on the list {rule}", rule in facts.lists, _shown(sorted(facts.lists)))
+    return Branch(f"on the list {rule}", rule in facts.lists, shown(sorted(facts.lists)))
 
 
 def _random(rule: int, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)

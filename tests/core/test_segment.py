@@ -16,7 +16,7 @@ from mailer.core.segment import (
     parse_rule,
     without_exclusions,
 )
-from mailer.core.segment_eval import outline
+from mailer.core.segment_branch import outline
 from mailer.errors import SegmentFault
 
 GOOD: list[dict[str, Any]] = [
