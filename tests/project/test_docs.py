@@ -12,7 +12,7 @@ from pydantic import BaseModel, SecretStr
 
 from mailer import settings
 from mailer.core.campaign import Campaign
-from mailer.core.coupon import GeneratedCoupon, PoolCoupon, StaticCoupon
+from mailer.core.coupon import CouponState, GeneratedCoupon, PoolCoupon, ReminderCoupon, StaticCoupon
 from mailer.core.delivery import Skip, State
 from mailer.core.duration import Duration
 from mailer.core.once import Once
@@ -142,14 +142,20 @@ def test_keys_of_a_campaign_are_explained_with_their_defaults() -> None:
 
 def test_kinds_of_coupon_are_explained() -> None:
     rows = table("campaigns.md", "Coupons")
-    kinds = {"generated": GeneratedCoupon, "static": StaticCoupon, "pool": PoolCoupon}
-    shared = set.intersection(*(names(kind) for kind in kinds.values())) - {"kind"}
+    kinds = {
+        "generated": GeneratedCoupon, "static": StaticCoupon, "pool": PoolCoupon, "reminder": ReminderCoupon,
+    }  # fmt: skip
+    shared = names(GeneratedCoupon) & names(StaticCoupon) & names(PoolCoupon) - {"kind"}
     assert {kind: row[0] for kind, row in rows.items()} == {
         kind: ", ".join(f"`{key}`" for key in sorted(names(model) - shared - {"kind"}))
         for kind, model in kinds.items()
     }
     text = (DOCS / "campaigns.md").read_text("utf-8")
     assert [key for key in shared if f"`{key}`" not in text] == []
+
+
+def test_states_of_a_code_are_explained() -> None:
+    assert list(table("coupons.md", "A code's life")) == [str(state) for state in CouponState]
 
 
 def test_leaves_of_a_rule_are_explained_by_examples_that_read() -> None:
