@@ -16,7 +16,10 @@ _WHERE = "write an address such as https://shop.example/feed.xml, or the name of
 def _feed(value: str) -> str:
     if _SCHEME.match(value):
         if not is_link(value):
-            raise ValueError(f"{value!r:.100} is no address a feed can be fetched from; {_WHERE}")
+            # What it says is not repeated: it may hold a password.
+            raise ValueError(
+                f"a feed's address is http or https, without a name and password in it; {_WHERE}"
+            )
         return value
     words = value.split("/")
     if any(word in ("", ".", "..") or "\\" in word or not word.isprintable() for word in words):
