@@ -62,3 +62,34 @@ def test_cases_6_and_15_mornings_empty_issues_and_late_subscribers(shop: OpenSho
         ("ldn", "2027-03-30"): ["Keten"],
         ("late", "2027-03-30"): ["Keten"],
     }
+
+
+def test_an_issue_from_a_feed_that_could_not_be_read_at_first(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop("newsletter"), relay()
+    here.relay(post.port)
+    stock = (here.folder / "jobs/newsletter.yaml").read_text("utf-8")
+    here.write("jobs/newsletter.yaml", stock.replace("events: post.published", "feed: feeds/yazilar.xml"))
+    here.customers({"id": "ist", "email": "ist@x.example", "consent": "yes"}, now="2027-03-01T00:00:00Z")
+    here.write("jobs/feeds/yazilar.xml", "<!DOCTYPE rss [<!ENTITY a 'b'>]><rss>&a;</rss>")
+    told = here.run("2027-03-23T07:00:00Z").err
+    assert (
+        "The campaign newsletter cannot go out: feeds/yazilar.xml:1: the feed has a document type (DTD)"
+        in told
+    )
+    assert here.runs() == []
+    item = (
+        "<item><title>Kış &amp; çorba</title><link>https://kardelen.example/c</link>"
+        "<pubDate>Mon, 22 Mar 2027 09:00:00 +0300</pubDate><description>Üç tarif.</description></item>"
+    )
+    here.write("jobs/feeds/yazilar.xml", f"<rss version='2.0'><channel>{item}</channel></rss>")
+    here.run("2027-03-23T07:30:00Z")
+    here.run("2027-03-30T07:00:00Z")
+    [mail] = post.mails()
+    assert mail["Subject"] == "Bu hafta: Kış & çorba"
+    text = mail.get_body(("plain",)).get_content()
+    assert "Üç tarif." in text
+    assert "https://kardelen.example/c" in text
+    assert [(run["occurrence"], run["state"]) for run in here.runs()] == [
+        ("2027-03-23", "finished"),
+        ("2027-03-30", "skipped_empty"),
+    ]
