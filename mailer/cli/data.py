@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mailer.cli.invocation import run, this
-from mailer.cli.output import counted, errors, shown, tell
+from mailer.cli.output import errors, shown, tell
 from mailer.core import customer_row, event_row, point_row
 from mailer.core.importing import Columns, ImportReport
 from mailer.errors import UsageError
@@ -225,9 +225,7 @@ def finish(report: ImportReport, *, dry_run: bool, warned: str = " (taken all th
     for warning in report.warnings:
         tell(f"line {warning.line}: {warning.field}: {warning.reason}{warned}")
     if report.placeholders:
-        tell(
-            f"{counted(report.placeholders, 'date')} like a system's placeholder (1970-01-01): no greeting goes out."
-        )
+        tell(f"Placeholder dates such as 1970-01-01: {report.placeholders}. No greeting goes out for them.")
     verb = "would be " if dry_run else ""
     gone = f", {report.removed} {verb}removed" if report.removed is not None else ""
     tell(

@@ -57,7 +57,9 @@ def play(page: str, folder: Path) -> str:
         shutil.copytree(ROOT / name, folder / name)
     scripts = Path(sys.executable).parent
     environment = {key: value for key, value in os.environ.items() if not key.startswith("MAILER_")}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # every command would compile everything anew
     environment |= {"PATH": f"{scripts}:{environment['PATH']}", "COLUMNS": "200"}
+    environment["MAILER_RELAY__CONNECTIONS"] = "1"  # so that mails arrive in one order
 
     def rewritten(found: re.Match[str]) -> str:
         lines = []
