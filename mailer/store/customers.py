@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 from sqlalchemy import Row, Select, func, select
@@ -25,7 +25,7 @@ class Customers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(self) -> AsyncIterator[dict[str, Any]]:
+    async def list(self) -> AsyncGenerator[dict[str, Any], None]:
         """Every customer as a plain mapping, oldest record first, one at a time."""
         async with self._database.read() as connection, connection.stream(_question()) as rows:
             async for row in rows:
