@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from mailer.cli.invocation import run, this
 from mailer.cli.output import errors, shown, tell
 from mailer.core import customer_row, event_row, point_row
+from mailer.core.address import read_address
 from mailer.core.importing import Columns, ImportReport
 from mailer.errors import UsageError
 from mailer.files.rows import RowFile
@@ -168,6 +169,12 @@ def add_suppression(
     ] = "all",
 ) -> None:
     """Write to this address no more."""
+    if scope not in {"all", "commercial"}:
+        raise UsageError(f"--scope {scope!r} is neither all nor commercial.")
+    try:
+        read_address(address)
+    except ValueError as fault:
+        raise UsageError(f"{address!r} is not an address: {fault}") from None
 
     async def work() -> None:
         async with this.app(load=False) as app:

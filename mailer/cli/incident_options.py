@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -110,7 +111,8 @@ async def lists_of(app: Any, files: list[Path] | None) -> tuple[str, ...]:
         if not file.exists():
             names.append(str(file))
             continue
-        name = f"incident {this.clock():%Y-%m-%d %H:%M:%S} {file.stem}"[:100]
+        stem = re.sub(r"[^\w.-]", "-", file.stem)
+        name = f"incident-{this.clock():%Y%m%dT%H%M%S}-{stem}"[:100]
         report = await load_list_file(app, name, file)
         for fault in report.rejected:
             tell(f"{file}: line {fault.line}: {fault.reason}")

@@ -47,6 +47,7 @@ class Lists:
 
     async def begin(self, name: str, now: datetime) -> int:
         """An empty list beside `name`, to be filled; one left by a load that never ended is taken away."""
+        list_name(name)
         async with self._database.read() as connection:
             left = await connection.scalar(
                 select(named_list.c.id).where(named_list.c.name == f"{_ASIDE}{name}")
