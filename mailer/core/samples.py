@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mailer.core.campaign import Campaign
@@ -70,7 +70,7 @@ def sample_job(
         context["points"] = [{"id": "p1", "service": "fibre", "postal_code": "34710", "label": "Ev"}]
     return SendJob(
         delivery_id=0, run_id=0, version_id=0, campaign=campaign.name, purpose=campaign.purpose,
-        occurrence=date(2027, 3, 1).isoformat(), kind=kind or ("first" if content.get("incident") else ""),
+        occurrence=day.date().isoformat(), kind=kind or ("first" if content.get("incident") else ""),
         email=customer.email, due_at=SOME_DAY, attempts=0, message_id=None, customer=customer, customer_key=0,
         planned_at=SOME_DAY, context=context, content=content, coupon=sample_coupon(campaign, day),
     )  # fmt: skip
