@@ -63,7 +63,8 @@ class Part(PlayedApp):
 @asynccontextmanager
 async def parts(shop: Played, count: int) -> AsyncIterator[list[Part]]:
     settings = shop.app.settings
-    few = settings.model_copy(update={"sender": settings.sender.model_copy(update={"claim_size": 5})})
+    # So that mails of one customer lie with several senders at the same moment.
+    few = settings.model_copy(update={"sender": settings.sender.model_copy(update={"claim_size": 20})})
     async with AsyncExitStack() as stack:
         yield [
             await stack.enter_async_context(Part.open(few, shop.clock, lambda _told: None))
