@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import traceback
@@ -84,6 +85,7 @@ def arranged(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program; never returns."""
+    gc.freeze()  # what was imported stays: looking through it again and again is a fifth of the work
     sys.exit(status(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -88,12 +88,12 @@ def steps(incident: Incident, people: Iterable[Person], hours: Hours, *, joining
 def _step(household: _Household) -> Step:
     """Without what the ledger has already."""
     people = {person.customer_key: person for person in household.members}
-    notices = (
-        replace(notice, again=people[notice.customer_key].standing.skipped is not None)
-        for notice in household.notices()
-        if not people[notice.customer_key].standing.written
-        and (notice.skip is None or notice.skip != people[notice.customer_key].standing.skipped)
-    )
+    notices = []
+    for notice in household.notices():
+        told = people[notice.customer_key].standing
+        if told.written or (notice.skip is not None and notice.skip == told.skipped):
+            continue
+        notices.append(notice if told.skipped is None else replace(notice, again=True))
     states = {key: state for key, state in household.states().items() if people[key].state is not state}
     return Step(tuple(notices), household.stale, states)
 

@@ -48,6 +48,8 @@ def timing(
     incident: Incident, kind: Kind, told: Standing, zone: str | None, hours: Hours, now: datetime
 ) -> Timing:
     """When a notice decided at `now` may leave, for somebody who has been told that much."""
+    if not incident.planned and kind is not Kind.UPDATE:
+        return Timing(now, now)
     work, own_zone = work_of(incident), hours.of(zone)
     news = incident.news_since(told.newest)
     due = now

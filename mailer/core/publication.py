@@ -100,8 +100,10 @@ def _move(
         for notice in step.notices
     )
     records: dict[int, Record] = {}
+    noticed = {notice.customer_key for notice in step.notices}
     for key, state in step.states.items():
-        records[key] = Record(key, state, people[key].points, None)
+        if key not in noticed:
+            records[key] = Record(key, state, people[key].points, None)
     for notice, new in deliveries:
         key = notice.customer_key
         state = step.states.get(key) or people[key].state or RecipientState.AFFECTED

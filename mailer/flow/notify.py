@@ -38,6 +38,9 @@ class IncidentStore(PublicIncidents, Protocol):
     async def outcome(self, incident_id: int) -> dict[str, Any]:
         """How far the notices got."""
 
+    async def anybody(self, area: Area) -> bool:
+        """Whether an area covers somebody."""
+
     async def reach(self, area: Area, samples: int) -> Reach:
         """Whom an area covers."""
 
@@ -225,7 +228,7 @@ class Notifier:
 
     async def _somebody(self, area: Area) -> None:
         await self._known(area)
-        if (await self._incidents.reach(area, SAMPLES)).count == 0:
+        if not await self._incidents.anybody(area):
             raise UsageError("nobody is affected, so nobody would be told; check the services, area and list")
 
 

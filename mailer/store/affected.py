@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.area import Area
 from mailer.core.geo import Cover, Polygon
 from mailer.core.postal import prefix_of
+from mailer.store.bulk import among
 from mailer.store.tables import customer, list_member, named_list, service_point
 
 Point = dict[str, str]  # id, service, postal_code, label
@@ -58,16 +59,30 @@ async def affected_ids(conn: AsyncConnection, area: Area) -> set[int]:
         cover = Cover(area.polygons)
         found.update(row.customer_id for row in rows if row.sure or cover.holds(row.lon, row.lat))
     else:
-        found.update(await conn.scalars(wanted.with_only_columns(point.customer_id)))
-    found.update(await conn.scalars(_own(area, dialect).with_only_columns(customer.c.id)))
+        found.update((await conn.scalars(wanted.with_only_columns(point.customer_id))).all())
+    found.update((await conn.scalars(_own(area, dialect).with_only_columns(customer.c.id))).all())
     if area.lists:
         found.update(await conn.scalars(_on(area.lists)))
         found.difference_update(await conn.scalars(_on(area.exclusions)))
     return found
 
 
+async def anybody(conn: AsyncConnection, area: Area) -> bool:
+    """Whether an area covers somebody."""
+    dialect = conn.dialect.name
+    cover = Cover(area.polygons)
+    async with conn.stream(_points(area, dialect)) as points:
+        async for row in points:
+            if row.sure or cover.holds(row.lon, row.lat):
+                return True
+    if await conn.scalar(_own(area, dialect).with_only_columns(customer.c.id).limit(1)) is not None:
+        return True
+    listed = _on(area.lists).where(list_member.c.customer_id.not_in(_on(area.exclusions)))
+    return bool(area.lists) and await conn.scalar(listed.limit(1)) is not None
+
+
 async def affected_points(
-    conn: AsyncConnection, area: Area, among: Sequence[int]
+    conn: AsyncConnection, area: Area, keys: Sequence[int]
 ) -> dict[int, tuple[Point, ...]]:
     """Those of some customers whom an area covers, by customer.id, with the points that are affected.
 
@@ -75,20 +90,21 @@ async def affected_points(
     """
     dialect = conn.dialect.name
     found: dict[int, list[Point]] = {}
-    points = _points(area, dialect).where(service_point.c.customer_id.in_(among))
+    points = _points(area, dialect).where(among(service_point.c.customer_id, keys, dialect))
     cover = Cover(area.polygons)
-    for row in await conn.execute(points.order_by(service_point.c.id)):
-        if row.sure or cover.holds(row.lon, row.lat):
-            found.setdefault(row.customer_id, []).append(
-                {"id": row.ext_id, "service": row.service, "postal_code": row.postal_code, "label": row.label}
-            )
-    for own in await conn.execute(_own(area, dialect).where(customer.c.id.in_(among))):
+    rows = await conn.execute(points.order_by(service_point.c.id))
+    for customer_id, ext_id, service, postal_code, label, lat, lon, sure in rows.all():
+        if sure or cover.holds(lon, lat):
+            point = {"id": ext_id, "service": service, "postal_code": postal_code, "label": label}
+            found.setdefault(customer_id, []).append(point)
+    for own in (await conn.execute(_own(area, dialect).where(among(customer.c.id, keys, dialect)))).all():
         named = [service for service in own.services if not area.services or service in area.services]
         point = {"id": "", "service": ", ".join(named), "postal_code": own.postal_code, "label": ""}
         found[own.id] = [point] if own.postal_code or named else []
     if area.lists:
-        listed = set(await conn.scalars(_on(area.lists).where(list_member.c.customer_id.in_(among))))
-        left_out = set(await conn.scalars(_on(area.exclusions).where(list_member.c.customer_id.in_(among))))
+        member = among(list_member.c.customer_id, keys, dialect)
+        listed = set(await conn.scalars(_on(area.lists).where(member)))
+        left_out = set(await conn.scalars(_on(area.exclusions).where(member)))
         for customer_id in listed - left_out:
             found.setdefault(customer_id, [])
     return {customer_id: tuple(points) for customer_id, points in found.items()}

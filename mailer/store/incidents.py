@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, RowMapping, Select, and_, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import RowMapping, insert, or_, select, update
 
 from mailer.core.area import Area, Reach
-from mailer.core.delivery import State
 from mailer.core.incident import CLOSED, Incident, IncidentState, Update
-from mailer.core.notice import RecipientState
-from mailer.core.standing import Kind
 from mailer.errors import UsageError
-from mailer.store.affected import affected_ids, affected_points, unknown_lists, unmappable
+from mailer.store.affected import affected_ids, affected_points, anybody, unknown_lists, unmappable
+from mailer.store.bulk import among
 from mailer.store.dialect import slices
-from mailer.store.engine import Database
-from mailer.store.recipients import addresses
-from mailer.store.tables import customer, delivery, incident, incident_recipient, incident_update, run
+from mailer.store.incident_outcomes import Outcomes, newest_update
+from mailer.store.recipients import addresses, count_unreachable
+from mailer.store.tables import customer, incident, incident_update
 
 
-class Incidents:
-    """Incidents on the database. Each method is one transaction."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
+class Incidents(Outcomes):
+    """Incidents on the database, with what their notices came to. Each method is one transaction."""
 
     async def create(self, first: Update, *, planned: bool, published: bool) -> int:
         """Write an incident with its first update; returns its number."""
@@ -104,7 +98,7 @@ class Incidents:
             return list(
                 await conn.scalars(
                     select(incident.c.id)
-                    .join(incident_update, _newest())
+                    .join(incident_update, newest_update())
                     .where(
                         incident.c.published_at.is_not(None),
                         or_(incident.c.state.not_in(sorted(CLOSED)), incident_update.c.at > closed_since),
@@ -120,7 +114,11 @@ class Incidents:
             found: set[str | None] = set()
             for part in slices(keys):
                 found.update(
-                    await conn.scalars(select(customer.c.zone).where(customer.c.id.in_(part)).distinct())
+                    await conn.scalars(
+                        select(customer.c.zone)
+                        .where(among(customer.c.id, part, conn.dialect.name))
+                        .distinct()
+                    )
                 )
         return found
 
@@ -135,75 +133,24 @@ class Incidents:
             )
         return noted is not None
 
-    async def list(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
-        """Every incident, oldest first, as the contract's JSON line, with what its newest update promised."""
+    async def anybody(self, area: Area) -> bool:
+        """Whether an area covers somebody today."""
         async with self._db.read() as conn:
-            reached = await _by_incident(conn, _accepted())
-            unreachable = await _by_incident(conn, _unreachable())
-            listed = select(incident, incident_update.c.next_update, incident_update.c.at).join(
-                incident_update, _newest()
-            )
-            async for row in (await conn.stream(listed.order_by(incident.c.id))).mappings():
-                yield {
-                    "id": row["id"],
-                    "title": row["title"],
-                    "state": row["state"],
-                    "opened_at": row["opened_at"],
-                    "update": row["last_update"],
-                    "reached": reached.get(row["id"], 0),
-                    "unreachable": unreachable.get(row["id"], 0),
-                    "starts_at": row["starts_at"],
-                    "ends_at": row["ends_at"],
-                    "next_update": row["next_update"],
-                    "overdue": row["published_at"] is not None
-                    and row["state"] not in CLOSED
-                    and row["next_update"] is not None
-                    and row["at"] < row["next_update"] <= now,
-                }
-
-    async def outcome(self, incident_id: int) -> dict[str, Any]:
-        """How far an incident's notices got: `reached`, `notices` by kind and state, `unreachable` people."""
-        counted = (
-            select(delivery.c.kind, delivery.c.state, func.count().label("n"))
-            .join(run, run.c.id == delivery.c.run_id)
-            .where(run.c.incident_id == incident_id)
-            .group_by(delivery.c.kind, delivery.c.state)
-        )
-        async with self._db.read() as conn:
-            notices: dict[str, dict[str, int]] = {}
-            for row in await conn.execute(counted):
-                notices.setdefault(row.kind, {})[row.state] = row.n
-            reached = await _by_incident(conn, _accepted().where(run.c.incident_id == incident_id))
-        unreachable = [row async for row in self.unreachable(incident_id)]
-        return {"reached": reached.get(incident_id, 0), "notices": notices, "unreachable": unreachable}
-
-    async def unreachable(self, incident_id: int) -> AsyncIterator[dict[str, Any]]:
-        """Who is affected and cannot be reached by mail: for another channel."""
-        lost = (
-            select(customer.c.ext_id, customer.c.email, incident_recipient.c.points)
-            .join(incident_recipient, incident_recipient.c.customer_id == customer.c.id)
-            .where(
-                incident_recipient.c.incident_id == incident_id,
-                incident_recipient.c.state == RecipientState.UNREACHABLE,
-            )
-            .order_by(customer.c.id)
-        )
-        async with self._db.read() as conn:
-            async for row in await conn.stream(lost):
-                yield {"customer": row.ext_id, "address": row.email, "points": row.points}
+            return await anybody(conn, area)
 
     async def reach(self, area: Area, samples: int) -> Reach:
         """Whom an area covers today; the samples are spread evenly over them."""
         async with self._db.read() as conn:
             keys = sorted(await affected_ids(conn, area))
-            known = await addresses(conn, keys)
             lost = await unmappable(conn, area)
             chosen = keys[:: max(1, len(keys) // samples)][:samples]
+            known = await addresses(conn, chosen)
             points = await affected_points(conn, area, chosen)
+            unreachable = await count_unreachable(conn, keys)
         return Reach(
             count=len(keys),
             samples=tuple((known[key].id, points[key]) for key in chosen),
-            unreachable=sum(1 for key in keys if not known[key].address or known[key].suppressed),
+            unreachable=unreachable,
             unmappable=lost,
         )
 
@@ -263,30 +210,3 @@ def _update(row: RowMapping) -> Update:
         lead=row["lead"],
         urgent=row["urgent"],
     )
-
-
-def _newest() -> ColumnElement[bool]:
-    return and_(
-        incident_update.c.incident_id == incident.c.id, incident_update.c.number == incident.c.last_update
-    )
-
-
-def _accepted() -> Select[Any]:
-    return (
-        select(run.c.incident_id, func.count(delivery.c.customer_id.distinct()).label("n"))
-        .join(delivery, delivery.c.run_id == run.c.id)
-        .where(run.c.incident_id.is_not(None), delivery.c.kind == Kind.FIRST, delivery.c.state == State.SENT)
-        .group_by(run.c.incident_id)
-    )
-
-
-def _unreachable() -> Select[Any]:
-    return (
-        select(incident_recipient.c.incident_id, func.count().label("n"))
-        .where(incident_recipient.c.state == RecipientState.UNREACHABLE)
-        .group_by(incident_recipient.c.incident_id)
-    )
-
-
-async def _by_incident(conn: AsyncConnection, counted: Select[Any]) -> dict[int, int]:
-    return {row.incident_id: row.n for row in await conn.execute(counted)}

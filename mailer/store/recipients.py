@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, func, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import CLAIMABLE, State
@@ -17,14 +17,18 @@ from mailer.core.publication import Publication, Record
 from mailer.core.run import NewDelivery, RunState
 from mailer.core.standing import Kind, Told, standing
 from mailer.store.affected import Point, affected_points
+from mailer.store.bulk import among, rows_of
 from mailer.store.dialect import insert, slices
 from mailer.store.engine import Database
 from mailer.store.runs import insert_deliveries, open_run
 from mailer.store.tables import customer, delivery, incident, incident_recipient, run, suppression
 from mailer.store.unsettled import unsettled
 
-#: Customers decided and written at a time: some tens of milliseconds of the one writer's time.
-CHUNK = 2_000
+#: Customers decided and written at a time: about a tenth of a second of the one writer's time.
+CHUNK = 4_000
+
+#: The first part is small: what is urgent begins to leave at once.
+FIRST_CHUNK = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,22 @@ class Address:
     suppressed: bool  # for everybody, service mail too
 
 
+def _dead() -> ColumnElement[bool]:
+    return exists().where(suppression.c.email_key == customer.c.email_key, suppression.c.scope == "all")
+
+
+async def count_unreachable(conn: AsyncConnection, keys: Sequence[int]) -> int:
+    """How many of these customers have no address, or a dead one."""
+    wanted = select(func.count()).select_from(customer).where(or_(customer.c.email_key == "", _dead()))
+    found = 0
+    for part in slices(keys):
+        found += await conn.scalar(wanted.where(among(customer.c.id, part, conn.dialect.name))) or 0
+    return found
+
+
 async def addresses(conn: AsyncConnection, keys: Sequence[int]) -> dict[int, Address]:
     """The addresses of customers, by customer.id."""
-    dead = exists().where(suppression.c.email_key == customer.c.email_key, suppression.c.scope == "all")
+    dead = _dead()
     wanted = select(
         customer.c.id,
         customer.c.ext_id,
@@ -49,10 +66,11 @@ async def addresses(conn: AsyncConnection, keys: Sequence[int]) -> dict[int, Add
         customer.c.zone,
         dead.label("dead"),
     )
+    dialect = conn.dialect.name
     return {
-        row.id: Address(row.ext_id, row.email, row.email_key, row.zone, row.dead)
+        key: Address(*rest)
         for part in slices(keys)
-        for row in await conn.execute(wanted.where(customer.c.id.in_(part)))
+        for key, *rest in (await conn.execute(wanted.where(among(customer.c.id, part, dialect)))).all()
     }
 
 
@@ -96,7 +114,9 @@ class Recipients:
         async with self._db.read() as conn:
             wanted = await unsettled(conn, of, campaign, joining=joining)
         done: set[int] = set()
-        for part in slices(wanted, CHUNK):
+        for part in (wanted[:FIRST_CHUNK], *slices(wanted[FIRST_CHUNK:], CHUNK)):
+            if not part:
+                continue
             async with self._db.read() as conn:
                 people = await _people(conn, of, campaign, [key for key in part if key not in done])
             done.update(person.customer_key for person in people)
@@ -137,7 +157,8 @@ async def _people(
     known = await addresses(conn, keys)
     shared = {found.address for found in known.values() if found.address}
     for part in slices(sorted(shared)):
-        found = await conn.scalars(select(customer.c.id).where(customer.c.email_key.in_(part)))
+        same = among(customer.c.email_key, part, conn.dialect.name)
+        found = (await conn.scalars(select(customer.c.id).where(same))).all()
         known |= await addresses(conn, sorted(set(found) - known.keys()))
     here: dict[int, tuple[Point, ...]] = {}
     before: dict[int, tuple[RecipientState, tuple[Point, ...]]] = {}
@@ -166,18 +187,21 @@ async def _people(
 
 
 async def _recorded(
-    conn: AsyncConnection, incident_id: int, among: Sequence[int]
+    conn: AsyncConnection, incident_id: int, keys: Sequence[int]
 ) -> dict[int, tuple[RecipientState, tuple[Point, ...]]]:
     rows = await conn.execute(
         select(
             incident_recipient.c.customer_id, incident_recipient.c.state, incident_recipient.c.points
-        ).where(incident_recipient.c.incident_id == incident_id, incident_recipient.c.customer_id.in_(among))
+        ).where(
+            incident_recipient.c.incident_id == incident_id,
+            among(incident_recipient.c.customer_id, keys, conn.dialect.name),
+        )
     )
     return {row.customer_id: (RecipientState(row.state), tuple(row.points)) for row in rows}
 
 
 async def _told(
-    conn: AsyncConnection, incident_id: int, campaign: str, among: Sequence[int]
+    conn: AsyncConnection, incident_id: int, campaign: str, keys: Sequence[int]
 ) -> dict[int, list[Told]]:
     rows = await conn.execute(
         select(
@@ -189,12 +213,12 @@ async def _told(
         .where(
             run.c.incident_id == incident_id,
             run.c.campaign == campaign,
-            delivery.c.customer_id.in_(among),
+            among(delivery.c.customer_id, keys, conn.dialect.name),
         )
         .order_by(run.c.incident_update)
     )  # fmt: skip
     found: dict[int, list[Told]] = {}
-    for customer_id, *rest in rows:
+    for customer_id, *rest in rows.all():
         found.setdefault(customer_id, []).append(Told(*rest))
     return found
 
@@ -213,7 +237,7 @@ async def _cancel(conn: AsyncConnection, ids: Sequence[int], now: datetime) -> S
     for part in slices(ids):
         back += await conn.scalars(
             update(delivery)
-            .where(delivery.c.id.in_(part), delivery.c.state.in_(CLAIMABLE))
+            .where(among(delivery.c.id, part, conn.dialect.name), delivery.c.state.in_(CLAIMABLE))
             .values(state=State.CANCELLED, sender_id=None, updated_at=now)
             .returning(delivery.c.id)
         )
@@ -254,26 +278,19 @@ async def _go_on(conn: AsyncConnection, run_id: int) -> None:
 
 async def _record(conn: AsyncConnection, incident_id: int, records: Sequence[Record], now: datetime) -> None:
     """Note what the incident is to these customers; the thread that stands is kept where none begins."""
-    values = [
-        {
-            "incident_id": incident_id,
-            "customer_id": record.customer_key,
-            "state": record.state,
-            "points": [dict(point) for point in record.points],
-            "first_message_id": record.thread,
-            "joined_at": now,
-        }
-        for record in records
-    ]
-    if not values:
+    if not records:
         return
-    row = insert(conn, incident_recipient)
+    columns = rows_of(
+        conn, incident_recipient, ("customer_id", "state", "points", "first_message_id"),
+        [(record.customer_key, record.state, record.points, record.thread) for record in records],
+        {"incident_id": incident_id, "joined_at": now},
+    )  # fmt: skip
+    row = insert(conn, incident_recipient).from_select(*columns)
     new = row.excluded
     thread = func.coalesce(new.first_message_id, incident_recipient.c.first_message_id)
     await conn.execute(
         row.on_conflict_do_update(
             index_elements=["incident_id", "customer_id"],
             set_={"state": new.state, "points": new.points, "first_message_id": thread},
-        ),
-        values,
+        )
     )

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import State, Tally
 from mailer.core.run import ENDED, NewDelivery, NewRun, RunState
+from mailer.store.bulk import rows_of
 from mailer.store.campaigns import Campaigns
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
@@ -59,6 +60,20 @@ async def open_run(conn: AsyncConnection, new: NewRun, now: datetime) -> OpenRun
     return OpenRun(found.id, RunState(found.state), created=False)
 
 
+_ROW = (
+    "customer_id", "once_key", "email", "email_key", "state", "reason", "kind", "context", "due_at", "not_before",
+    "expires_at", "message_id",
+)  # fmt: skip
+
+
+def _row(of: NewDelivery) -> tuple[Any, ...]:
+    """Its values, in the order of `_ROW`."""
+    return (
+        of.customer_key, of.once_key, of.email, of.email_key, of.state, of.reason, of.kind, of.context, of.due_at,
+        of.not_before, of.expires_at, of.message_id,
+    )  # fmt: skip
+
+
 async def insert_deliveries(
     conn: AsyncConnection, run_id: int, rows: Sequence[NewDelivery], now: datetime, new_code: NewCode
 ) -> int:
@@ -72,33 +87,18 @@ async def insert_deliveries(
         await conn.execute(select(run.c.campaign, run.c.purpose, run.c.priority).where(run.c.id == run_id))
     ).one()
     await take_turns(conn, head.campaign, rows)
-    values = [
-        {
-            "run_id": run_id,
-            "customer_id": row.customer_key,
-            "campaign": head.campaign,
-            "purpose": head.purpose,
-            "priority": head.priority,
-            "once_key": row.once_key,
-            "email": row.email,
-            "email_key": row.email_key,
-            "state": row.state,
-            "reason": row.reason,
-            "kind": row.kind,
-            "context": dict(row.context) if row.context is not None else None,
-            "due_at": row.due_at,
-            "not_before": row.not_before,
-            "expires_at": row.expires_at,
-            "message_id": row.message_id,
-            "created_at": now,
-            "updated_at": now,
-        }
-        for row in rows
-    ]
+    columns = rows_of(
+        conn, delivery, _ROW, [_row(row) for row in rows],
+        {"run_id": run_id, "campaign": head.campaign, "purpose": head.purpose, "priority": head.priority,
+         "created_at": now, "updated_at": now},
+    )  # fmt: skip
     statement = (
-        insert(conn, delivery).on_conflict_do_nothing().returning(delivery.c.id, delivery.c.customer_id)
+        insert(conn, delivery)
+        .from_select(*columns)
+        .on_conflict_do_nothing()
+        .returning(delivery.c.id, delivery.c.customer_id)
     )
-    made = {found.customer_id: found.id for found in await conn.execute(statement, values)}
+    made = {customer_id: made_id for made_id, customer_id in (await conn.execute(statement)).all()}
     promises = [
         Promise(made[row.customer_key], row.customer_key, row.once_key, row.coupon)
         for row in rows

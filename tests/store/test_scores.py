@@ -49,7 +49,7 @@ async def test_the_statement_scores_as_the_reference_does(
             rows = (await connection.execute(select(tables.customer))).all()
             bought = {row.id: purchases(await read_facts(connection, row), context) for row in rows}
             wanted = score({key: one for key, one in bought.items() if one is not None})
-            rows = (await connection.execute(scores.scores(context))).all()
+            rows = (await connection.execute(scores.scores(context, database.dialect))).all()
             assert {row.customer_id: Standing(row.r, row.f, row.m) for row in rows} == wanted
             assert wanted or old
             raise UndoneError

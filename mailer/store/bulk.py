@@ -1,0 +1,85 @@
+"""Many rows or values in one statement: handed over as one value, so that their number costs the database alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Select,
+    Table,
+    Text,
+    any_,
+    cast,
+    func,
+    literal,
+    null,
+    select,
+    true,
+    type_coerce,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+#: As SQLAlchemy writes instants to SQLite; PostgreSQL is told the zone beside.
+_INSTANTS = {"sqlite": "%Y-%m-%d %H:%M:%S.%f", "postgresql": "%Y-%m-%d %H:%M:%S.%f+00:00"}
+
+
+def among(column: ColumnElement[Any], values: Sequence[Any], dialect: str) -> ColumnElement[bool]:
+    """Whether a column holds one of the values, however many they are."""
+    if dialect == "sqlite":
+        each = func.json_each(json.dumps(list(values), ensure_ascii=False)).table_valued("value")
+        return column.in_(select(each.c.value))
+    return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def rows_of(
+    conn: AsyncConnection,
+    table: Table,
+    names: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    same: Mapping[str, Any],
+) -> tuple[list[str], Select[Any]]:
+    """Columns, and a SELECT of rows for them: `names` differ from row to row, `same` has one value for all.
+
+    Meant for `insert(…).from_select(*rows_of(…))`. Values are what the columns take; instants are aware.
+    """
+    dialect = conn.dialect.name
+    whole = json.dumps(rows, ensure_ascii=False, allow_nan=False, default=partial(_plain, _INSTANTS[dialect]))
+    if dialect == "sqlite":
+        value = func.json_each(whole).table_valued("value").c.value
+    else:
+        value = func.jsonb_array_elements(cast(literal(whole, Text), JSONB)).column_valued("value")
+    given = [_field(value, place, table.c[name], dialect) for place, name in enumerate(names)]
+    common = [null() if each is None else literal(each, table.c[name].type) for name, each in same.items()]
+    # SQLite takes ON CONFLICT after a SELECT only where that has a WHERE (sqlite.org/lang_upsert.html).
+    return [*names, *same], select(*given, *common).where(true())
+
+
+def _field(value: ColumnElement[Any], place: int, column: Column[Any], dialect: str) -> ColumnElement[Any]:
+    if isinstance(column.type, JSON):
+        inner = value.op("->")(place)
+        if dialect == "sqlite":
+            return type_coerce(func.nullif(inner, "null"), column.type)
+        return cast(func.nullif(inner, cast(literal("null", Text), JSONB)), JSONB)
+    text = value.op("->>")(place)
+    return type_coerce(text, column.type) if dialect == "sqlite" else cast(text, column.type)
+
+
+def _plain(form: str, value: Any) -> Any:
+    if isinstance(value, datetime):
+        return _instant(form, value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value)} is no value of a row")
+
+
+@lru_cache(64)  # the rows of a chunk share most of theirs
+def _instant(form: str, value: datetime) -> str:
+    return value.astimezone(UTC).strftime(form)

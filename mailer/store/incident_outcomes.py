@@ -1,0 +1,109 @@
+"""How far the notices of incidents got."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer.core.delivery import State
+from mailer.core.incident import CLOSED
+from mailer.core.notice import RecipientState
+from mailer.core.standing import Kind
+from mailer.store.engine import Database
+from mailer.store.tables import customer, delivery, incident, incident_recipient, incident_update, run
+
+
+class Outcomes:
+    """Each method is one transaction that reads."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    async def list(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
+        """Every incident, oldest first, as the contract's JSON line, with what its newest update promised."""
+        async with self._db.read() as conn:
+            reached = await _by_incident(conn, _accepted())
+            unreachable = await _by_incident(conn, _unreachable())
+            listed = select(incident, incident_update.c.next_update, incident_update.c.at).join(
+                incident_update, newest_update()
+            )
+            async for row in (await conn.stream(listed.order_by(incident.c.id))).mappings():
+                yield {
+                    "id": row["id"],
+                    "title": row["title"],
+                    "state": row["state"],
+                    "opened_at": row["opened_at"],
+                    "update": row["last_update"],
+                    "reached": reached.get(row["id"], 0),
+                    "unreachable": unreachable.get(row["id"], 0),
+                    "starts_at": row["starts_at"],
+                    "ends_at": row["ends_at"],
+                    "next_update": row["next_update"],
+                    "overdue": row["published_at"] is not None
+                    and row["state"] not in CLOSED
+                    and row["next_update"] is not None
+                    and row["at"] < row["next_update"] <= now,
+                }
+
+    async def outcome(self, incident_id: int) -> dict[str, Any]:
+        """How far an incident's notices got: `reached`, `notices` by kind and state, `unreachable` people."""
+        counted = (
+            select(delivery.c.kind, delivery.c.state, func.count().label("n"))
+            .join(run, run.c.id == delivery.c.run_id)
+            .where(run.c.incident_id == incident_id)
+            .group_by(delivery.c.kind, delivery.c.state)
+        )
+        async with self._db.read() as conn:
+            notices: dict[str, dict[str, int]] = {}
+            for row in await conn.execute(counted):
+                notices.setdefault(row.kind, {})[row.state] = row.n
+            reached = await _by_incident(conn, _accepted().where(run.c.incident_id == incident_id))
+        unreachable = [row async for row in self.unreachable(incident_id)]
+        return {"reached": reached.get(incident_id, 0), "notices": notices, "unreachable": unreachable}
+
+    async def unreachable(self, incident_id: int) -> AsyncIterator[dict[str, Any]]:
+        """Who is affected and cannot be reached by mail: for another channel."""
+        lost = (
+            select(customer.c.ext_id, customer.c.email, incident_recipient.c.points)
+            .join(incident_recipient, incident_recipient.c.customer_id == customer.c.id)
+            .where(
+                incident_recipient.c.incident_id == incident_id,
+                incident_recipient.c.state == RecipientState.UNREACHABLE,
+            )
+            .order_by(customer.c.id)
+        )
+        async with self._db.read() as conn:
+            async for row in await conn.stream(lost):
+                yield {"customer": row.ext_id, "address": row.email, "points": row.points}
+
+
+def newest_update() -> ColumnElement[bool]:
+    """Joins an incident to what stands of it."""
+    return and_(
+        incident_update.c.incident_id == incident.c.id, incident_update.c.number == incident.c.last_update
+    )
+
+
+def _accepted() -> Select[Any]:
+    return (
+        select(run.c.incident_id, func.count(delivery.c.customer_id.distinct()).label("n"))
+        .join(delivery, delivery.c.run_id == run.c.id)
+        .where(run.c.incident_id.is_not(None), delivery.c.kind == Kind.FIRST, delivery.c.state == State.SENT)
+        .group_by(run.c.incident_id)
+    )
+
+
+def _unreachable() -> Select[Any]:
+    return (
+        select(incident_recipient.c.incident_id, func.count().label("n"))
+        .where(incident_recipient.c.state == RecipientState.UNREACHABLE)
+        .group_by(incident_recipient.c.incident_id)
+    )
+
+
+async def _by_incident(conn: AsyncConnection, counted: Select[Any]) -> dict[int, int]:
+    return {row.incident_id: row.n for row in await conn.execute(counted)}
