@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -51,7 +51,7 @@ def rows_of(
     Meant for `insert(…).from_select(*rows_of(…))`. Values are what the columns take; instants are aware.
     """
     dialect = conn.dialect.name
-    whole = json.dumps(rows, ensure_ascii=False, allow_nan=False, default=partial(_plain, _INSTANTS[dialect]))
+    whole = _json(_spelled(rows, table, names), default=partial(_plain, _INSTANTS[dialect]))
     if dialect == "sqlite":
         value = func.json_each(whole).table_valued("value").c.value
     else:
@@ -62,21 +62,30 @@ def rows_of(
     return [*names, *same], select(*given, *common).where(true())
 
 
+def _spelled(rows: Sequence[Sequence[Any]], table: Table, names: Sequence[str]) -> Sequence[Sequence[Any]]:
+    """The rows with JSON columns as text: what is nested deeply in one concerns nobody but its reader."""
+    inner = [place for place, name in enumerate(names) if isinstance(table.c[name].type, JSON)]
+    if not inner:
+        return rows
+    spelled = [list(row) for row in rows]
+    for row in spelled:
+        for place in inner:
+            row[place] = None if row[place] is None else _json(row[place], default=dict)
+    return spelled
+
+
 def _field(value: ColumnElement[Any], place: int, column: Column[Any], dialect: str) -> ColumnElement[Any]:
-    if isinstance(column.type, JSON):
-        inner = value.op("->")(place)
-        if dialect == "sqlite":
-            return type_coerce(func.nullif(inner, "null"), column.type)
-        return cast(func.nullif(inner, cast(literal("null", Text), JSONB)), JSONB)
     text = value.op("->>")(place)
     return type_coerce(text, column.type) if dialect == "sqlite" else cast(text, column.type)
+
+
+def _json(value: Any, default: Callable[[Any], Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=default)
 
 
 def _plain(form: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return _instant(form, value)
-    if isinstance(value, Mapping):
-        return dict(value)
     raise TypeError(f"{type(value)} is no value of a row")
 
 

@@ -1,0 +1,84 @@
+"""Many rows in one statement come back as they would one by one."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from sqlalchemy import insert as plain_insert
+from sqlalchemy import select
+
+from mailer.store.bulk import among, rows_of
+from mailer.store.dialect import insert
+from mailer.store.engine import Database
+from mailer.store.tables import customer, customer_event, delivery
+from tests.store.rows import a_customer_row, a_run
+
+NOW = datetime(2027, 5, 10, 7, 0, 0, 123456, tzinfo=UTC)
+
+
+def deep(levels: int) -> Any:
+    value: Any = "end"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+CONTEXTS = [
+    None,
+    {},
+    {"a": None, "b": [1, 2.5, True, "İ\u2028\"'\\ \n"], "c": {"d": "\u0001"}},
+    MappingProxyType({"points": [{"id": "p"}]}),
+    {"deep": deep(300)},
+    {"large": 2**70, "text": "x" * 10_000},
+]
+
+
+@pytest.mark.parametrize("context", CONTEXTS, ids=["none", "empty", "mixed", "mapping", "deep", "large"])
+async def test_the_same_as_one_by_one(database: Database, context: Any) -> None:
+    run_id, key = await a_run(database), await a_customer_row(database)
+    row: dict[str, Any] = {
+        "customer_id": key, "once_key": "k'\"\\%s:é", "email": "A@x.example", "email_key": "a@x.example",
+        "state": "queued", "reason": None, "context": context, "message_id": "<1@x>", "expires_at": None,
+        "due_at": NOW, "not_before": datetime(2027, 5, 10, 10, 0, tzinfo=timezone(timedelta(hours=3))),
+    }  # fmt: skip
+    same: dict[str, Any] = {
+        "run_id": run_id, "campaign": "offer", "purpose": "service", "priority": 7, "phase": None,
+        "created_at": NOW, "updated_at": NOW,
+    }  # fmt: skip
+    async with database.write() as conn:
+        columns = rows_of(conn, delivery, tuple(row), [tuple(row.values())], same)
+        await conn.execute(insert(conn, delivery).from_select(*columns).on_conflict_do_nothing())
+        bulk = (await conn.execute(select(delivery))).mappings().one()
+        await conn.execute(delivery.delete())
+        plain = row | same | {"context": json.loads(json.dumps(context, default=dict))}
+        await conn.execute(plain_insert(delivery).values(**plain))
+        single = (await conn.execute(select(delivery))).mappings().one()
+    assert dict(bulk) | {"id": 0} == dict(single) | {"id": 0}
+    assert bulk["not_before"] == datetime(2027, 5, 10, 7, 0, tzinfo=UTC)
+
+
+async def test_null_is_sql_null_and_order_is_kept(database: Database) -> None:
+    rows = [(f"e{number}", None, {"n": number}) for number in range(50)]
+    async with database.write() as conn:
+        columns = rows_of(
+            conn, customer_event, ("ext_id", "customer_id", "properties"), rows,
+            {"name": "n", "at": NOW, "stored_at": NOW},
+        )  # fmt: skip
+        await conn.execute(insert(conn, customer_event).from_select(*columns))
+        wanted = select(customer_event.c.ext_id).where(customer_event.c.customer_id.is_(None))
+        found = (await conn.scalars(wanted.order_by(customer_event.c.id))).all()
+    assert found == [row[0] for row in rows]
+
+
+@pytest.mark.parametrize("values", [[], ["a'b", "İ"], [f"c{number}" for number in range(20_000)]])
+async def test_among(database: Database, values: list[str]) -> None:
+    for name in ("a'b", "İ", "c7", "z"):
+        await a_customer_row(database, name)
+    async with database.read() as conn:
+        wanted = select(customer.c.ext_id).where(among(customer.c.ext_id, values, conn.dialect.name))
+        found = set(await conn.scalars(wanted))
+    assert found == {"a'b", "İ", "c7", "z"} & set(values)
