@@ -10,6 +10,7 @@ import typer
 
 from mailer.cli.invocation import run, this
 from mailer.cli.output import tell
+from mailer.supervisor import relay_at_hand
 
 PANEL = "Mails"
 
@@ -56,7 +57,7 @@ def test(
     """Send a campaign's mail to one of the staff, marked as a test."""
 
     async def work() -> None:
-        async with this.app() as app:
+        async with this.app() as app, relay_at_hand(app):
             tell(await app.previews.send_test(app.campaign(campaign), to, app.settings.staff, this.clock()))
 
     run(work())
