@@ -21,7 +21,6 @@ from sqlalchemy import (
     true,
     update,
 )
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.rfm import HIGHEST, LOWEST, OUTGROWN, WINDOW, Round
 from mailer.core.segment_facts import PLACED, REFUNDED, EvalContext
@@ -87,9 +86,9 @@ class Scores:
                 return False
             here = set(await still_here(conn, [row.customer_id for row in rows]))
             values = [
-                {"round_id": number, "customer_id": key, "r": r, "f": f, "m": m}
-                for key, r, f, m in rows
-                if key in here
+                {"round_id": number, "customer_id": row.customer_id, "r": row.r, "f": row.f, "m": row.m}
+                for row in rows
+                if row.customer_id in here
             ]
             if values:
                 await conn.execute(insert(customer_score), values)
@@ -97,20 +96,20 @@ class Scores:
 
     async def _clear(self, number: int) -> None:
         """Remove the rounds before this one, a part at a time."""
-        older = customer_score.c.round_id < number
-        while True:
+        async with self._db.read() as conn:
+            older = (await conn.scalars(select(score_round.c.id).where(score_round.c.id < number))).all()
+        of = customer_score.c.round_id
+        for old in older:
+            some: Sequence[int] = [0]
+            while some:
+                async with self._db.write() as conn:
+                    wanted = select(customer_score.c.customer_id).where(of == old).limit(CHUNK)
+                    some = (await conn.scalars(wanted)).all()
+                    await conn.execute(
+                        delete(customer_score).where(of == old, customer_score.c.customer_id.in_(some))
+                    )
             async with self._db.write() as conn:
-                some = await _some(conn, older)
-                if not some:
-                    await conn.execute(delete(score_round).where(score_round.c.id < number))
-                    return
-                await conn.execute(
-                    delete(customer_score).where(older, customer_score.c.customer_id.in_(some))
-                )
-
-
-async def _some(conn: AsyncConnection, older: ColumnElement[bool]) -> Sequence[int]:
-    return (await conn.scalars(select(customer_score.c.customer_id).where(older).limit(CHUNK))).all()
+                await conn.execute(delete(score_round).where(score_round.c.id == old))
 
 
 def scores(context: EvalContext, dialect: str) -> Select[Any]:

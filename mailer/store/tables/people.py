@@ -146,7 +146,7 @@ customer_score = Table(  # core.rfm
     "customer_score",
     metadata,
     Column("round_id", Id, ForeignKey("score_round.id", ondelete="CASCADE"), primary_key=True),
-    reference("customer_id", "customer.id", primary_key=True, index=True),
+    reference("customer_id", "customer.id", primary_key=True),
     Column("r", SmallInteger, nullable=False),
     Column("f", SmallInteger, nullable=False),
     Column("m", SmallInteger, nullable=False),

@@ -205,7 +205,6 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         ),
         sa.PrimaryKeyConstraint("round_id", "customer_id", name=op.f("pk_customer_score")),
     )
-    op.create_index(op.f("ix_customer_score_customer_id"), "customer_score", ["customer_id"], unique=False)
     op.create_table(
         "incident_recipient",
         sa.Column("incident_id", Id, nullable=False),
