@@ -82,6 +82,15 @@ def is_stale(found: Round | None, now: datetime, zone: ZoneInfo) -> bool:
     return found.scored_at < latest_at(NIGHTLY, zone, now) or is_outgrown(found)
 
 
+def nights(start: datetime, end: datetime, zone: ZoneInfo) -> list[datetime]:
+    """The instants in [start, end) at which all are scored anew."""
+    found, moment = list[datetime](), latest_at(NIGHTLY, zone, end, strictly=True)
+    while moment >= start:
+        found.insert(0, moment)
+        moment = latest_at(NIGHTLY, zone, moment, strictly=True)
+    return found
+
+
 def is_outgrown(found: Round) -> bool:
     """Whether orders came from so many that the scores tell little: after a large import, or on the first day."""
     return found.orders_since * OUTGROWN > found.customers

@@ -13,7 +13,10 @@ from mailer.core.calendar import LeapDay
 from mailer.core.campaign import Campaign
 from mailer.core.policy import OWN_ACTION, OWN_ACTION_EVENT
 from mailer.core.rehearsal import TICK, Window, grid, thinned
+from mailer.core.rfm import nights
+from mailer.core.segment import Rule
 from mailer.core.trigger import EventTrigger, SegmentTrigger
+from mailer.flow.score import asks_scores, rules_of
 
 #: So many instants of events are looked at one by one; where there are more, several together.
 MOST = 10_000
@@ -61,9 +64,16 @@ class DiaryMaker:
     """Looks ahead."""
 
     def __init__(
-        self, *, campaigns: Mapping[str, Campaign], stored: Stored, zone: ZoneInfo, leap_day: LeapDay
+        self,
+        *,
+        campaigns: Mapping[str, Campaign],
+        segments: Mapping[str, Rule],
+        stored: Stored,
+        zone: ZoneInfo,
+        leap_day: LeapDay,
     ) -> None:
         self._campaigns = campaigns
+        self._segments = segments
         self._stored = stored
         self._zone = zone
         self._leap_day = leap_day
@@ -81,6 +91,8 @@ class DiaryMaker:
                 moments = thinned({*doings, *due}, MOST, window.last, coarsest=_patience(campaign, trigger))
             elif isinstance(trigger, SegmentTrigger):
                 moments = {*thinned(doings, MOST, window.last), *grid(window, SEGMENTS_EVERY)}
+                if asks_scores(rules_of(campaign, self._segments), self._segments):
+                    moments.update(nights(window.start, window.end, self._zone))
             else:
                 moments = await self._calendar(campaign, window, zones)
             for moment in moments:

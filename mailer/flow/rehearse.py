@@ -53,7 +53,9 @@ class Rehearsal:
     ) -> None:
         self._parts = parts
         self._campaigns = campaigns
-        self._diaries = DiaryMaker(campaigns=campaigns, stored=parts.copy, zone=zone, leap_day=leap_day)
+        self._diaries = DiaryMaker(
+            campaigns=campaigns, segments=segments, stored=parts.copy, zone=zone, leap_day=leap_day
+        )
         self._entries = {
             name: Entries(name, segments[each.trigger.segment], parts.people)
             for name, each in campaigns.items()

@@ -28,6 +28,15 @@ def rules_of(campaign: Campaign, segments: Mapping[str, Rule]) -> list[Rule]:
     return [campaign.audience, *watched]
 
 
+def asks_scores(rules: Iterable[Rule], segments: Mapping[str, Rule]) -> bool:
+    """Whether one of the rules, or a segment it names, asks how customers stand among all.
+
+    Raises:
+        SegmentFault: a segment that is named is unknown.
+    """
+    return any(mentions(rule, segments).scores for rule in rules)
+
+
 class Scoring:
     """Keeps scores fresh for those rules that ask for them; a shop without any is never scored."""
 
@@ -42,6 +51,7 @@ class Scoring:
         Raises:
             SegmentFault: a segment that is named is unknown.
         """
-        wanted = any(mentions(rule, self._segments).scores for rule in rules)
-        if wanted and is_stale(await self._scores.last_scored(), now, self._zone):
+        if not asks_scores(rules, self._segments):
+            return
+        if is_stale(await self._scores.last_scored(), now, self._zone):
             await self._scores.score(now)

@@ -181,6 +181,17 @@ CASES = {
         [("reward", "2027-10-04", "a", "send", None, "2027-10-04T09:00:00Z")],
         {"spent_1000": {"spend": {"net": "1000..", "currency": "TRY", "settled": "14d"}}},
     ),
+    "one-of-the-best-after-the-night": Case(
+        {"thanks": SPENDERS | {"trigger": {"segment": "best"}, "purpose": "service"}},
+        [people(LONG_AGO, *(f"c{number}" for number in range(10))),
+         *(order(f"2027-05-0{number // 2 + 1}T09:00:00Z", f"c{number}", f"o{number}", 10 + number)
+           for number in range(10)),
+         order("2027-05-09T13:00:00Z", "c3", "new", 1_000)],
+        ["2027-05-09T12:00:00Z", "2027-05-09T23:59:00Z", "2027-05-10T00:00:00Z", "2027-05-11T00:00:00Z"],
+        ("2027-05-09T12:00:00Z", "2027-05-12T00:00:00Z"),
+        [("thanks", "2027-05-10", "c3", "send", None, "2027-05-10T00:00:00Z")],
+        {"best": {"rfm": {"r": 5, "m": 5}}},
+    ),
     "15-no-post-and-somebody-late": Case(
         {"newsletter": NEWSLETTER},
         [people(LONG_AGO, "a"), people(LONG_AGO, "late", consent=""),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.core.rfm import HIGHEST, LOWEST, Purchases, Round, Scores, is_stale, score
+from mailer.core.rfm import HIGHEST, LOWEST, Purchases, Round, Scores, is_stale, nights, score
 
 ISTANBUL = ZoneInfo("Europe/Istanbul")
 DAY = datetime(2027, 3, 1, tzinfo=UTC)
@@ -108,3 +108,16 @@ def test_scores_go_from_one_to_five_and_no_fifth_is_too_full_of_winners(
 def test_scores_stand_from_night_to_night(now: str, found: tuple[str, int, int] | None, stale: bool) -> None:
     last = found and Round(datetime.fromisoformat(found[0] + "Z"), found[1], found[2])
     assert is_stale(last or None, datetime.fromisoformat(now + "Z"), ISTANBUL) is stale
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "wanted"),
+    [
+        ("2027-03-10T00:00", "2027-03-12T00:00", ["2027-03-10T00:00", "2027-03-11T00:00"]),
+        ("2027-03-10T00:01", "2027-03-12T00:01", ["2027-03-11T00:00", "2027-03-12T00:00"]),
+        ("2027-03-10T00:01", "2027-03-10T12:00", []),
+    ],
+)
+def test_nights_are_at_three_where_the_tenant_is(start: str, end: str, wanted: list[str]) -> None:
+    found = nights(datetime.fromisoformat(start + "Z"), datetime.fromisoformat(end + "Z"), ISTANBUL)
+    assert [f"{night:%Y-%m-%dT%H:%M}" for night in found] == wanted
