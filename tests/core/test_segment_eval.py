@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from mailer.core.customer import Customer
+from mailer.core.event import EventKind
+from mailer.core.rfm import Purchases, Scores
 from mailer.core.segment import Rule, parse_rule
 from mailer.core.segment_eval import evaluate
 from mailer.core.segment_facts import (
@@ -18,11 +20,13 @@ from mailer.core.segment_facts import (
     IncidentFact,
     PointFact,
     in_share,
+    purchases,
 )
 from mailer.errors import SegmentFault
 
 ISTANBUL = ZoneInfo("Europe/Istanbul")
 NOW = datetime(2027, 5, 10, 7, 0, tzinfo=UTC)
+ENGAGED = {"engaged": {"by": ["click", "order"], "in": "180d"}}
 ENDING = {"coupon": {"campaign": "b", "state": "issued", "expires_in": "1..3"}}
 LONG_AGO = NOW - timedelta(days=400)
 
@@ -247,6 +251,20 @@ ELSEWHERE = CustomerFacts(1, AT_HOME.customer, points=(PointFact("tv", "34710"),
             a_customer(zone="Pacific/Pago_Pago", coupons=(CouponFact("b", "issued", date(2027, 5, 10)),)),
             True,
         ),
+        ({"rfm": {"r": "4.."}}, a_customer(), False),
+        ({"rfm": {"r": "..5"}}, a_customer(), False),
+        ({"rfm": {"r": "4..", "f": 2}}, a_customer(scores=Scores(5, 2, 1)), True),
+        ({"rfm": {"r": "4..", "f": 3}}, a_customer(scores=Scores(5, 2, 1)), False),
+        ({"not": [{"rfm": {"m": "4.."}}]}, a_customer(), True),
+        (ENGAGED, a_customer(), False),
+        (ENGAGED, a_customer(reactions=((EventKind.CLICKED, NOW),)), True),
+        (ENGAGED, a_customer(reactions=((EventKind.CLICKED, NOW + timedelta(seconds=1)),)), False),
+        (ENGAGED, a_customer(reactions=((EventKind.CLICKED, NOW - timedelta(days=180)),)), False),
+        (ENGAGED, a_customer(reactions=((EventKind.OPENED, NOW),)), False),
+        (ENGAGED, a_customer(events=(EventFact("order.placed", NOW),)), True),
+        (ENGAGED, a_customer(events=(EventFact("order.refunded", NOW),)), False),
+        ({"engaged": {"by": "open"}}, a_customer(reactions=((EventKind.OPENED, LONG_AGO),)), True),
+        ({"engaged": {"by": "click"}}, a_customer(events=(EventFact("order.placed", NOW),)), False),
         ({"incident": {"open": True}}, a_customer(incidents=(IncidentFact("identified", "affected"),)), True),
         ({"incident": {"open": True}}, a_customer(incidents=(IncidentFact("resolved", "affected"),)), False),
         ({"incident": {"open": False}}, a_customer(incidents=(IncidentFact("identified", "left"),)), True),
@@ -278,6 +296,51 @@ def test_an_explanation_says_what_was_found() -> None:
         "yes        on the list late (late)",
         "no     city is İzmir (Ankara)",
     ]
+
+
+def test_an_explanation_of_scores_and_signs() -> None:
+    rule = parse_rule({"rfm": {"r": "4..", "m": "..2"}, "engaged": {"by": ["click", "order"], "in": "180d"}})
+    facts = a_customer(scores=Scores(5, 1, 3), events=(EventFact("order.placed", NOW),))
+    context = EvalContext(now=NOW, tenant_zone=ISTANBUL)
+    assert list(evaluate(rule, facts, context).lines()) == [
+        "no   all of these",
+        "no     scores r 4.., m ..2 (r 5, f 1, m 3)",
+        "yes    engaged by click or order in the last 180d (no click, last order on 2027-05-10)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("events", "wanted"),
+    [
+        pytest.param([], None, id="nothing"),
+        pytest.param([("o1", 0, 10, "TRY")], (0, 1, 10), id="one order"),
+        pytest.param([("o1", 365, 10, "TRY")], None, id="too long ago"),
+        pytest.param([("o1", 364, 10, "TRY"), ("o2", 3, 5, None)], (3, 2, 15), id="the latest counts"),
+        pytest.param([("o1", 9, 10, "TRY"), ("o1", 3, 25, "TRY")], (9, 1, 25), id="one reference, one order"),
+        pytest.param(
+            [("o1", 3, 10, "EUR"), ("o2", 5, 7, "TRY")], (3, 2, 7), id="another currency is no money"
+        ),
+        pytest.param([("o1", 3, 10, "TRY"), ("o1", 1, -4, "")], (3, 1, 6), id="refunded in part"),
+        pytest.param([("o1", 3, 10, "TRY"), ("o1", 1, -10, "")], None, id="refunded in full"),
+        pytest.param([("o1", 3, 10, "TRY"), ("o1", 1, None, "")], None, id="refunded without a sum"),
+        pytest.param([("o1", -1, 10, "TRY")], None, id="to come"),
+    ],
+)
+def test_what_scores_are_made_of(
+    events: list[tuple[str, int, int | None, str | None]], wanted: tuple[int, int, int] | None
+) -> None:
+    facts = a_customer(
+        events=tuple(
+            EventFact(
+                "order.refunded" if currency == "" else "order.placed", NOW - timedelta(days=days), order_ref=ref,
+                net_e4=None if net is None else net * 10_000, currency=currency or None,
+            )
+            for ref, days, net, currency in events
+        )
+    )  # fmt: skip
+    found = purchases(facts, EvalContext(now=NOW, tenant_zone=ISTANBUL, currency="TRY"))
+    days, count, net = wanted or (0, 0, 0)
+    assert found == (wanted and Purchases(NOW - timedelta(days=days), count, net * 10_000))
 
 
 def test_an_unknown_segment_is_a_fault_and_no_answer() -> None:
