@@ -57,7 +57,8 @@ def test_nobody_real_can_be_written_to() -> None:
 @settings(max_examples=60, deadline=None)
 @given(instants)
 def test_at_any_hour_somebody_awake_has_their_birthday_in_each_language(now: datetime) -> None:
-    celebrating = born_today(now)
+    # Others may have their birthday on the same day by their own data, and be asleep.
+    celebrating = [person for person in born_today(now) if awake(person, now)]
     assert {str(person["locale"])[:2] for person in celebrating} == {"tr", "en"}
     for person in celebrating:
         born = PartialDate.parse(str(person["birthday"]))
@@ -65,7 +66,6 @@ def test_at_any_hour_somebody_awake_has_their_birthday_in_each_language(now: dat
         assert born is not None
         assert (born.month, born.day) == (today.month, today.day)
         assert not born.placeholder
-        assert awake(person, now)
 
 
 @settings(max_examples=60, deadline=None)
