@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any, Self
@@ -93,7 +93,7 @@ class Link:
             )
         return _reply(phase, response)
 
-    async def body(self, payload: bytes) -> tuple[Phase, Reply]:
+    async def body(self, payload: bytes, before_dot: Callable[[], None] | None = None) -> tuple[Phase, Reply]:
         """Send the stuffed data after a 354; the reply, with DOT, or with BODY if it came before the dot.
 
         Raises:
@@ -118,6 +118,9 @@ class Link:
                 if answer.done():
                     break
             if not answer.done() and not transport.is_closing():
+                if before_dot is not None:
+                    async with self._during(phase):
+                        before_dot()  # what cannot be noted must not happen
                 phase = Phase.DOT  # from here on nobody can know what arrived
                 transport.write(payload[last:])
             async with self._during(phase), asyncio.timeout(self._config.timeouts.dot):

@@ -25,8 +25,18 @@ class Session:
         self._config = config
         self._link: Link | None = None
 
-    async def send(self, message: Message, may_start: Callable[[], bool]) -> Outcome:
+    async def send(
+        self,
+        message: Message,
+        may_start: Callable[[], bool],
+        *,
+        before_dot: Callable[[], None] | None = None,
+        follow: Callable[[], Message | None] | None = None,  # noqa: ARG002 -- used once envelopes are glued
+    ) -> Outcome:
         """Hand one message over; `may_start` is asked right before DATA leaves, and no means it stays here.
+
+        `before_dot` is called right before the final dot is written; if it raises OSError, the dot is not
+        written, the connection is dropped, and the outcome is TryLater with BODY.
 
         Accepted: 2yz to the final dot. Refused and TryLater: the relay surely does not have it; the phase
         tells trouble with the relay (CONNECT, HELLO, TLS, AUTH) from trouble with this message. InDoubt: the
@@ -41,13 +51,13 @@ class Session:
         try:
             kept = self._link is not None and self._link.usable
             try:
-                return await self._transact(message, payload, may_start)
+                return await self._transact(message, payload, may_start, before_dot)
             except Trouble as trouble:
                 # A relay may close an idle connection just as we write MAIL: nothing has begun, so ask anew.
                 if not (kept and trouble.lost and trouble.phase is Phase.MAIL):
                     raise
                 self._drop()
-                return await self._transact(message, payload, may_start)
+                return await self._transact(message, payload, may_start, before_dot)
         except Trouble as trouble:
             self._drop()
             return trouble.outcome()
@@ -98,7 +108,13 @@ class Session:
         if link is not None:
             await link.quit()
 
-    async def _transact(self, message: Message, payload: bytes, may_start: Callable[[], bool]) -> Outcome:
+    async def _transact(
+        self,
+        message: Message,
+        payload: bytes,
+        may_start: Callable[[], bool],
+        before_dot: Callable[[], None] | None,
+    ) -> Outcome:
         link = await self._ready()
         mail, rcpt = envelope(message, link.extensions)
         link.messages += 1
@@ -112,7 +128,7 @@ class Session:
         reply = await link.command(Phase.DATA, b"DATA")
         if reply.code != START_INPUT:
             return await self._stop(link, Phase.DATA, reply)
-        phase, reply = await link.body(payload)
+        phase, reply = await link.body(payload, before_dot)
         outcome = verdict(phase, reply)
         if phase is Phase.BODY or reply.code == CLOSING or not (done(reply) or reply.code // 100 in (4, 5)):
             self._drop()  # the relay and we no longer agree on where we are
