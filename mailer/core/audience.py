@@ -27,6 +27,9 @@ class Selection:
     )
     ids: tuple[str, ...] | None = None  # only these, by the shop's ids
     keys: tuple[int, ...] | None = None  # only these, by our numbers
+    events: tuple[str, ...] | None = (
+        None  # of these events' customers, each as of its event, by the shop's ids
+    )
     entering: str | None = None  # only those not yet noted as members of this campaign's segment
     entered: tuple[str, datetime] | None = (
         None  # only those owed a mail of this campaign since they entered then

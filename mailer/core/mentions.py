@@ -20,6 +20,7 @@ class Mentions:
     attributes: frozenset[str]
     events: frozenset[str]
     scores: bool  # whether it asks how customers stand among all
+    origin: bool  # whether it asks what was before the event that sets a mail off
 
 
 def mentions(rule: Rule, segments: Mapping[str, Rule] | None = None) -> Mentions:
@@ -45,6 +46,7 @@ def mentions(rule: Rule, segments: Mapping[str, Rule] | None = None) -> Mentions
         | frozenset(node.date.attr for node in nodes if node.date),
         events=frozenset(node.event.name for node in nodes if node.event),
         scores=any(node.rfm is not None for node in nodes),
+        origin=any(leaf.until is not None for node in nodes for leaf in (node.event, node.orders) if leaf),
     )
 
 

@@ -90,8 +90,8 @@ def _leaves(rule: Rule, facts: CustomerFacts, context: EvalContext) -> Iterator[
         yield Branch(f"{name} {in_words(test)}", passes(test, value), shown(value))
 
 
-def _window(within: Duration | None) -> str:
-    return f" in the last {within}" if within else ""
+def _window(within: Duration | None, until: str | None = None) -> str:
+    return (f" in the last {within}" if within else "") + (" until the event" if until else "")
 
 
 def _since(within: Duration | None, context: EvalContext) -> datetime | None:
@@ -131,13 +131,16 @@ def celebrated_within(today: Any, days: Days, leap: LeapDay) -> frozenset[tuple[
 
 
 def _event(rule: EventRule, facts: CustomerFacts, context: EvalContext) -> Branch:
-    since = _since(rule.within, context)
+    since, until = _since(rule.within, context), context.up_to(rule.until)
     count = sum(
-        event.name == rule.name and _happened(event.at, since, context) and _all(rule.where, event.properties)
+        event.name == rule.name
+        and event.at <= until
+        and _happened(event.at, since, context)
+        and _all(rule.where, event.properties)
         for event in facts.events
     )
     where = " where " + ", ".join(f"{name} {in_words(test)}" for name, test in (rule.where or {}).items())
-    text = f"{rule.name}{where if rule.where else ''} happened {rule.wanted} times{_window(rule.within)}"
+    text = f"{rule.name}{where if rule.where else ''} happened {rule.wanted} times{_window(rule.within, rule.until)}"
     return Branch(text, rule.wanted.holds(count), f"{count} times")
 
 
@@ -156,11 +159,11 @@ def orders_hold(rule: OrdersRule, totals: OrderTotals) -> bool:
 
 def _orders(rule: OrdersRule, facts: CustomerFacts, context: EvalContext) -> Branch:
     totals = order_totals(
-        facts, context, since=_since(rule.within, context), until=context.now,
+        facts, context, since=_since(rule.within, context), until=context.up_to(rule.until),
         currency=rule.currency or context.currency,
     )  # fmt: skip
     asked = [f"{name} {wanted}" for name, wanted in (("count", rule.count), ("net", rule.net)) if wanted]
-    text = f"orders{_window(rule.within)}: {', '.join(asked) or 'at least one'}"
+    text = f"orders{_window(rule.within, rule.until)}: {', '.join(asked) or 'at least one'}"
     return Branch(text, orders_hold(rule, totals), _money(totals))
 
 

@@ -35,6 +35,11 @@ class EvalContext:
     segments: Mapping[str, Rule] = field(default_factory=dict)
     leap_day: LeapDay = "feb28"
     currency: str = ""  # the tenant's, for orders and rules that name none; empty: all are added up
+    event_at: datetime | None = None  # of the event that sets a mail off; none: nothing does
+
+    def up_to(self, until: str | None) -> datetime:
+        """The end of a rule's window: now, or the event where the rule reaches only up to it."""
+        return self.now if until is None or self.event_at is None else min(self.now, self.event_at)
 
     def back(self, duration: Duration) -> datetime:
         """The instant `duration` before now."""

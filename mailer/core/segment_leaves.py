@@ -43,11 +43,15 @@ class DateRule(Strict):
 
 
 class EventRule(Strict):
-    """How often something happened in (now - `in`, now], or that it never did. No `count`: at least once."""
+    """How often something happened in (now - `in`, now], or that it never did. No `count`: at least once.
+
+    `until: event` leaves out what happened after the event that sets the mail off.
+    """
 
     name: TextField
     count: CountField | None = None
     within: DurationField | None = Field(None, alias="in")
+    until: Literal["event"] | None = None
     where: ValueTests | None = None
     never: Literal[True] | None = None
 
@@ -68,13 +72,15 @@ class EventRule(Strict):
 class OrdersRule(Strict):
     """How many orders were placed in (now - `in`, now], and what they came to together, after refunds.
 
-    An order refunded in full is no order. Neither `count` nor `net`: at least one order.
+    An order refunded in full is no order. Neither `count` nor `net`: at least one order. `until: event` leaves
+    out orders placed after the event that sets the mail off; what was given back of the others since then counts.
     """
 
     count: CountField | None = None
     net: MoneyField | None = None
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] | None = None
     within: DurationField | None = Field(None, alias="in")
+    until: Literal["event"] | None = None
 
 
 class SpendRule(Strict):

@@ -10,8 +10,9 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mailer.core.campaign import NAME, Campaign
+from mailer.core.mentions import mentions
 from mailer.core.segment import Rule, check_segments
-from mailer.core.trigger import SegmentTrigger
+from mailer.core.trigger import EventTrigger, SegmentTrigger
 from mailer.errors import CampaignFault, FileFault, SegmentFault
 from mailer.files import yaml
 
@@ -110,6 +111,9 @@ def _campaign(path: Path, segments: Mapping[str, Rule]) -> Campaign:
         problem = _unknown_segment(Rule(segment=trigger.segment), segments)
         if problem:
             raise CampaignFault(problem, document.file, document.line(("trigger",)), "trigger.segment")
+    if mentions(campaign.audience, segments).origin and not isinstance(trigger, EventTrigger):
+        what = "`until: event` needs a trigger of the kind {event: NAME}; nothing else has an event to look back from"
+        raise CampaignFault(what, document.file, document.line(("audience",)), "audience")
     return campaign
 
 

@@ -117,7 +117,6 @@ class Yielding:
     ) -> None:
         now, until = window
         reach = trigger.after.elapsed() + other.catch_up.elapsed() + timedelta(days=1)
-        by_id = {candidate.id: candidate for candidate, _row in wanted}
         events = await self._people.events_of(
             trigger.event, other.name, now - reach, now, [candidate.key for candidate, _row in wanted]
         )
@@ -125,9 +124,9 @@ class Yielding:
             due = event_due(event["at"], event["zone"], trigger, self._rules.zone)
             if not other.catch_up.before(now) < due <= until:
                 continue
-            selection = Selection(rule=other.audience, keys=(by_id[event["customer"]].key,))
-            found = await self._people.chunk(selection, now, 0, 1)
-            for row in await decider(other, str(event["ext_id"]), found, due):
+            ext_id = str(event["ext_id"])
+            found = list((await self._people.answering(other.audience, [ext_id], now)).values())
+            for row in await decider(other, ext_id, found, due):
                 self._add(other, row, found, claims)
 
     def _add(self, other: Campaign, row: NewDelivery, found: Sequence[Candidate], claims: Claims) -> None:

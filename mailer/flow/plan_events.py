@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from mailer.core.agenda import event_due, window_start
-from mailer.core.audience import Selection
 from mailer.core.campaign import Campaign
 from mailer.core.delivery import Skip
 from mailer.core.policy import OWN_ACTION_EVENT, Candidate
@@ -52,10 +51,11 @@ class EventPlanning:
         version: int | None = None
         while events := await self._people.events(trigger.event, campaign.name, since, now, after, EVENTS):
             after = events[-1]["id"]
-            members = await self._members(campaign, events, now)
+            ids = [str(event["ext_id"]) for event in events]
+            members = await self._people.answering(campaign.audience, ids, now)
             found = []
             for event in events:
-                candidate = members.get(event["customer"])
+                candidate = members.get(event["ext_id"])
                 due = event_due(event["at"], event["zone"], trigger, self._zone)
                 if candidate is not None and starts(campaign, event, due, known, now):
                     found.append(_happening(trigger, event, candidate, due))
@@ -67,14 +67,6 @@ class EventPlanning:
                 planned.missed += sum(row.reason == Skip.MISSED for row in rows)
                 planned.events += [each.occurrence for each in wave]
         return planned
-
-    async def _members(
-        self, campaign: Campaign, events: Sequence[Mapping[str, Any]], now: datetime
-    ) -> dict[str, Candidate]:
-        """Those among the events' customers that are in the audience."""
-        ids = tuple({str(event["customer"]) for event in events})
-        chunk = await self._people.chunk(Selection(rule=campaign.audience, ids=ids), now, 0, len(ids))
-        return {candidate.id: candidate for candidate in chunk}
 
 
 def starts(

@@ -7,6 +7,7 @@ delivery. Dates are not asked again: a birthday held over quiet hours is still t
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ from mailer.core.handoff import Drop, Go, HandoffFacts, SendJob, Verdict, Wait
 from mailer.core.message import Message
 from mailer.core.policy import Candidate
 from mailer.core.segment import Rule, live
-from mailer.core.trigger import SegmentTrigger
+from mailer.core.trigger import EventTrigger, SegmentTrigger
 from mailer.flow.connection import ComposerPort
 from mailer.flow.desk import Judge
 
@@ -32,7 +33,19 @@ class PeoplePort(Protocol):
     """Customers as they are now."""
 
     async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> list[Candidate]: ...
+    async def answering(
+        self, rule: Rule, events: Sequence[str], now: datetime
+    ) -> Mapping[str, Candidate]: ...
     async def did(self, event: str, since: Mapping[int, datetime]) -> set[int]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a version asks at hand-off."""
+
+    rule: Rule
+    goal: Goal | None
+    by_event: bool  # an event sets it off, which is its occurrence
 
 
 class Recheck:
@@ -58,7 +71,7 @@ class Recheck:
         self._versions = versions
         self._people = people
         self._segments = segments
-        self._asked: dict[int, tuple[Rule, Goal | None]] = {}
+        self._asked: dict[int, _Asked] = {}
 
     async def prepare(self, jobs: Sequence[SendJob]) -> None:
         """Get ready to compose these, and see who no longer fits."""
@@ -81,22 +94,28 @@ class Recheck:
         """The deliveries whose customer no longer fits, or has done already what the mail asks for."""
         found: dict[int, Skip] = {}
         for version_id in {job.version_id for job in jobs}:
-            rule, goal = await self._version(version_id)
+            asked = await self._version(version_id)
             mine = [job for job in jobs if job.version_id == version_id]
-            if goal is not None:
+            if asked.goal is not None:
                 since = {job.customer_key: _since(job) for job in mine}
-                reached = await self._people.did(goal.event, since)
+                reached = await self._people.did(asked.goal.event, since)
                 found |= {job.delivery_id: Skip.GOAL_MET for job in mine if job.customer_key in reached}
-            if asks(rule):
-                keys = tuple({job.customer_key for job in mine})
-                fit = {
-                    each.key
-                    for each in await self._people.chunk(Selection(rule, keys=keys), now, 0, len(keys))
-                }
-                found |= {job.delivery_id: Skip.NOT_ELIGIBLE for job in mine if job.customer_key not in fit}
+            if asks(asked.rule):
+                fit = await self._fit(asked, mine, now)
+                found |= {job.delivery_id: Skip.NOT_ELIGIBLE for job in mine if job.delivery_id not in fit}
         return found
 
-    async def _version(self, version_id: int) -> tuple[Rule, Goal | None]:
+    async def _fit(self, asked: _Asked, jobs: Sequence[SendJob], now: datetime) -> set[int]:
+        """The deliveries whose customer the rule still finds; of an event's, as of that event."""
+        if asked.by_event:
+            events = await self._people.answering(asked.rule, [job.occurrence for job in jobs], now)
+            return {job.delivery_id for job in jobs if job.occurrence in events}
+        keys = tuple({job.customer_key for job in jobs})
+        chunk = await self._people.chunk(Selection(asked.rule, keys=keys), now, 0, len(keys))
+        found = {each.key for each in chunk}
+        return {job.delivery_id for job in jobs if job.customer_key in found}
+
+    async def _version(self, version_id: int) -> _Asked:
         if version_id not in self._asked:
             definition = (await self._versions.parts(version_id))["definition"]
             campaign = Campaign.model_validate(definition)
@@ -104,7 +123,8 @@ class Recheck:
             if isinstance(campaign.trigger, SegmentTrigger):
                 asked.append(Rule(segment=campaign.trigger.segment))
             rule = live(Rule(all=tuple(asked)), self._segments) if campaign.commercial else Rule()
-            self._asked[version_id] = rule, campaign.goal
+            by_event = isinstance(campaign.trigger, EventTrigger)
+            self._asked[version_id] = _Asked(rule, campaign.goal, by_event)
         return self._asked[version_id]
 
 

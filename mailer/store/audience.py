@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import case, func, select
+from sqlalchemy import Row, case, func, select
 
 from mailer.core.audience import Selection
 from mailer.core.delivery import CLAIMABLE, HOLDING
@@ -54,22 +54,19 @@ class Audience:
         async with self._db.read() as conn:
             rows = (await conn.execute(wanted.order_by(customer.c.id).limit(limit))).all()
             barred = await self._suppressions(conn, [row.email_key for row in rows])
-        dated = selection.attribute is not None
-        return [
-            Candidate(
-                key=row.id,
-                id=row.ext_id,
-                email=row.email,
-                email_key=row.email_key,
-                zone=row.zone,
-                consent=row.consent,
-                consent_at=row.consent_at,
-                suppressed=barred.get(row.email_key, {}),
-                date_set_at=row.set_at if dated else None,
-                date_placeholder=row.placeholder if dated else False,
-            )
-            for row in rows
-        ]
+        return [_candidate(row, barred, dated=selection.attribute is not None) for row in rows]
+
+    async def answering(self, rule: Rule, events: Sequence[str], now: datetime) -> dict[str, Candidate]:
+        """The events, by the shop's ids, whose customer `rule` finds as of the event; and that customer."""
+        context = await self._context(now)
+        found: dict[str, Candidate] = {}
+        async with self._db.read() as conn:
+            for part in slices(events):
+                wanted = candidates(Selection(rule, events=tuple(part)), context)
+                rows = (await conn.execute(wanted)).all()
+                barred = await self._suppressions(conn, [row.email_key for row in rows])
+                found.update({row.event: _candidate(row, barred) for row in rows})
+        return found
 
     async def count(self, selection: Selection, now: datetime) -> int:
         """How many candidates there are."""
@@ -253,3 +250,18 @@ class Audience:
             for row in rows:
                 found.setdefault(row.email_key, {})[row.scope] = row.reason
         return found
+
+
+def _candidate(row: Row[Any], barred: Mapping[str, Mapping[str, str]], *, dated: bool = False) -> Candidate:
+    return Candidate(
+        key=row.id,
+        id=row.ext_id,
+        email=row.email,
+        email_key=row.email_key,
+        zone=row.zone,
+        consent=row.consent,
+        consent_at=row.consent_at,
+        suppressed=barred.get(row.email_key, {}),
+        date_set_at=row.set_at if dated else None,
+        date_placeholder=row.placeholder if dated else False,
+    )

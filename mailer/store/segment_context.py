@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from sqlalchemy import ColumnElement, and_
+
 from mailer.core.calendar import local_date, zone_named
 from mailer.core.segment_facts import EvalContext
+from mailer.store.tables import customer_event
+
+#: The event that sets a mail off, in a statement that asks about customers as of events of theirs.
+origin = customer_event.alias("origin")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +27,13 @@ class SegmentContext(EvalContext):
 
     dialect: str  # sqlite or postgresql
     zones: Collection[str | None] | None = None
+    as_of_origin: bool = False  # whether the statement selects from `origin` too
+
+    def not_after(self, at: ColumnElement[datetime], until: str | None) -> ColumnElement[bool]:
+        """Whether `at` lies before the end of a rule's window: see `up_to`."""
+        if until is None or not self.as_of_origin:
+            return at <= self.up_to(until)
+        return and_(at <= self.now, at <= origin.c.at)
 
     @classmethod
     def of(cls, context: EvalContext, dialect: str) -> SegmentContext:
@@ -31,6 +44,7 @@ class SegmentContext(EvalContext):
             segments=context.segments,
             leap_day=context.leap_day,
             currency=context.currency,
+            event_at=context.event_at,
             dialect=dialect,
         )
 

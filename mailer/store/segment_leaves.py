@@ -42,7 +42,7 @@ from mailer.core.segment_leaves import (
 )
 from mailer.core.segment_value import ValueTest, ValueTests
 from mailer.store.affected import pointless, under, uses
-from mailer.store.segment_context import SegmentContext
+from mailer.store.segment_context import SegmentContext, origin
 from mailer.store.segment_orders import orders, spend, within
 from mailer.store.segment_signs import engaged, scored
 from mailer.store.segment_value import json_value, text_value
@@ -151,11 +151,11 @@ def event(rule: EventRule, context: SegmentContext) -> ColumnElement[bool]:
     columns = customer_event.c
     found = _window(
         select(columns.id).where(columns.customer_id == customer.c.id, columns.name == rule.name),
-        columns.at, rule.within, context,
+        columns.at, rule.within, context, rule.until,
     )  # fmt: skip
     for name, test in (rule.where or {}).items():
         found = found.where(json_value(columns.properties, name, context.dialect).passes(test))
-    found = found.correlate(customer)
+    found = found.correlate(customer, origin)
     wanted = rule.wanted
     if (wanted.low, wanted.high) == (1, None):
         return exists(found)
@@ -165,10 +165,14 @@ def event(rule: EventRule, context: SegmentContext) -> ColumnElement[bool]:
 
 
 def _window(
-    found: Select[Any], at: ColumnElement[Any], length: Duration | None, context: SegmentContext
+    found: Select[Any],
+    at: ColumnElement[Any],
+    length: Duration | None,
+    context: SegmentContext,
+    until: str | None = None,
 ) -> Select[Any]:
-    """Only what happened in (now - length, now]."""
-    found = found.where(at <= context.now)
+    """Only what happened in (now - length, now], or no later than what sets the mail off."""
+    found = found.where(context.not_after(at, until))
     return found if length is None else found.where(at > context.back(length))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -23,14 +24,16 @@ from sqlalchemy import (
 from mailer.core.ranges import Range
 from mailer.core.segment_facts import PLACED, REFUNDED
 from mailer.core.segment_leaves import OrdersRule, SpendRule
-from mailer.store.segment_context import SegmentContext
+from mailer.store.segment_context import SegmentContext, origin
 from mailer.store.tables import customer, customer_event
 
 
 def orders(rule: OrdersRule, context: SegmentContext) -> ColumnElement[bool]:
     """Customers whose orders in the window are as many, and came to as much, as `rule` asks."""
     since = None if rule.within is None else context.back(rule.within)
-    left = _left(context, since, context.now, rule.currency or context.currency)
+    left = _left(
+        context, since, lambda at: context.not_after(at, rule.until), rule.currency or context.currency
+    )
     tests = [within(func.count(), rule.count)] if rule.count else []
     if rule.net:
         tests.append(within(func.coalesce(func.sum(left.c.net), 0), rule.net))
@@ -42,7 +45,7 @@ def orders(rule: OrdersRule, context: SegmentContext) -> ColumnElement[bool]:
 def spend(rule: SpendRule, context: SegmentContext) -> ColumnElement[bool]:
     """Customers whose settled orders came to what `rule` asks."""
     until = context.now if rule.settled is None else context.back(rule.settled)
-    left = _left(context, None, until, rule.currency or context.currency)
+    left = _left(context, None, lambda at: at <= until, rule.currency or context.currency)
     return _totals(left, within(func.coalesce(func.sum(left.c.net), 0), rule.net))
 
 
@@ -61,8 +64,16 @@ def _totals(left: Subquery, test: ColumnElement[bool]) -> ColumnElement[bool]:
     return select(test).select_from(left).scalar_subquery()
 
 
-def _left(context: SegmentContext, since: datetime | None, until: datetime, currency: str) -> Subquery:
-    """One customer's orders first placed in (since, until], not refunded in full: `net` is what is left."""
+def _left(
+    context: SegmentContext,
+    since: datetime | None,
+    ended: Callable[[ColumnElement[datetime]], ColumnElement[bool]],
+    currency: str,
+) -> Subquery:
+    """One customer's orders first placed after `since` and not after the window `ended`, the refunded left out.
+
+    `net` is what is left of each after its refunds.
+    """
     event = customer_event.alias("placed")
     mine = [event.c.customer_id == customer.c.id, event.c.name == PLACED, event.c.at <= context.now]
     if currency:
@@ -70,14 +81,16 @@ def _left(context: SegmentContext, since: datetime | None, until: datetime, curr
         same = or_(named, event.c.currency.is_(None)) if currency == context.currency else named
         mine.append(same)
     first = func.min(event.c.at, type_=event.c.at.type)
-    window = [first <= until] if since is None else [first <= until, first > since]
+    window = [ended(first)]
+    if since is not None:
+        window.append(first > since)
     order = (
         select(event.c.order_ref, func.max(func.coalesce(event.c.net_e4, 0)).label("net"))
         .where(*mine)
         # Without a reference every event is an order of its own.
         .group_by(event.c.order_ref, case((event.c.order_ref.is_(None), event.c.id), else_=0))
         .having(and_(*window))
-        .correlate(customer)
+        .correlate(customer, origin)
         .subquery("ordered")
     )
     refund = _refunds(context).correlate(customer).subquery("given_back")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, tuple_
 
 from mailer.core.audience import Selection
-from mailer.store.segment_context import SegmentContext
+from mailer.store.segment_context import SegmentContext, origin
 from mailer.store.segments import where
 from mailer.store.tables import customer, customer_date, customer_event, delivery, run, segment_member
 
@@ -21,6 +22,8 @@ _FACTS = (
 
 def candidates(selection: Selection, context: SegmentContext) -> Select[Any]:
     """The customers selected, with what a candidate is made of."""
+    if selection.events is not None:
+        return _answering(selection, selection.events, context)
     conditions = and_(where(selection.rule, context), *_narrowed(selection))
     if selection.attribute is None:
         return select(*_FACTS).where(conditions)
@@ -28,6 +31,16 @@ def candidates(selection: Selection, context: SegmentContext) -> Select[Any]:
         select(*_FACTS, customer_date.c.set_at, customer_date.c.placeholder)
         .join_from(customer, customer_date, customer_date.c.customer_id == customer.c.id)
         .where(conditions, *_celebrating(selection))
+    )
+
+
+def _answering(selection: Selection, events: tuple[str, ...], context: SegmentContext) -> Select[Any]:
+    """The customers of events that the rule finds as of each: a row for an event, with its id."""
+    rule = where(selection.rule, replace(context, as_of_origin=True))
+    return (
+        select(*_FACTS, origin.c.ext_id.label("event"))
+        .join_from(origin, customer, customer.c.id == origin.c.customer_id)
+        .where(origin.c.ext_id.in_(events), rule, *_narrowed(selection))
     )
 
 

@@ -26,6 +26,10 @@ WELCOME: dict[str, Any] = {
 REWARD: dict[str, Any] = {
     "purpose": "commercial", "trigger": {"event": "reward.due"}, "audience": {"consent": "commercial"},
 }  # fmt: skip
+REFERRAL: dict[str, Any] = {
+    "purpose": "commercial", "trigger": {"event": "order.delivered", "after": "7d"}, "once": "quarter",
+    "audience": {"orders": {"count": "2..", "until": "event"}},
+}  # fmt: skip
 FLASH = REWARD | {"trigger": {"event": "flash.begun"}, "ends_at": "2027-04-03T08:00"}
 OFFER: dict[str, Any] = {"purpose": "commercial", "trigger": "manual"}
 OUTAGE: dict[str, Any] = {"purpose": "service", "trigger": {"incident": "any"}}
@@ -224,6 +228,19 @@ CASES = {
         ("2027-04-02T12:00:00Z", "2027-04-03T00:00:00Z"),
         [("reward", "ra", "a", "skip", "not_eligible", None),
          ("reward", "rb", "b", "send", None, "2027-04-03T06:00:00Z")],
+    ),
+    "only-the-delivery-of-a-second-order": Case(
+        {"referral": REFERRAL},
+        [people(LONG_AGO, "a", "b"),
+         order("2027-03-01T20:00:00Z", "a", "a1", 100), did("2027-03-02T20:00:00Z", "a", "order.delivered", "da1"),
+         order("2027-03-04T09:00:00Z", "a", "a2", 100), did("2027-03-05T20:00:00Z", "a", "order.delivered", "da2"),
+         order("2027-03-01T20:00:00Z", "b", "b1", 100), order("2027-03-01T21:00:00Z", "b", "b2", 100),
+         did("2027-03-02T20:00:00Z", "b", "order.delivered", "db2"),
+         did("2027-03-09T22:00:00Z", "b", "order.refunded", order="b2")],  # planned, and held over the night
+        ["2027-03-09T20:00:00Z", "2027-03-10T06:00:00Z", "2027-03-12T20:00:00Z", "2027-03-13T06:00:00Z"],
+        ("2027-03-09T12:00:00Z", "2027-03-14T00:00:00Z"),
+        [("referral", "da2", "a", "send", None, "2027-03-13T06:00:00Z"),
+         ("referral", "db2", "b", "skip", "not_eligible", None)],
     ),
 }  # fmt: skip
 

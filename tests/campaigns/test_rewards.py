@@ -24,7 +24,9 @@ async def shop_of(database: Database, *names: str, **changed: Any) -> Shop:
     stock = catalog.read(JOBS)
     written = {name: yaml.read(JOBS / f"{name}.yaml").values for name in names}
     shop = Shop(
-        database, **{name: {**values, "enabled": True, **changed} for name, values in written.items()}
+        database,
+        "feb28",
+        **{name: {**values, "enabled": True, **changed} for name, values in written.items()},
     )
     shop.segments.update(stock.segments)
     await shop.seen()
@@ -172,3 +174,29 @@ async def test_the_second_order_asks_for_a_friend_a_week_after_it_arrived(databa
     third = await shop.event("order.delivered", "a", "2027-05-04T09:00", order="A3")
     await shop.plan("2027-05-11T09:00")  # still the same quarter
     assert (await shop.rows())[1:] == [f"{third} a too_soon"]
+
+
+async def test_the_delivery_of_a_first_order_asks_for_nothing_though_a_second_order_follows(
+    database: Database,
+) -> None:
+    shop = await shop_of(database, "referral")
+    await shop.customer("a")
+    await order(shop, "a", "2027-03-01T09:00", "A1", 100)
+    await shop.event("order.delivered", "a", "2027-03-04T09:00", order="A1")
+    await order(shop, "a", "2027-03-06T09:00", "A2", 100)
+    second = await shop.event("order.delivered", "a", "2027-03-09T09:00", order="A2")
+    await shop.plan("2027-03-11T09:00")
+    assert await shop.rows() == []
+    await shop.plan("2027-03-16T09:00")
+    assert await shop.rows() == [f"{second} a queued 2027-03-16T09:00Z"]
+
+
+async def test_a_second_order_given_back_before_the_mail_is_none(database: Database) -> None:
+    shop = await shop_of(database, "referral")
+    await shop.customer("a")
+    await order(shop, "a", "2027-03-01T09:00", "A1", 100)
+    await order(shop, "a", "2027-03-06T09:00", "A2", 100)
+    await shop.event("order.delivered", "a", "2027-03-09T09:00", order="A2")
+    await order(shop, "a", "2027-03-12T09:00", "A2", 100, "order.refunded")
+    await shop.plan("2027-03-16T09:00")
+    assert await shop.rows() == []

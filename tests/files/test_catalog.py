@@ -70,6 +70,8 @@ def test_no_folder_is_a_fault_and_an_empty_one_is_not(tmp_path: Path) -> None:
         pytest.param(f"{GOOD}audience:\n  all:\n  - consent: comercial", "it.yaml:5: audience.all.0.consent: ",
                      id="a rule"),
         pytest.param(f"{GOOD}audience:\n  atr: {{a: b}}", "it.yaml:4: audience.atr: ", id="an unknown rule"),
+        pytest.param(f"{GOOD}audience: {{orders: {{count: 2.., until: event}}}}",
+                     "it.yaml:3: audience: `until: event` needs a trigger of the kind", id="no event"),
         pytest.param(f"{GOOD}once: daily", "it.yaml:3: once", id="once"),
         pytest.param(f"{GOOD}once:\n  per: year\n  gap: soon", "it.yaml:5: once.gap: 'soon' is not", id="gap"),
         pytest.param(f"{GOOD}catch_up: 3", "it.yaml:3: catch_up: '3' is not a duration", id="a number alone"),

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer.core.audience import Selection
+from mailer.core.mentions import mentions
 from mailer.core.segment import Rule
 from mailer.core.segment_eval import evaluate
+from mailer.core.segment_facts import CustomerFacts
 from mailer.store import tables
 from mailer.store.engine import Database
 from mailer.store.segments import SegmentContext, read_facts, where
+from mailer.store.selection import candidates
 from tests.store.segment_base import FIELDS, NAMES, NOW, NUMBERS, SERVICES, WORDS, a_base, store
 
 one_of = st.sampled_from
@@ -49,6 +55,7 @@ DAY_TESTS = st.dictionaries(
 )
 OWN = one_of(["first_name", "postal_code", "country", "id", "services"])
 WINDOWS = one_of(["7d", "7d", "24h", "168h", "30d"])
+UNTIL = st.just("event")
 COUNTS = one_of(["0", "1", "1..", "2..", "..1", "0..", "1..2", 2])
 MONEY = one_of(["0", "0..", "..0", "1..", "100..", "..400", 100, 400, 500])
 SCORES = one_of(["4..", "..2", "2..4", 1, 5, "3"])
@@ -67,6 +74,7 @@ DAYS = one_of([{"is": "today"}, {"in_days": "0..7"}, {"in_days": "-90..0"}, {"in
 EVENT_OPTIONS = {
     "count": COUNTS,
     "in": WINDOWS,
+    "until": UNTIL,
     "where": st.dictionaries(one_of(FIELDS), TESTS, min_size=1, max_size=1),
 }
 DAYS_AHEAD = one_of([0, 1, -1, "0..3", "-3..0", "1..7"])
@@ -79,8 +87,8 @@ LEAVES = st.one_of(
     leaf({"date": st.tuples(DATE, DAYS).map(lambda both: both[0] | both[1])}),
     leaf({"event": leaf({"name": one_of(["viewed", "order.placed"])}, EVENT_OPTIONS)}),
     leaf({"event": leaf({"name": one_of(["viewed"]), "never": st.just(True)}, {"in": WINDOWS})}),
-    leaf({"orders": leaf({}, {"count": COUNTS, "net": MONEY, "in": WINDOWS, "currency": CURRENCIES})}),
-    leaf({"orders": leaf({"net": MONEY}, {"in": WINDOWS})}),
+    leaf({"orders": leaf({}, {"count": COUNTS, "net": MONEY, "in": WINDOWS, "until": UNTIL})}),
+    leaf({"orders": leaf({"net": MONEY}, {"in": WINDOWS, "currency": CURRENCIES})}),
     leaf({"spend": leaf({"net": MONEY}, {"settled": WINDOWS, "currency": CURRENCIES})}),
     leaf({"rfm": st.dictionaries(one_of(["r", "f", "m"]), SCORES, min_size=1)}),
     leaf({"engaged": leaf({}, {"in": WINDOWS, "by": st.lists(SIGNS, min_size=1, max_size=3)})}),
@@ -154,4 +162,23 @@ async def test_sql_finds_whom_the_reference_finds(
                 found = set((await connection.scalars(query)).all())
                 note(f"{written}")
                 assert found == wanted, written
+                if mentions(rule, SEGMENTS).origin:
+                    await agree_as_of_events(connection, rule, context, facts)
             raise UndoneError
+
+
+async def agree_as_of_events(
+    connection: AsyncConnection, rule: Rule, context: SegmentContext, facts: list[CustomerFacts]
+) -> None:
+    """The same of customers as of each event of theirs, all in one statement."""
+    event = tables.customer_event
+    happened = (await connection.execute(select(event.c.ext_id, event.c.at, event.c.customer_id))).all()
+    by_key = {one.key: one for one in facts}
+    wanted = {
+        each.ext_id
+        for each in happened
+        if evaluate(rule, by_key[each.customer_id], replace(context, event_at=each.at)).holds
+    }
+    selection = Selection(rule, events=tuple(each.ext_id for each in happened))
+    found = {row.event for row in await connection.execute(candidates(selection, context))}
+    assert found == wanted, rule
