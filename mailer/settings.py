@@ -269,3 +269,9 @@ def _state_dir(given: Path | None, url: str, base: Path) -> Path:
 def child_environment(more: Mapping[str, str]) -> dict[str, str]:
     """What a child process of ours gets as its environment: ours, and `more`."""
     return {**os.environ, **more}
+
+
+def forget_variables() -> None:
+    """Take our variables out of this process, so that a file alone decides here and in children of ours."""
+    for variable in [each for each in os.environ if each.startswith(PREFIX) and not each.startswith(TESTS_OWN)]:
+        del os.environ[variable]
