@@ -1,4 +1,7 @@
-"""A shop for each test: a folder with settings, campaigns and templates, and the program as its owner runs it."""
+"""A shop for each test: a folder with settings, campaigns and templates, and the program as its owner runs it.
+
+Its commands come from the starter (`tests/starter.py`), those of a `fresh` shop from the console script itself.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,11 @@ from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
 
+from tests import started
+from tests.started import Started
+
 ROOT = Path(__file__).parents[2]
+SCRIPT = Path(sys.executable).with_name("mailer")
 PATIENCE = 60.0  # seconds a command may take, waiting for a dead sender's lease included
 LOOK = 0.01
 
@@ -54,7 +61,7 @@ class Answer:
 class Running:
     """A command that was started, in a process group of its own."""
 
-    def __init__(self, process: subprocess.Popen[str]) -> None:
+    def __init__(self, process: subprocess.Popen[str] | Started) -> None:
         self._process = process
 
     def signal(self, number: int) -> None:
@@ -86,8 +93,11 @@ class Running:
 class Shop:
     """The stock campaigns that are named, or none, and the program run in their folder."""
 
-    def __init__(self, folder: Path, *campaigns: str, database_url: str | None = None) -> None:
+    def __init__(
+        self, folder: Path, *campaigns: str, database_url: str | None = None, fresh: bool = False
+    ) -> None:
         self.folder = folder
+        self._fresh = fresh
         self._started: list[Running] = []
         shutil.copytree(ROOT / "templates", folder / "templates")
         (folder / "jobs").mkdir()
@@ -123,20 +133,28 @@ class Shop:
 
     def start(self, *words: str, now: str | None = None, env: Mapping[str, str] | None = None) -> Running:
         """Start `mailer WORDS`, at the instant `now`."""
-        command = [sys.executable, "-m", "mailer", *words, *(("--now", now) if now else ())]
-        process = subprocess.Popen(
-            command,
+        words = (*words, *(("--now", now) if now else ()))
+        environment = started.environment() | dict(env or {})
+        process = (
+            self._anew(words, environment)
+            if self._fresh
+            else started.start(words, cwd=self.folder, env=environment)
+        )
+        running = Running(process)
+        self._started.append(running)
+        return running
+
+    def _anew(self, words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [SCRIPT, *words],
             cwd=self.folder,
-            env=_environment() | dict(env or {}),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
         )
-        running = Running(process)
-        self._started.append(running)
-        return running
 
     def mailer(
         self, *words: str, now: str | None = None, status: int = 0, env: Mapping[str, str] | None = None
@@ -176,13 +194,6 @@ class Shop:
                 running.kill()
 
 
-def _environment() -> dict[str, str]:
-    """Ours, without settings; and compiled modules are kept, since commands are many."""
-    dropped = ("MAILER_", "PYTHONDONTWRITEBYTECODE", "COLUMNS")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
-
-
 class RelayProcess:
     """The scripted relay as a program; what it logged is on disk before each reply."""
 
@@ -199,7 +210,7 @@ class RelayProcess:
                 *("--log", str(self.log), "--keep", str(self.keep)),
             ],
             cwd=ROOT,
-            env=_environment(),
+            env=started.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -11,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from tests import started
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "walkthrough.md"
@@ -55,9 +56,8 @@ def play(page: str, folder: Path) -> str:
     """Run every command in `folder`; the page with what they printed."""
     for name in ("jobs", "templates"):
         shutil.copytree(ROOT / name, folder / name)
-    scripts = Path(sys.executable).parent
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("MAILER_")}
-    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # every command would compile everything anew
+    scripts = started.scripts(folder.parent / f"{folder.name}-bin")
+    environment = started.environment()
     environment |= {"PATH": f"{scripts}:{environment['PATH']}", "COLUMNS": "200"}
     environment["MAILER_RELAY__CONNECTIONS"] = "1"  # so that mails arrive in one order
 
@@ -88,7 +88,9 @@ def masked(page: str) -> str:
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as temporary:
-        played = play(PAGE.read_text("utf-8"), Path(temporary).resolve())
+        shop = Path(temporary).resolve() / "shop"
+        shop.mkdir()
+        played = play(PAGE.read_text("utf-8"), shop)
     if "--write" in sys.argv:
         PAGE.write_text(played, "utf-8")
     else:

@@ -1,0 +1,121 @@
+"""A process that has the program loaded and forks for each command, so that a test does not wait for imports.
+
+    python -m tests.starter SOCKET      ends when its standard input does
+
+What comes out of the fork behaves as `python -m mailer WORDS` would: a session and process group of its own,
+the folder, environment and standard streams it was given, the signals and the exit of a fresh interpreter.
+Each connection is one command: a line of JSON with three descriptors goes in, its pid comes back at once and
+its exit status at its end. `started.py` is the other side.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import alembic.command  # noqa: F401 - the program imports it late, and here once for all
+
+from mailer.__main__ import main
+
+_STREAMS = 3
+
+
+class Server:
+    """Whoever asks, and what was started for them."""
+
+    def __init__(self, place: Path) -> None:
+        self.selector = selectors.DefaultSelector()
+        self.door = socket.socket(socket.AF_UNIX)
+        self.door.bind(str(place))
+        self.door.listen(64)
+        self.selector.register(self.door, selectors.EVENT_READ, None)
+        self.selector.register(sys.stdin, selectors.EVENT_READ, None)
+        self.asking: dict[int, tuple[int, socket.socket]] = {}  # pidfd → (pid, who waits for its end)
+
+    def serve(self) -> list[str] | None:
+        """Returns the words of a command in the process that is to run it, None when the tests are over."""
+        while True:
+            for key, _events in self.selector.select():
+                if key.fileobj is sys.stdin:
+                    return None
+                if key.fileobj is self.door:
+                    words = self.start(self.door.accept()[0])
+                    if words is not None:
+                        return words
+                else:
+                    self.ended(key.fd)
+
+    def start(self, asker: socket.socket) -> list[str] | None:
+        asked, streams = _request(asker)
+        pid = os.fork()
+        if pid == 0:
+            os.setsid()
+            _tell(asker, os.getpid())  # from here on it can be signalled with its group
+            asker.close()
+            self.let_go()
+            _become(asked, streams)
+            return list(asked["words"])
+        for stream in streams:
+            os.close(stream)
+        watch = os.pidfd_open(pid)
+        self.asking[watch] = (pid, asker)
+        self.selector.register(watch, selectors.EVENT_READ)
+        return None
+
+    def ended(self, watch: int) -> None:
+        pid, asker = self.asking.pop(watch)
+        self.selector.unregister(watch)
+        os.close(watch)
+        _pid, status = os.waitpid(pid, 0)
+        _tell(asker, os.waitstatus_to_exitcode(status))
+        asker.close()
+
+    def let_go(self) -> None:
+        """Close all that is ours: a command holds none of it."""
+        self.selector.close()
+        self.door.close()
+        for watch, (_pid, asker) in self.asking.items():
+            os.close(watch)
+            asker.close()
+
+
+def _request(asker: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    data, streams, _flags, _address = socket.recv_fds(asker, 1 << 16, _STREAMS)
+    while not data.endswith(b"\n"):
+        data += asker.recv(1 << 16)
+    return json.loads(data), streams
+
+
+def _tell(asker: socket.socket, number: int) -> None:
+    try:
+        asker.sendall(b"%d\n" % number)
+    except OSError:  # whoever asked is gone; the command goes on, as it would
+        asker.close()
+
+
+def _become(asked: dict[str, Any], streams: list[int]) -> None:
+    os.chdir(asked["folder"])
+    os.environ.clear()
+    os.environ.update(asked["environment"])
+    tempfile.tempdir = None  # TMPDIR may be another
+    for number, stream in enumerate(streams):
+        os.dup2(stream, number)
+        os.close(stream)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever we were started with
+    server = Server(Path(sys.argv[1]))
+    given = server.serve()
+    if given is None:
+        server.let_go()
+    else:
+        sys.argv[1:] = given
+        main()
