@@ -108,6 +108,7 @@ class Conversation:
         self.relay, self.number, self.voice, self.script = relay, number, voice, relay.script
         self.tls = relay.script.tls == "implicit"
         self.user = self.mail_from = self.recipient = self.options = ""
+        self.begun = False  # MAIL was taken, and neither data nor RSET has ended it
         self.kept = 0
 
     async def run(self) -> None:
@@ -157,24 +158,30 @@ class Conversation:
         if self.script.login is not None and not self.user:
             await self.voice.say("530 5.7.0 authentication required")
             return
+        if self.begun:
+            await self.voice.say("503 5.5.1 nested MAIL")
+            return
         self.mail_from, self.recipient = found[1] if found else "", ""
         self.options = rest[found.end() :].strip() if found else ""
-        await self.voice.perform(self.script.answer("mail"))
+        self.begun = await self.voice.perform(self.script.answer("mail")) not in ("4", "5")
 
     async def on_rcpt(self, rest: str) -> None:
         found = _PATH.search(rest)
         recipient = found[1] if found else ""
+        if not self.begun:
+            await self.voice.say("503 5.5.1 MAIL first")
+            return
         answer = self.script.answer("rcpt", recipient)
         self.relay.note("rcpt", recipient=recipient, answer=answer)
         if await self.voice.perform(answer) == "2":
             self.recipient = recipient
 
     async def on_rset(self, _rest: str) -> None:
-        self.recipient = ""
+        self.begun, self.recipient = False, ""
         await self.voice.perform(self.script.answer("rset"))
 
     async def on_data(self, _rest: str) -> None:
-        if not self.recipient:
+        if not self.recipient and not (self.begun and self.script.hasty):
             await self.voice.say("503 5.5.1 no recipient")
             return
         answer = self.script.answer("data", self.recipient)
@@ -183,7 +190,8 @@ class Conversation:
             return
         data, spoke = await self.read_body(self.script.answer("body", self.recipient))
         answer = "" if spoke else self.script.answer("dot", self.recipient)
-        accepted = any(action.startswith("2") or action == "keep" for action in answer.split("|"))
+        taken = any(action.startswith("2") or action == "keep" for action in answer.split("|"))
+        accepted = taken and self.recipient != ""
         found = _MESSAGE_ID.search(data.partition(b"\r\n\r\n")[0])
         self.relay.take(
             Received(
@@ -199,7 +207,7 @@ class Conversation:
             ),
             answer,
         )
-        self.recipient = ""
+        self.begun, self.recipient = False, ""
         await self.voice.perform(answer)
         self.kept += accepted
         if self.script.close_after and self.kept >= self.script.close_after:

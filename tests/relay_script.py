@@ -18,7 +18,7 @@ answer is one or more actions joined by `|`:
     silence          say nothing any more
 
 Other keys: `extensions`, `mechanisms`, `user`, `password`, `tls` (none, starttls, implicit), `certificate`
-(a file of tests/tls), `close_after` (accepted messages of one connection).
+(a file of tests/tls), `close_after` (accepted messages of one connection), `hasty` (DATA is taken with no recipient).
 """
 
 from __future__ import annotations
@@ -76,6 +76,10 @@ class Script:
     @property
     def certificate(self) -> str:
         return str(self.steps.get("certificate", "relay.pem"))
+
+    @property
+    def hasty(self) -> bool:
+        return bool(self.steps.get("hasty", False))
 
     @property
     def close_after(self) -> int:

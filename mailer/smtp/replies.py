@@ -6,6 +6,7 @@ import re
 import unicodedata
 
 from mailer.core.delivery import Accepted, InDoubt, Outcome, Phase, Refused, Reply, TryLater
+from mailer.smtp.collector import Raw
 
 #: RFC 5321 §4.2.1: the first digit says how it went.
 _DONE, _GO_ON, _LATER, _NEVER = 2, 3, 4, 5
@@ -19,6 +20,7 @@ _LOGIN_WANTED = frozenset({530, 534, 535, 538})
 _RECIPIENT_PHASES = frozenset({Phase.MAIL, Phase.RCPT, Phase.DATA, Phase.BODY, Phase.DOT})
 
 _TEXT_LIMIT = 512
+_BYTES = 16 * _TEXT_LIMIT
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?=\s|$)\s*")
 
 
@@ -36,9 +38,22 @@ def read(code: int, text: str) -> Reply:
     return Reply(code, clean(" ".join(lines)), enhanced)
 
 
+def parsed(raw: Raw) -> Reply:
+    """A collected reply as we keep it."""
+    code, text = raw
+    return read(code, text[:_BYTES].decode("utf-8", "surrogateescape"))
+
+
+def kind(raw: Raw) -> int:
+    """The first digit of a collected reply."""
+    return raw[0] // 100
+
+
 def clean(text: str) -> str:
     """Text of a stranger made fit to store and to show: no controls, direction marks or lone surrogates."""
-    printable = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text)
+    printable = text
+    if not (text.isascii() and text.isprintable()):
+        printable = "".join(" " if unicodedata.category(letter)[0] in "CZ" else letter for letter in text)
     line = " ".join(printable.split())
     return line if len(line) <= _TEXT_LIMIT else line[: _TEXT_LIMIT - 1] + "…"
 

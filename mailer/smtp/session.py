@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from mailer.core.delivery import Outcome, Phase, Reply, TryLater
+from mailer.core.delivery import Outcome, Phase, TryLater
 from mailer.core.message import Message
 from mailer.errors import NotRepresentable, RelayError, TooLarge
 from mailer.smtp.link import Link
+from mailer.smtp.opening import opened
 from mailer.smtp.relay import RelayConfig
-from mailer.smtp.replies import CLOSING, SIZE_EXCEEDED, START_INPUT, done, verdict
+from mailer.smtp.replies import done
+from mailer.smtp.transaction import Asked, Transaction
 from mailer.smtp.trouble import Trouble
-from mailer.smtp.wire import envelope, stuffed
-
-#: The detail of a message that was stopped right before DATA.
-HELD = "held"
 
 
 class Session:
@@ -31,12 +29,16 @@ class Session:
         may_start: Callable[[], bool],
         *,
         before_dot: Callable[[], None] | None = None,
-        follow: Callable[[], Message | None] | None = None,  # noqa: ARG002 -- used once envelopes are glued
+        follow: Callable[[], Message | None] | None = None,
     ) -> Outcome:
-        """Hand one message over; `may_start` is asked right before DATA leaves, and no means it stays here.
+        """Hand one message over.
 
-        `before_dot` is called right before the final dot is written; if it raises OSError, the dot is not
-        written, the connection is dropped, and the outcome is TryLater with BODY.
+        All that is asked of the caller on the way is synchronous. `may_start` is asked right before DATA leaves and
+        again before the final dot; no means that the message stays here. `before_dot` is called right before the dot
+        is written; if it raises OSError, the dot is not written and the connection is dropped. `follow` gives, at
+        that moment, the message that comes next, if one is ready: where the relay offers PIPELINING its envelope
+        leaves with the dot, and the next `send` has to be for this very object.
+
 
         Accepted: 2yz to the final dot. Refused and TryLater: the relay surely does not have it; the phase
         tells trouble with the relay (CONNECT, HELLO, TLS, AUTH) from trouble with this message. InDoubt: the
@@ -47,17 +49,17 @@ class Session:
             TooLarge: it exceeds the relay's SIZE; nothing was sent.
             RelayError: the relay refuses our user name or password.
         """
-        payload = stuffed(message.data)
+        asked = Asked(may_start, before_dot, follow)
         try:
-            kept = self._link is not None and self._link.usable
+            kept = self._link is not None and self._link.alive
             try:
-                return await self._transact(message, payload, may_start, before_dot)
+                return await Transaction(await self._reached(message), message, asked).run()
             except Trouble as trouble:
                 # A relay may close an idle connection just as we write MAIL: nothing has begun, so ask anew.
                 if not (kept and trouble.lost and trouble.phase is Phase.MAIL):
                     raise
                 self._drop()
-                return await self._transact(message, payload, may_start, before_dot)
+                return await Transaction(await self._reached(message), message, asked).run()
         except Trouble as trouble:
             self._drop()
             return trouble.outcome()
@@ -76,7 +78,7 @@ class Session:
             RelayError: the relay refuses our user name or password.
         """
         try:
-            await self._ready()
+            await self._reached()
         except Trouble as trouble:
             self._drop()
             outcome = trouble.outcome()
@@ -92,7 +94,7 @@ class Session:
         waits = replace(self._config.timeouts, command=self._config.timeouts.connect)  # a person is waiting
         link = None
         try:
-            link = await Link.open(replace(self._config, timeouts=waits))
+            link = await opened(replace(self._config, timeouts=waits))
             reply = await link.command(Phase.HELLO, b"NOOP")
         except Trouble as trouble:
             raise RelayError(f"The relay {self._config} cannot be used: {trouble}.") from trouble
@@ -108,51 +110,18 @@ class Session:
         if link is not None:
             await link.quit()
 
-    async def _transact(
-        self,
-        message: Message,
-        payload: bytes,
-        may_start: Callable[[], bool],
-        before_dot: Callable[[], None] | None,
-    ) -> Outcome:
-        link = await self._ready()
-        mail, rcpt = envelope(message, link.extensions)
-        link.messages += 1
-        for phase, line in ((Phase.MAIL, mail), (Phase.RCPT, rcpt)):
-            reply = await link.command(phase, line)
-            if not done(reply):
-                return await self._stop(link, phase, reply)
-        if not may_start():
-            await self._clear(link)
-            return TryLater(Phase.DATA, detail=HELD)
-        reply = await link.command(Phase.DATA, b"DATA")
-        if reply.code != START_INPUT:
-            return await self._stop(link, Phase.DATA, reply)
-        phase, reply = await link.body(payload, before_dot)
-        outcome = verdict(phase, reply)
-        if phase is Phase.BODY or reply.code == CLOSING or not (done(reply) or reply.code // 100 in (4, 5)):
-            self._drop()  # the relay and we no longer agree on where we are
-        return outcome
-
-    async def _ready(self) -> Link:
-        if self._link is not None and not self._link.usable:
+    async def _reached(self, message: Message | None = None) -> Link:
+        """A link fit for `message`, or for whatever comes next."""
+        link = self._link
+        if link is not None and link.glued is not None and message is not None and link.glued is not message:
+            self._drop()  # the relay waits for the data of another, which thus never arrives
+        elif link is not None and link.glued is None and link.full:
             await self.close()
+        elif link is not None and not link.alive:
+            self._drop()
         if self._link is None:
-            self._link = await Link.open(self._config)
+            self._link = await opened(self._config)
         return self._link
-
-    async def _stop(self, link: Link, phase: Phase, reply: Reply) -> Outcome:
-        if reply.code // 100 in (4, 5) and reply.code != CLOSING:
-            await self._clear(link)
-        else:
-            self._drop()
-        if phase is Phase.MAIL and reply.code == SIZE_EXCEEDED:
-            raise TooLarge(f"the relay refused the message's size ({reply})")
-        return verdict(phase, reply)
-
-    async def _clear(self, link: Link) -> None:
-        if not await link.reset():
-            self._drop()
 
     def _drop(self) -> None:
         link, self._link = self._link, None

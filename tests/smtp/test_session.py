@@ -229,12 +229,17 @@ async def test_replies_that_arrive_unasked_are_never_paired_with_the_next_messag
         session = Session(config(relay))
         first = await session.send(message("a@example.com"), yes)
         second = await session.send(message("a@example.com"), yes)
-        third = await session.send(message("a@example.com"), yes)
         await session.close()
     assert isinstance(first, TryLater)
-    assert isinstance(second, TryLater)
-    assert "out of turn" in second.detail
-    assert isinstance(third, Accepted)
+    assert isinstance(second, Accepted)
+    assert [received.connection for received in relay.accepted] == [2]
+
+
+async def test_a_relay_that_speaks_out_of_turn_from_the_start_is_not_spoken_to() -> None:
+    async with running({"ehlo": r"raw 250-relay.test\r\n250 SIZE\r\n250 ok\r\n"}) as relay:
+        outcome = await send_one(relay)
+    assert outcome == TryLater(Phase.HELLO, detail="the relay spoke out of turn")
+    assert relay.verbs() == ["EHLO"]
 
 
 async def test_an_unsolicited_421_between_messages_is_not_taken_for_an_answer() -> None:
@@ -243,7 +248,7 @@ async def test_an_unsolicited_421_between_messages_is_not_taken_for_an_answer() 
         assert isinstance(await session.send(message("a@example.com"), yes), Accepted)
         await asyncio.sleep(0.2)
         assert session._link is not None
-        assert not session._link.usable
+        assert not session._link.alive
         assert isinstance(await session.send(message("a@example.com"), yes), Accepted)
         await session.close()
     assert relay.connections == 2
