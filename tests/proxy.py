@@ -1,4 +1,4 @@
-"""A line between two programs that can be cut: after so many bytes, or by ceasing to pass anything on."""
+"""A line between two programs that is slow, or cut after so many bytes, or passes nothing on from then."""
 
 from __future__ import annotations
 
@@ -10,32 +10,54 @@ from dataclasses import dataclass
 
 @dataclass
 class Line:
-    """How the line behaves."""
+    """How the line behaves. Bytes are counted over all its connections."""
 
     target: int
-    cut_after: int | None = None  # bytes from client to server, over all connections
-    deaf: bool = False  # once `cut_after` is reached, keep the line but pass nothing on
+    cut_after: int | None = None  # bytes from client to server
+    replies_cut_after: int | None = None  # bytes from server to client
+    deaf: bool = False  # where it is cut, keep the line but pass nothing on
+    heals: bool = False  # after the first cut it is never cut again
+    delay: float = 0.0  # seconds each byte is under way
     port: int = 0
     passed: int = 0
+    replied: int = 0
 
     async def up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Client to server. Ends when the line is cut."""
         while data := await reader.read(65_536):
-            if self.cut_after is not None and self.passed + len(data) >= self.cut_after:
-                writer.write(data[: max(0, self.cut_after - self.passed)])
-                await writer.drain()
-                self.passed = self.cut_after
-                await asyncio.sleep(3600 if self.deaf else 0)
+            whole = self._until(self.cut_after, self.passed, data)
+            self.passed += len(whole)
+            await self._carry(whole, writer)
+            if self.cut_after is not None and self.passed >= self.cut_after:
+                await self._cut()
                 return
-            self.passed += len(data)
+        await asyncio.sleep(self.delay)
+
+    async def down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Server to client. Ends when the line is cut."""
+        while data := await reader.read(65_536):
+            whole = self._until(self.replies_cut_after, self.replied, data)
+            self.replied += len(whole)
+            await self._carry(whole, writer)
+            if self.replies_cut_after is not None and self.replied >= self.replies_cut_after:
+                await self._cut()
+                return
+        await asyncio.sleep(self.delay)
+
+    def _until(self, limit: int | None, passed: int, data: bytes) -> bytes:
+        return data if limit is None else data[: max(0, limit - passed)]
+
+    async def _carry(self, data: bytes, writer: asyncio.StreamWriter) -> None:
+        if self.delay:
+            asyncio.get_running_loop().call_later(self.delay, writer.write, data)
+        else:
             writer.write(data)
             await writer.drain()
 
-    async def down(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Server to client."""
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
+    async def _cut(self) -> None:
+        if self.heals:
+            self.cut_after = self.replies_cut_after = None
+        await asyncio.sleep(3600 if self.deaf else 0)
 
 
 async def join(line: Line, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -55,9 +77,11 @@ async def join(line: Line, reader: asyncio.StreamReader, writer: asyncio.StreamW
 
 
 @asynccontextmanager
-async def line_to(target: int, *, cut_after: int | None = None, deaf: bool = False) -> AsyncIterator[Line]:
+async def line_to(
+    target: int, *, cut_after: int | None = None, deaf: bool = False, delay: float = 0.0
+) -> AsyncIterator[Line]:
     """A line to a port of 127.0.0.1 until the block ends."""
-    line = Line(target, cut_after, deaf)
+    line = Line(target, cut_after, deaf=deaf, delay=delay)
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,6 +91,8 @@ async def line_to(target: int, *, cut_after: int | None = None, deaf: bool = Fal
         task.add_done_callback(tasks.discard)
         try:
             await join(line, reader, writer)
+        except asyncio.CancelledError:
+            pass  # the test is over
         finally:
             writer.transport.abort()
 

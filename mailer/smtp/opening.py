@@ -8,6 +8,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import cast
 
 from aiosmtplib import SMTP, SMTPException, SMTPHeloError
 
@@ -51,8 +52,8 @@ async def opened(config: RelayConfig) -> Link:
                 await log_in(client, config)
         return _taken_over(client, config)
     except BaseException:
-        if isinstance(client.transport, asyncio.WriteTransport):
-            client.transport.abort()
+        if client.transport is not None:
+            cast("asyncio.Transport", client.transport).abort()
         client.close()
         raise
 
@@ -60,12 +61,13 @@ async def opened(config: RelayConfig) -> Link:
 def _taken_over(client: SMTP, config: RelayConfig) -> Link:
     """The connection as ours, once aiosmtplib has done its part."""
     transport, protocol = client.transport, client.protocol
-    if not isinstance(transport, asyncio.Transport) or protocol is None:
+    if transport is None or protocol is None:
         raise Trouble(Phase.HELLO, detail="the connection was lost", lost=True)
     # A reply nobody asked for would be taken for the next command's, and every verdict after it be wrong.
     if protocol._buffer:  # noqa: SLF001 -- aiosmtplib keeps what is left unread here
         raise Trouble(Phase.HELLO, detail="the relay spoke out of turn")
-    return Link(config, transport, dict(client.esmtp_extensions))
+    # A stream's transport has both halves, though another event loop's may not be of asyncio's class.
+    return Link(config, cast("asyncio.Transport", transport), dict(client.esmtp_extensions))
 
 
 async def _greet(client: SMTP, config: RelayConfig) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from mailer.core.message import Message
 from mailer.errors import NotRepresentable, TooLarge
 
+_ODD = re.compile(rb"\n(?:\.|(?<!\r\n))")  # a line that begins with a dot, or a bare LF
 _ENDING = re.compile(rb"\r\n|\r|\n")
 _SIZE = re.compile(r"[0-9]{1,19}")  # RFC 1870 §4 allows twenty digits; who needs more sets no limit
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -22,6 +23,15 @@ def stuffed(data: bytes) -> bytes:
     A bare CR or LF becomes CRLF before dots are doubled: relays differ on what ends a line, and a
     dot between two different opinions starts a second message (SMTP smuggling).
     """
+    # As nearly all data comes: nothing to change. With every LF behind a CR, as many CRs as LFs means no bare one.
+    # (Found by the removal of single bytes, which takes half as long as counting them.)
+    if (
+        data.endswith(b"\r\n")
+        and not data.startswith(b".")
+        and _ODD.search(data) is None
+        and len(data.replace(b"\r", b"")) == len(data.replace(b"\n", b""))
+    ):
+        return data + b".\r\n"
     endings = data.count(b"\r\n")
     if data.count(b"\n") != endings or data.count(b"\r") != endings:
         data = _ENDING.sub(b"\r\n", data)
