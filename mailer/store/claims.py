@@ -24,7 +24,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.delivery import State
 from mailer.core.run import SENDABLE, RunState
 from mailer.errors import Fenced
-from mailer.store.dialect import clock
 from mailer.store.switches import halted
 from mailer.store.tables import WAITING, campaign_state, delivery, run, sender
 
@@ -51,6 +50,11 @@ def _has_due(now: datetime) -> ColumnElement[bool]:
     return first.scalar_subquery().is_not(None)
 
 
+def is_urgent() -> ColumnElement[bool]:
+    """Whether a run is one that slots are reserved for: an incident, or other service mail."""
+    return run.c.purpose == "service"
+
+
 def open_runs(now: datetime) -> Select[tuple[int, int]]:
     """Runs that have something to claim at `now`, the most urgent first."""
     return (
@@ -61,32 +65,46 @@ def open_runs(now: datetime) -> Select[tuple[int, int]]:
 
 
 async def require_lease(connection: AsyncConnection, sender_id: int) -> None:
-    """Hold this sender's lease for the transaction: nobody recovers it before we commit.
+    """Hold this sender's place for the transaction: nobody recovers what it holds before we commit.
+
+    Its row is the fence: recovering removes it, in one transaction with what the sender held. A lease that ran out
+    while the database was away, and that nobody recovered, is still this sender's.
 
     Raises:
-        Fenced: the lease ran out.
+        Fenced: its deliveries were given to others.
     """
     alive = await connection.scalar(
-        select(sender.c.id)
-        .where(sender.c.id == sender_id, sender.c.lease_until > clock())
-        .with_for_update(read=True)
+        select(sender.c.id).where(sender.c.id == sender_id).with_for_update(read=True)
     )
     if alive is None:
         raise Fenced(f"The lease of sender {sender_id} ran out; its deliveries were given to others.")
 
 
-async def claim(connection: AsyncConnection, sender_id: int, now: datetime, limit: int) -> list[int]:
-    """Take up to `limit` deliveries for this sender, the most urgent first."""
+async def claim(
+    connection: AsyncConnection,
+    sender_id: int,
+    now: datetime,
+    limit: int,
+    *,
+    runs: Sequence[int] | None = None,
+    urgent: bool = False,
+) -> list[int]:
+    """Take up to `limit` deliveries for this sender, the most urgent first; of these `runs` only, `urgent` only."""
     await require_lease(connection, sender_id)
     if connection.dialect.name == "postgresql":
         # A claim takes milliseconds and serves for seconds: taking turns is cheaper than meeting on the rows.
         await connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _CLAIM_LOCK})
-    runs = (await connection.execute(open_runs(now).limit(limit))).all()
+    wanted = open_runs(now).limit(limit)
+    if runs is not None:
+        wanted = wanted.where(run.c.id.in_(runs))
+    if urgent:
+        wanted = wanted.where(is_urgent())
+    left = (await connection.execute(wanted)).all()
     chosen: list[int] = []
     touched: set[int] = set()
-    while runs and len(chosen) < limit:
-        width = next((width for width in _WIDTHS if width >= len(runs)), _WIDTHS[-1])
-        part, runs = runs[:width], runs[width:]
+    while left and len(chosen) < limit:
+        width = next((width for width in _WIDTHS if width >= len(left)), _WIDTHS[-1])
+        part, left = left[:width], left[width:]
         found = (await connection.execute(*_candidates(width, part, now, limit - len(chosen)))).all()
         chosen += [row.id for row in found]
         touched.update(row.run_id for row in found)

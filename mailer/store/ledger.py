@@ -35,14 +35,24 @@ class Ledger:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def claim(self, sender_id: int, now: datetime, limit: int) -> list[int]:
+    async def claim(
+        self,
+        sender_id: int,
+        now: datetime,
+        limit: int,
+        *,
+        runs: Sequence[int] | None = None,
+        urgent: bool = False,
+    ) -> list[int]:
         """Take up to `limit` due deliveries for this sender, the most urgent first; nobody else gets them.
 
+        Of these `runs` only where they are named; with `urgent` of incidents and other service mail only.
+
         Raises:
-            Fenced: this sender's lease ran out.
+            Fenced: this sender's lease ran out, and its deliveries were given to others.
         """
         async with self._db.write() as connection:
-            return await claims.claim(connection, sender_id, now, limit)
+            return await claims.claim(connection, sender_id, now, limit, runs=runs, urgent=urgent)
 
     async def claimed(self, sender_id: int) -> list[int]:
         """What this sender holds and has not begun."""

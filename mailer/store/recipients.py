@@ -21,6 +21,7 @@ from mailer.store.bulk import among, rows_of
 from mailer.store.dialect import insert, slices
 from mailer.store.engine import Database
 from mailer.store.runs import insert_deliveries, open_run
+from mailer.store.shards import Shards, announce
 from mailer.store.tables import customer, delivery, incident, incident_recipient, run, suppression
 from mailer.store.unsettled import unsettled
 
@@ -75,10 +76,11 @@ async def addresses(conn: AsyncConnection, keys: Sequence[int]) -> dict[int, Add
 
 
 class Recipients:
-    """The recipients of incidents on the database."""
+    """The recipients of incidents on the database; `shards` tell senders of several machines of each part."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, shards: Shards | None = None) -> None:
         self._db = db
+        self._shards = shards
 
     async def sweep(self, of: Incident, campaign: str, now: datetime) -> int:
         """Take back at once what older updates still have queued; farewells hold. Returns how many.
@@ -143,6 +145,7 @@ class Recipients:
                 made = await insert_deliveries(conn, run_id, fresh, now, str)
                 await _take_up(conn, run_id, again, now)
                 await _go_on(conn, run_id)
+                await announce(self._shards, conn, [run_id], now)
                 queued = min(
                     made + len(again), sum(1 for _notice, new in deliveries if new.state == State.QUEUED)
                 )

@@ -11,12 +11,14 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import State, Tally
-from mailer.core.run import ENDED, NewDelivery, NewRun, RunState
+from mailer.core.run import ENDED, Batch, NewDelivery, NewRun, RunState
+from mailer.store.batches import insert_batches
 from mailer.store.bulk import rows_of
 from mailer.store.campaigns import Campaigns
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.reserve import NewCode, Promise, keep_promises, take_turns
+from mailer.store.shards import Shards, announce
 from mailer.store.tables import delivery, run
 
 
@@ -110,11 +112,15 @@ async def insert_deliveries(
 
 
 class Runs(Campaigns):
-    """Runs on the database, with the campaigns they are occurrences of."""
+    """Runs on the database, with the campaigns they are occurrences of.
 
-    def __init__(self, db: Database, new_code: NewCode) -> None:
+    With `shards` senders of several machines hear of a run in the transaction that lets them see it.
+    """
+
+    def __init__(self, db: Database, new_code: NewCode, shards: Shards | None = None) -> None:
         super().__init__(db)
         self._new_code = new_code
+        self._shards = shards
 
     async def open(self, new: NewRun, now: datetime) -> OpenRun:
         """Write a run down, or find the one that stands."""
@@ -126,6 +132,11 @@ class Runs(Campaigns):
         async with self._db.write() as conn:
             return await insert_deliveries(conn, run_id, rows, now, self._new_code)
 
+    async def add_alike(self, run_id: int, batches: Sequence[Batch], now: datetime) -> int:
+        """Add deliveries that differ in their customers only; returns how many were new."""
+        async with self._db.write() as conn:
+            return await insert_batches(conn, run_id, batches, now, self._new_code)
+
     async def add_small(self, wanted: Sequence[tuple[NewRun, NewDelivery]], now: datetime) -> int:
         """Runs of one delivery each (events), whole and released in one transaction."""
         added = 0
@@ -134,10 +145,13 @@ class Runs(Campaigns):
                 new.campaign for new, _row in wanted
             }:  # before any row that another planner waits for
                 await take_turns(conn, name, [row for new, row in wanted if new.campaign == name])
+            fresh = []
             for new, row in wanted:
                 opened = await open_run(conn, new, now)
                 if opened.created:
                     added += await insert_deliveries(conn, opened.id, [row], now, self._new_code)
+                    fresh.append(opened.id)
+            await announce(self._shards, conn, fresh, now)
         return added
 
     async def begin_planning(self, run_id: int) -> None:
@@ -166,6 +180,7 @@ class Runs(Campaigns):
                 .where(run.c.id == run_id, run.c.state == RunState.PLANNING)
                 .values(state=state, finished_at=now if state is RunState.MISSED else None)
             )
+            await announce(self._shards, conn, [run_id], now)
 
     async def ids(self, campaign: str, occurrences: Sequence[str]) -> dict[str, tuple[int, RunState]]:
         """The runs of a campaign that stand for these occurrences."""

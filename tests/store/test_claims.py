@@ -108,6 +108,7 @@ async def test_released_rows_can_be_claimed_by_another(database: Database) -> No
 async def test_a_fenced_sender_claims_nothing(database: Database) -> None:
     ledger, mine = Ledger(database), await a_sender(database, lease_seconds=-1)
     found = await a_delivery(database)
+    await Senders(database).recover(NOW)
     with pytest.raises(Fenced):
         await ledger.claim(mine, NOW, 1)
     assert (await one(database, delivery, found))["sender_id"] is None
@@ -161,13 +162,26 @@ async def test_a_relay_that_is_away_puts_off_what_is_due_and_counts_no_attempt(
     assert (rows[1]["attempts"], rows[1]["reply"]) == (0, "connection refused")
 
 
-async def test_a_lease_lives_as_long_as_it_is_renewed(database: Database) -> None:
+async def test_a_lease_that_ran_out_is_lost_when_somebody_recovers_it(database: Database) -> None:
     senders = Senders(database)
-    mine = await senders.register("h", 1, NOW, 0.2)
-    assert await senders.renew(mine, 0.05)
-    await asyncio.sleep(0.1)
+    mine = await senders.register("h", 1, NOW, -1)
+    found = await a_delivery(database)
+    assert await senders.renew(mine, -1), "the database was away, and nobody missed us"
+    assert await Ledger(database).claim(mine, NOW, 1) == [found]
+    assert (await senders.recover(NOW)).released == 1
     assert not await senders.renew(mine, 30)
     assert not await senders.renew(mine + 1, 30)
+
+
+async def test_only_of_some_runs_or_only_what_is_urgent(database: Database) -> None:
+    ledger, mine = Ledger(database), await a_sender(database)
+    letters, outage = await a_run(database), await a_run(database, "outage", purpose="service")
+    wanted, other = [await a_delivery(database, letters) for _ in range(2)]
+    notice = await a_delivery(database, outage)
+    assert await ledger.claim(mine, NOW, 5, urgent=True) == [notice]
+    assert await ledger.claim(mine, NOW, 5, runs=[outage]) == []
+    assert await ledger.claim(mine, NOW, 1, runs=[letters, outage]) == [wanted]
+    assert await ledger.claim(mine, NOW, 5) == [other]
 
 
 async def test_the_claim_walks_its_index(sqlite_database: Database) -> None:

@@ -176,10 +176,21 @@ async def test_a_fenced_sender_writes_nothing(database: Database) -> None:
     waiting = await a_delivery(database, sender_id=mine)
     async with database.write() as connection:
         await connection.execute(update(sender).values(lease_until=0))
+    await Senders(database).recover(NOW)
     with pytest.raises(Fenced):
         await Ledger(database).advance(mine, NOW, [Finish(found, NOW, OK)], [Start(waiting, "<n@x>")], go)
-    assert (await one(database, delivery, found))["state"] == State.SENDING
+    assert (await one(database, delivery, found))["state"] == State.IN_DOUBT
     assert (await one(database, delivery, waiting))["attempts"] == 0
+
+
+async def test_an_outcome_is_written_after_the_lease_ran_out_while_nobody_took_over(
+    database: Database,
+) -> None:
+    mine, found = await begun(database)
+    async with database.write() as connection:
+        await connection.execute(update(sender).values(lease_until=0))
+    await Ledger(database).advance(mine, NOW, [Finish(found, NOW, OK)], [], go)
+    assert (await one(database, delivery, found))["state"] == State.SENT
 
 
 async def test_a_later_sender_is_never_taken_for_a_dead_one(database: Database) -> None:

@@ -164,6 +164,7 @@ class Play:
             self.left[found] = self.left.get(found, 0) + self.random.choice([0, 1])
             self.doubted.add(found)
         held = self.held.pop(mine)
+        await self.senders.recover(self.now)
         with pytest.raises(Fenced):
             await self.ledger.advance(
                 mine, self.now, [], [Start(found, "<m@x>") for found in held], self.judge

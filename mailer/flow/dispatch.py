@@ -1,0 +1,103 @@
+"""Where senders get their work from: one port, of which shares are taken; and the looks that keep it supplied."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Protocol
+
+import structlog
+
+from mailer.errors import StoreError
+
+log = structlog.get_logger()
+
+SWEEP_EVERY = 1.0  # seconds between two looks for what is due and in no shard
+TAKE_BACK_EVERY = 5.0  # seconds between two looks for shards of the dead
+PRUNE_EVERY = 600.0
+
+
+class Dispatcher(Protocol):
+    """Hands deliveries to one sender: no other gets them while it lives, and the most urgent come first.
+
+    What it hands out is claimed in the delivery rows and in the sender's name. They are the truth: a share that is
+    handed out twice is found claimed by the second, and nothing is kept of a sender but its claims.
+    """
+
+    async def take(self, sender_id: int, now: datetime, limit: int) -> list[int]: ...
+    async def wait(self, seconds: float) -> None: ...
+
+
+class Embedded:
+    """The dispatcher of one machine: a share is whatever `claim` finds due at that moment."""
+
+    def __init__(self, claim: Callable[[int, datetime, int], Awaitable[list[int]]]) -> None:
+        self._claim = claim
+
+    async def take(self, sender_id: int, now: datetime, limit: int) -> list[int]:
+        return await self._claim(sender_id, now, limit)
+
+    async def wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class SweepPort(Protocol):
+    """Makes shards of what is due and in none."""
+
+    async def sweep(self, now: datetime) -> int: ...
+
+
+class RecoverPort(Protocol):
+    """Frees what dead senders held."""
+
+    async def recover(self, now: datetime) -> Any: ...
+
+
+class TidyPort(Protocol):
+    """Keeps the queue tidy."""
+
+    async def take_back(self) -> int: ...
+    async def prune(self) -> None: ...
+
+
+class Supply:
+    """Keeps the queue of shards supplied. Beside planning: an import holds up new runs, but no mail that is due."""
+
+    def __init__(
+        self,
+        shards: SweepPort,
+        senders: RecoverPort,
+        tidy: TidyPort,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._shards = shards
+        self._senders = senders
+        self._tidy = tidy
+        self._clock = clock
+        self._take_back_at = self._prune_at = 0.0  # seconds of the loop's clock
+
+    async def look(self) -> None:
+        """One look; what is not due yet is left for a later one."""
+        await self._senders.recover(self._clock())
+        now = asyncio.get_running_loop().time()
+        if now >= self._take_back_at:
+            back = await self._tidy.take_back()
+            self._take_back_at = now + TAKE_BACK_EVERY
+            log.debug("shards_taken_back", number=back)
+        if now >= self._prune_at:
+            await self._tidy.prune()
+            self._prune_at = now + PRUNE_EVERY
+        made = await self._shards.sweep(self._clock())
+        log.debug("shards_made", number=made)
+
+    async def keep(self, stop: asyncio.Event) -> None:
+        """Look until told to stop. Trouble with the database passes, and planning tells of it."""
+        while not stop.is_set():
+            try:
+                await self.look()
+            except StoreError as trouble:
+                log.warning("supply_waits", trouble=str(trouble))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), SWEEP_EVERY)
