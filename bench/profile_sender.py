@@ -146,7 +146,6 @@ async def main() -> None:
         async with databases(Path(name), chosen.database) as made, sink(Path(name)) as to:
             filled = await made.empty()
             place = Path(name) / "shop"
-            place.mkdir()
             settings = write_shop(place, filled, to.port, Mode(links=chosen.links, coupon=chosen.coupon))
             async with App.open(settings, system_clock, print, upgrade=True) as app:
                 await fill(app, chosen.mails)

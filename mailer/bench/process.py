@@ -15,6 +15,7 @@ from resource import struct_rusage
 from mailer.errors import MailerError
 
 _TICK = os.sysconf("SC_CLK_TCK")
+_LOOK = 0.05  # seconds
 _UTIME = 11  # fields 14 and 15 of stat(5), counted behind the command's closing parenthesis
 
 
@@ -59,16 +60,20 @@ async def run(command: Sequence[str | Path], environment: Mapping[str, str] | No
         [str(word) for word in command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     reading = asyncio.create_task(asyncio.to_thread(_read, process))
+    peak = 0.0  # what wait4(2) tells of it is never below what its parent had when it was started
     try:
-        out, error, status, usage = await asyncio.shield(reading)
+        while not reading.done():
+            peak = max(peak, peak_mb([process.pid]))
+            await asyncio.wait({reading}, timeout=_LOOK)
     except asyncio.CancelledError:
         process.kill()
         await reading
         raise
+    out, error, status, usage = reading.result()
     seconds = time.perf_counter() - begun
     if status != 0:
         raise MailerError(f"{command[0]} failed: {error.strip() or f'status {status}'}")
-    return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, out)
+    return Usage(seconds, usage.ru_utime + usage.ru_stime, peak, out)
 
 
 def _read(process: subprocess.Popen[bytes]) -> tuple[str, str, int, struct_rusage]:

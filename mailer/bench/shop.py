@@ -12,16 +12,21 @@ from typing import Any
 from mailer import settings as settings_file
 from mailer.app import App
 from mailer.bench.postfix import HOST, SESSIONS
+from mailer.bench.process import run
 from mailer.core.customer import Customer
 from mailer.core.importing import Row
 from mailer.core.message import Message
 from mailer.core.samples import sample_job
-from mailer.errors import MailerError
+from mailer.errors import MailerError, UsageError
+from mailer.flow.lots import Progress
 from mailer.settings import Settings
 
 CAMPAIGN = "collection"
 _FILES = Path(__file__).parent / "files"
 _SAMPLES = 20
+_DOMAIN = "shop.example"
+_KEY = "dkim.pem"
+ED25519, RSA = "ed25519", "rsa"
 
 _FIRST = ("Ayşe", "Bora", "Çiğdem", "Deniz", "Elif", "Gökhan", "İpek", "Kerem", "Şule", "Umut")
 _LAST = ("Yılmaz", "Kaya", "Demir", "Şahin", "Çelik", "Öztürk", "Aydın", "Arslan")
@@ -43,8 +48,28 @@ class Mode:
         return " + ".join(parts) or "plain"
 
 
+async def make_key(folder: Path, mode: Mode) -> None:
+    """A key that signs, where the mode wants one: for `write_shop` of folders beside it.
+
+    Raises:
+        UsageError: there is no openssl to make it.
+    """
+    if mode.dkim is None:
+        return
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        raise UsageError("--dkim needs openssl to make a key; install the Debian package openssl.")
+    kind = ["rsa", "-pkeyopt", "rsa_keygen_bits:2048"] if mode.dkim == RSA else [ED25519]
+    await run([openssl, "genpkey", "-algorithm", *kind, "-out", folder / _KEY])
+
+
 def write_shop(folder: Path, database_url: str, port: int, mode: Mode) -> Settings:
-    """A shop in a folder of its own, sending to a port of the loopback; its settings, read."""
+    """A shop in a folder of its own, sending to a port of the loopback; its settings, read.
+
+    Raises:
+        SettingsError: this version cannot do what the mode wants.
+    """
+    folder.mkdir(exist_ok=True)
     shutil.copytree(_FILES / "templates", folder / "templates")
     campaign: dict[str, Any] = {
         "description": "The spring collection, to every member with a hundred points.",
@@ -59,10 +84,10 @@ def write_shop(folder: Path, database_url: str, port: int, mode: Mode) -> Settin
     values: dict[str, Any] = {
         "database_url": database_url,
         "state_dir": "var",
-        "public_url": "https://mail.shop.example",
+        "public_url": f"https://mail.{_DOMAIN}",
         "tenant": {
             "name": "Kardelen",
-            "from": "Kardelen <hello@shop.example>",
+            "from": f"Kardelen <hello@{_DOMAIN}>",
             "locale": "en",
             "postal_address": "Moda Cad. No. 12, 34710 Kadıköy/İstanbul",
         },
@@ -70,6 +95,11 @@ def write_shop(folder: Path, database_url: str, port: int, mode: Mode) -> Settin
         "policy": {"quiet_hours": ""},  # whatever the hour is, the figures are wanted now
         "tracking": {"clicks": mode.links, "opens": False},
     }
+    key = str(folder.parent / _KEY)
+    if mode.dkim == RSA:
+        values["dkim"] = {"domain": _DOMAIN, "selector": "bench", "key_file": key}
+    elif mode.dkim == ED25519:
+        values["dkim"] = {"domain": _DOMAIN, "ed25519_selector": "bench", "ed25519_key_file": key}
     (folder / "jobs").mkdir()
     (folder / "var").mkdir()
     (folder / "jobs" / f"{CAMPAIGN}.yaml").write_text(json.dumps(campaign), "utf-8")  # JSON is YAML
@@ -78,13 +108,13 @@ def write_shop(folder: Path, database_url: str, port: int, mode: Mode) -> Settin
     return settings_file.load(file, environment={})
 
 
-async def fill(app: App, customers: int) -> None:
+async def fill(app: App, customers: int, progress: Progress | None = None) -> None:
     """Take the customers in, and publish the template: what a shop has done long before it sends.
 
     Raises:
         MailerError: not every customer was taken.
     """
-    report = await app.customer_import.run(_rows(customers), now=app.clock())
+    report = await app.customer_import.run(_rows(customers), now=app.clock(), progress=progress)
     if report.created != customers:
         fault = report.rejected[0].reason if report.rejected else "some were there before"
         raise MailerError(f"Of {customers} customers {report.created} were taken: {fault}")

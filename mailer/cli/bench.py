@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -9,7 +11,15 @@ import typer
 from mailer.cli.invocation import run, this
 from mailer.cli.operate import SENDER
 from mailer.cli.output import tell
+from mailer.errors import MailerError
 from mailer.settings import Settings
+
+
+class Key(StrEnum):
+    """Keys that sign."""
+
+    ED25519 = "ed25519"
+    RSA = "rsa"
 
 
 def register(cli: typer.Typer) -> None:
@@ -18,48 +28,52 @@ def register(cli: typer.Typer) -> None:
 
 
 def bench(
-    sizes: Annotated[list[int] | None, typer.Argument(metavar="[SIZE]…", min=1)] = None,
-    rounds: Annotated[int, typer.Option(min=1)] = 3,
-    database: Annotated[str | None, typer.Option(metavar="URL")] = None,
-    links: Annotated[bool, typer.Option("--links")] = False,
-    coupon: Annotated[bool, typer.Option("--coupon")] = False,
+    sizes: Annotated[
+        list[int] | None,
+        typer.Argument(metavar="[SIZE]…", min=1, help="Recipients; 10000 when none is given."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each sender has its turn.")] = 3,
+    database: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="A PostgreSQL server, for databases of our own. Default: SQLite."),
+    ] = None,
+    links: Annotated[bool, typer.Option("--links", help="Track every link.")] = False,
+    coupon: Annotated[bool, typer.Option("--coupon", help="A code of its own in each mail.")] = False,
+    dkim: Annotated[Key | None, typer.Option(help="Sign each mail.")] = None,
 ) -> None:
-    """Measure."""
-    # Its imports are time and memory that no sender should pay.
-    from mailer.bench.rounds import Plan, play  # noqa: PLC0415
+    """Measure how fast mails leave, beside other senders, into Postfix's smtp-sink on this machine."""
+    # Time and memory that no sender should pay.
+    from mailer.bench import report  # noqa: PLC0415
+    from mailer.bench.rounds import Bench, Plan  # noqa: PLC0415
     from mailer.bench.shop import Mode  # noqa: PLC0415
 
-    plan = Plan(tuple(sizes or [10_000]), rounds, Mode(links=links, coupon=coupon), database)
+    mode = Mode(links=links, coupon=coupon, dkim=dkim.value if dkim else None)
+    plan = Plan(tuple(sizes or [10_000]), rounds, mode, database)
 
     async def work() -> None:
-        async for result in play(plan, _command, tell):
-            e = result.engine
-            row = {
-                "size": result.size,
-                "round": result.round,
-                "sender": result.sender,
-                "per_second": round(result.rate),
-                "ratio": round(result.ratio, 3),
-                "cpu_us": round(result.cpu / result.mails * 1e6, 1),
-            }
-            if e:
-                row |= {
-                    "planning": round(e.planning, 2),
-                    "first": round(e.first, 3),
-                    "seconds": round(e.seconds, 2),
-                    "sent": e.sent,
-                    "arrived": e.arrived,
-                    "planner_us": round(e.planner_cpu / e.sent * 1e6, 1),
-                    "sender_us": round(e.sender_cpu / e.sent * 1e6, 1),
-                    "sink_us": round(e.sink_cpu / e.sent * 1e6, 1),
-                    "peak_mb": round(e.peak_mb, 1),
-                    "start_up": round(e.start_up, 2),
-                }
-            this.out.one(row)
+        async with Bench.open(plan, _sender, tell) as opened:
+            for size in plan.sizes:
+                results = [result async for result in opened.results(size)]
+                tell(
+                    f"{size:,} mails, {mode}, {opened.database}; ratios are to smtp-source in the same round:"
+                )
+                what = {"mode": str(mode), "database": opened.database}
+                this.out.many([row | what for row in report.summary(results)], report.SUMMARY, "")
+                tell("mailer, from publishing to the last durable result:")
+                rows = [row | what for row in report.engine_rows(results)]
+                this.out.many(rows, report.ENGINE, "")
+                if any(row["sent"] != size or row["arrived"] != size for row in rows):
+                    raise MailerError(f"Not every one of the {size:,} mails was sent and arrived; see above.")
 
-    run(work())
+    async def stoppable() -> None:
+        try:
+            await work()
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+
+    run(stoppable())
 
 
-def _command(settings: Settings) -> tuple[str, ...]:
+def _sender(settings: Settings) -> tuple[str, ...]:
     """How a sender process of that shop is called."""
     return ("--settings", str(settings.file), SENDER)
