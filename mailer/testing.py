@@ -41,18 +41,30 @@ class FakeTransport:
         self.sent: list[Message] = []
         self.tried: list[Message] = []
         self.closed = 0
+        self.follows = True  # whether it asks what comes next before the answer is there
         self.down: TryLater | None = None  # what keeps us from the relay, when it should
 
     async def ready(self) -> TryLater | None:
         """Whether the relay is there."""
         return self.down
 
-    async def send(self, message: Message, may_start: Callable[[], bool]) -> Outcome:
-        """As a real session does it: nothing begins unless `may_start` says so."""
+    async def send(
+        self,
+        message: Message,
+        may_start: Callable[[], bool],
+        *,
+        before_dot: Callable[[], None] | None = None,
+        follow: Callable[[], Message | None] | None = None,
+    ) -> Outcome:
+        """As a real session does it: nothing begins unless `may_start` says so, no dot that is not noted."""
         if not may_start():
             return TryLater(Phase.DATA, detail="held")
         self.tried.append(message)
         outcome = self._answer(message)
+        if before_dot is not None and not isinstance(outcome, TryLater):
+            before_dot()
+        if follow is not None and self.follows:
+            follow()
         if isinstance(outcome, Accepted):
             self.sent.append(message)
         return outcome

@@ -148,6 +148,7 @@ class App(Mails):
             tools=Tools(recheck, self.session, self.clock, random.random),
             judge=recheck.judge,
             config=config,
+            open_journal=self.journals.create,
         )
         await loop.run(until_idle=until_idle, stop=stop)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from functools import cached_property
 from pathlib import Path
 
 from mailer.app.base import Installation, mailbox_of
 from mailer.core.coupon import make_code
+from mailer.files.journal import Journals
 from mailer.mailbox.storage import Mailbox
 from mailer.store.audience import Audience
 from mailer.store.control import Control
@@ -45,7 +47,12 @@ class Stores(Installation):
     @cached_property
     def senders(self) -> Senders:
         """Sender processes."""
-        return Senders(self.db)
+        return Senders(self.db, journals=self.journals, jitter=random.random)
+
+    @cached_property
+    def journals(self) -> Journals:
+        """What the senders of this machine note beside the database."""
+        return Journals(self.settings.state / "journal")
 
     @cached_property
     def audience(self) -> Audience:

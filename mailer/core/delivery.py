@@ -117,6 +117,13 @@ class InDoubt:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """Marked `sending` and not begun after all: the relay has not heard of it, and no attempt is counted."""
+
+    tried: bool = False  # whether an earlier attempt was made
+
+
 Outcome = Accepted | TryLater | Refused | InDoubt
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from mailer.core.coupon import CouponState
 from mailer.core.customer import Customer
-from mailer.core.delivery import Outcome, State
+from mailer.core.delivery import Outcome, State, Withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +132,13 @@ class Start:
 class Finish:
     """What became of a delivery this sender holds.
 
-    `outcome` when the relay was asked; otherwise `failure` when no message could be made. `next_attempt` is set
-    for an outcome that may pass, `ends` when its time to try again is over.
+    `outcome` when the relay was asked, or was not asked after all; otherwise `failure` when no message could be
+    made. `next_attempt` is set for an outcome that may pass, as long as there is time to try again.
     """
 
     delivery_id: int
     at: datetime
-    outcome: Outcome | None = None
+    outcome: Outcome | Withdrawn | None = None
     failure: str | None = None  # core.delivery.Failure
     detail: str = ""
     next_attempt: datetime | None = None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from mailer.core.coupon import CouponState
-from mailer.core.delivery import Accepted, Failure, InDoubt, Phase, Refused, State, TryLater
+from mailer.core.delivery import Accepted, Failure, InDoubt, Phase, Refused, State, TryLater, Withdrawn
 from mailer.core.handoff import Drop, Finish, Wait
 
 #: As much of a reply as is kept: long enough for any real one (RFC 5321 §4.5.3.1.5 allows 512 octets).
@@ -28,6 +28,12 @@ class Change:
     coupon: CouponState | None = None  # where its coupon goes
     event: str | None = None  # the kind of the fact to keep; none: nothing happened to the customer
     detail: Mapping[str, Any] = field(default_factory=dict)
+    counted: bool = True  # whether the relay was asked, so that the attempt counts
+
+    @property
+    def may_have_left(self) -> bool:
+        """Whether the mail left, or may have; a place taken for it on its customer's day is kept then."""
+        return self.event is State.IN_DOUBT or self.state in (State.SENT, State.IN_DOUBT)
 
 
 def finished(finish: Finish, purpose: str) -> Change:
@@ -54,10 +60,12 @@ def finished(finish: Finish, purpose: str) -> Change:
             return _failed(finish, Failure.REFUSED, reply=said, phase=phase)
         case InDoubt(detail=detail):
             return _doubtful(finish, purpose, detail)
+        case Withdrawn(tried=tried):
+            return Change(State.DEFERRED if tried else State.QUEUED, counted=False)
         case None:
             if finish.failure is None:
                 raise ValueError(f"delivery {finish.delivery_id} finished without an outcome or a failure")
-            return _failed(finish, finish.failure)
+            return replace(_failed(finish, finish.failure), counted=False)
 
 
 def _later(finish: Finish, phase: Phase, said: str) -> Change:

@@ -108,7 +108,7 @@ class Composer:
                 from_address=from_address,
                 to_name=name,
                 to_address=job.email,
-                message_id=job.message_id or self._message_id(job, domain),
+                message_id=self.message_id(job),
                 date=now,
                 list_id=f"{job.campaign}.{domain}" if commercial else None,
                 unsubscribe_url=self._links(job).get("unsubscribe"),
@@ -129,8 +129,11 @@ class Composer:
             "preferences": f"{base}/p/{sign(keys, PREFERENCES, claims)}",
         }
 
-    def _message_id(self, job: SendJob, domain: str) -> str:
+    def message_id(self, job: SendJob) -> str:
         """Known before the first attempt and the same ever after, without asking the database."""
+        if job.message_id:
+            return job.message_id
+        domain = parseaddr(self._identity.sender.from_)[1].rpartition("@")[2]
         key = self._identity.keys.keys[self._identity.keys.current].encode()
         said = f"message-id\0{job.delivery_id}\0{job.campaign}\0{job.occurrence}".encode()
         digest = hmac.new(key, said, hashlib.sha256).hexdigest()[:20]

@@ -1,4 +1,4 @@
-"""One connection's circle: next delivery → message → mark → hand over → outcome."""
+"""One connection's circle: next delivery → message → hand over → outcome."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from mailer.core.delivery import Failure, InDoubt, Outcome, Phase, TryLater
-from mailer.core.handoff import Finish, Go, SendJob, Start
+from mailer.core.delivery import Failure, InDoubt, Outcome, Phase, TryLater, Withdrawn
+from mailer.core.handoff import Finish, SendJob
 from mailer.core.message import Message
 from mailer.core.retry import next_attempt
 from mailer.errors import RelayError, RenderError
-from mailer.flow.desk import Desk
-from mailer.flow.work import Work
+from mailer.flow.work import Marked, Work
 
 #: Seconds a connection rests that the relay has no room for, while it serves others of ours.
 CROWDED = 5.0
@@ -23,10 +22,22 @@ RELAY_PHASES = (Phase.CONNECT, Phase.HELLO, Phase.TLS, Phase.AUTH)
 
 
 class SessionPort(Protocol):
-    """One connection to the relay, kept."""
+    """One connection to the relay, kept.
+
+    `send` asks `may_start` before a byte of the message leaves, calls `before_dot` right before the final dot
+    does (an OSError from it: no dot), and asks `follow` what comes next, so that both travel together. The next
+    call is for that very message then, or the connection is closed.
+    """
 
     async def ready(self) -> TryLater | None: ...
-    async def send(self, message: Message, may_start: Callable[[], bool]) -> Outcome: ...
+    async def send(
+        self,
+        message: Message,
+        may_start: Callable[[], bool],
+        *,
+        before_dot: Callable[[], None] | None = None,
+        follow: Callable[[], Message | None] | None = None,
+    ) -> Outcome: ...
     async def close(self) -> None: ...
 
 
@@ -34,7 +45,21 @@ class ComposerPort(Protocol):
     """Makes messages."""
 
     async def prepare(self, jobs: Sequence[SendJob]) -> None: ...
+    def message_id(self, job: SendJob) -> str: ...
     def compose(self, job: SendJob, now: datetime) -> Message: ...
+
+
+class JournalPort(Protocol):
+    """What this sender was about to do, for whoever finds it dead; see `files.journal`."""
+
+    token: str
+
+    def making(self, attempt: tuple[int, int]) -> None: ...
+    def made(self) -> None: ...
+    def dot(self, attempt: tuple[int, int]) -> None: ...
+    def told(self, attempt: tuple[int, int], outcome: Outcome) -> None: ...
+    def done(self, deliveries: Sequence[int]) -> None: ...
+    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,86 +72,131 @@ class Tools:
     jitter: Callable[[], float]
 
 
-class Connection:
-    """One connection's circle: next delivery → message → mark → hand over → outcome."""
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """A delivery whose message is made."""
 
-    def __init__(self, tools: Tools, work: Work, desk: Desk) -> None:
+    marked: Marked
+    message: Message
+
+
+class Connection:
+    """One connection's circle."""
+
+    def __init__(self, tools: Tools, work: Work, journal: JournalPort) -> None:
         self._tools = tools
         self._work = work
-        self._desk = desk
+        self._journal = journal
         self._session = tools.open_session()
-        self._finish: Finish | None = None  # of the last delivery, not yet written down
+        self._next: _Made | None = None  # its envelope may have left behind the last dot
 
     async def run(self) -> None:
+        """Deliver until there will be no more."""
+        work = self._work
         try:
-            while True:
-                job = self._work.take()
-                if job is None:
-                    await self._settle()  # nobody knows how long the wait will be
-                    job = await self._work.next()
-                if job is None:
-                    return
-                await self._deliver(job)
+            while await work.wanted():
+                with work.coming():
+                    marked = await work.next() if await self._let_in() else None
+                while marked is not None:
+                    await self._deliver(marked)
+                    marked = work.take()
         except RelayError as error:
-            await self._settle()
-            await self._work.stall(refused=error)
+            work.stall(refused=error)
         finally:
             await self._session.close()
 
-    async def _settle(self) -> None:
-        """Write the last outcome down without starting anything."""
-        finish, self._finish = self._finish, None
-        await self._desk.exchange(finish, None)
-
-    async def _deliver(self, job: SendJob) -> None:
-        tools = self._tools
-        try:
-            message = tools.composer.compose(job, tools.clock())
-        except Exception as error:  # noqa: BLE001 - whatever one row's data does, the others go out
-            await self._not_made(job, error)
-            return
+    async def _let_in(self) -> bool:
+        """Whether the relay is there for us, so that a delivery is marked only when it can leave."""
         trouble = await self._session.ready()
-        if trouble is not None:
-            await self._settle()
-            if self._work.others_served(self):
-                await self._work.give_back(job)
-                await self._work.rest(CROWDED)
-                return
-            self._finish = self._finished(job, trouble)
-            await self._work.stall(down=trouble)
-            return
-        self._work.served.add(self)
-        finish, self._finish = self._finish, None
-        verdict = await self._desk.exchange(finish, Start(job.delivery_id, message.message_id))
-        if not isinstance(verdict, Go):
-            return
-        try:
-            outcome = await self._session.send(message, self._work.may_start)
-        except RenderError as error:  # this relay cannot carry it
-            await self._not_made(job, error)
-            return
-        except RelayError as error:  # it was reached anew, and refused us: the mark is taken back
-            self._finish = self._finished(job, TryLater(Phase.AUTH, detail=str(error)))
-            raise
-        self._finish = self._finished(job, outcome)
-        if isinstance(outcome, TryLater) and outcome.phase in RELAY_PHASES:
-            if self._work.others_served(self):
-                await self._settle()
-                await self._work.rest(CROWDED)
-            else:
-                await self._work.stall(down=outcome)
+        if trouble is None:
+            self._work.served.add(self)
+            return True
+        await self._shut_out(trouble)
+        return False
 
-    async def _not_made(self, job: SendJob, error: Exception) -> None:
-        """No message can be made of this one; the reason is written down and the next one's turn comes."""
-        await self._settle()
+    async def _shut_out(self, trouble: TryLater) -> None:
+        if self._work.others_served(self):
+            await self._work.rest(CROWDED)
+        else:
+            self._work.stall(down=trouble)
+
+    async def _deliver(self, marked: Marked) -> None:
+        """Hand a delivery over, and those that followed close behind it."""
+        self._next = self._make(marked)
+        try:
+            while self._next is not None:
+                current, self._next = self._next, None
+                trouble = await self._hand_over(current)
+                if trouble is not None:
+                    self._withdraw()
+                    await self._shut_out(trouble)
+        finally:
+            self._withdraw()
+
+    async def _hand_over(self, made: _Made) -> TryLater | None:
+        """Hand one message over; what keeps us from the relay, if that came in between."""
+        marked, attempt = made.marked, made.marked.attempt
+        try:
+            outcome = await self._session.send(
+                made.message,
+                self._work.may_start,
+                before_dot=lambda: self._before_dot(attempt),
+                follow=self._follow,
+            )
+        except RenderError as error:  # this relay cannot carry it
+            self._not_made(marked, error)
+            return None
+        except RelayError:  # it was reached anew, and refused us
+            self._work.finish(self._withdrawn(marked))
+            raise
+        self._journal.told(attempt, outcome)
+        self._work.finish(self._finished(marked, outcome))
+        return outcome if isinstance(outcome, TryLater) and outcome.phase in RELAY_PHASES else None
+
+    def _before_dot(self, attempt: tuple[int, int]) -> None:
+        if not self._work.may_start():  # we were frozen over the end of our lease
+            raise TimeoutError("the lease of this sender ran out")
+        self._journal.dot(attempt)
+
+    def _follow(self) -> Message | None:
+        """The message to glue behind a final dot."""
+        while self._next is None:
+            marked = self._work.take()
+            if marked is None:
+                return None
+            self._next = self._make(marked)
+        return self._next.message
+
+    def _make(self, marked: Marked) -> _Made | None:
+        """Its message; none when it cannot be made, which is written down."""
+        try:
+            self._journal.making(marked.attempt)
+            try:
+                return _Made(marked, self._tools.composer.compose(marked.job, self._tools.clock()))
+            finally:
+                self._journal.made()
+        except Exception as error:  # noqa: BLE001 - whatever one row's data does, the others go out
+            self._not_made(marked, error)
+            return None
+
+    def _not_made(self, marked: Marked, error: Exception) -> None:
         reason, detail = Failure.RENDER.value, f"{type(error).__name__}: {error}"
         if isinstance(error, RenderError):
             reason, detail = error.reason, str(error)
-        self._finish = Finish(job.delivery_id, self._tools.clock(), failure=reason, detail=detail)
+        self._work.finish(Finish(marked.job.delivery_id, self._tools.clock(), failure=reason, detail=detail))
 
-    def _finished(self, job: SendJob, outcome: Outcome) -> Finish:
+    def _withdraw(self) -> None:
+        """What was to follow does not leave now."""
+        if self._next is not None:
+            self._work.finish(self._withdrawn(self._next.marked))
+            self._next = None
+
+    def _withdrawn(self, marked: Marked) -> Finish:
+        return Finish(marked.job.delivery_id, self._tools.clock(), Withdrawn(marked.job.attempts > 0))
+
+    def _finished(self, marked: Marked, outcome: Outcome) -> Finish:
         """What to write down for an outcome, with the time of the next attempt where there may be one."""
-        now = self._tools.clock()
+        now, job = self._tools.clock(), marked.job
         again: datetime | None = None
         detail = ""
         if isinstance(outcome, TryLater | InDoubt):
@@ -134,4 +204,4 @@ class Connection:
             again = next_attempt(
                 now, job.attempts + 1, self._tools.jitter(), since=job.planned_at, expires_at=job.expires_at
             )
-        return Finish(job.delivery_id, now, outcome=outcome, detail=detail, next_attempt=again)
+        return Finish(job.delivery_id, now, outcome, detail=detail, next_attempt=again)

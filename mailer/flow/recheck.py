@@ -20,7 +20,7 @@ from mailer.core.policy import Candidate
 from mailer.core.segment import Rule, live
 from mailer.core.trigger import EventTrigger, SegmentTrigger
 from mailer.flow.connection import ComposerPort
-from mailer.flow.desk import Judge
+from mailer.flow.waves import Judge
 
 
 class VersionsPort(Protocol):
@@ -77,6 +77,10 @@ class Recheck:
         """Get ready to compose these, and see who no longer fits."""
         await self._composer.prepare(jobs)
         self._unfit |= await self.unfit(jobs, self._clock())
+
+    def message_id(self, job: SendJob) -> str:
+        """The Message-ID of a delivery; see `Composer.message_id`."""
+        return self._composer.message_id(job)
 
     def compose(self, job: SendJob, now: datetime) -> Message:
         """The message; see `Composer.compose`."""

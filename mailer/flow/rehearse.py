@@ -72,7 +72,7 @@ class Rehearsal:
         parts, done = self._parts, Rehearsed()
         now: datetime | None = min(parts.clock(), window.start - TICK)
         diary = await self._begin(window)
-        sender = await parts.senders.register("rehearsal", 0, window.start, LEASE)
+        sender = await parts.senders.register("rehearsal", 0, window.start, LEASE, "")
         told: set[str] = set()
         while now is not None:
             parts.clock.now = now
@@ -141,7 +141,7 @@ class Rehearsal:
             met.update(fresh)
             jobs = await parts.ledger.load(fresh) if fresh else []
             await parts.recheck.prepare(jobs)
-            starts = [Start(job.delivery_id, parts.recheck.compose(job, now).message_id) for job in jobs]
+            starts = [Start(job.delivery_id, parts.recheck.message_id(job)) for job in jobs]
             verdicts = await parts.ledger.advance(
                 sender, now, finished, starts, partial(parts.recheck.judge, now=now)
             )

@@ -12,11 +12,11 @@ from mailer.core.handoff import SendJob
 from mailer.core.message import Message
 from mailer.core.policy import Candidate
 from mailer.core.rehearsal import Line, Window
-from mailer.flow.desk import Judge
 from mailer.flow.diary import Stored
 from mailer.flow.plan import Planner
 from mailer.flow.scheduler import IncidentsPort
 from mailer.flow.send import LedgerPort, SendersPort
+from mailer.flow.waves import Judge
 
 
 class CopyPort(Stored, Protocol):
@@ -59,7 +59,7 @@ class RecheckPort(Protocol):
     """Who still fits at hand-off."""
 
     async def prepare(self, jobs: Sequence[SendJob]) -> None: ...
-    def compose(self, job: SendJob, now: datetime) -> Message: ...
+    def message_id(self, job: SendJob) -> str: ...
     @property
     def judge(self) -> Judge: ...
 
@@ -81,9 +81,13 @@ class Unwritten:
     async def prepare(self, jobs: Sequence[SendJob]) -> None:
         """Nothing to get ready."""
 
+    def message_id(self, job: SendJob) -> str:
+        """Not one that a real mail could bear."""
+        return job.message_id or f"<{job.delivery_id}@rehearsal.invalid>"
+
     def compose(self, job: SendJob, now: datetime) -> Message:  # noqa: ARG002 - the composer's signature
         """An envelope without a letter."""
-        return Message("", job.email, b"", job.message_id or f"<{job.delivery_id}@rehearsal.invalid>")
+        return Message("", job.email, b"", self.message_id(job))
 
 
 @dataclass(frozen=True, slots=True)

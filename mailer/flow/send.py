@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -14,8 +14,8 @@ import structlog
 
 from mailer.core.handoff import SendJob
 from mailer.errors import Fenced, StoreError
-from mailer.flow.connection import Connection, Tools
-from mailer.flow.desk import AdvancePort, Desk, Judge
+from mailer.flow.connection import Connection, JournalPort, Tools
+from mailer.flow.waves import AdvancePort, Judge, Waves
 from mailer.flow.work import Work
 
 log = structlog.get_logger()
@@ -43,7 +43,9 @@ class LedgerPort(AdvancePort, Protocol):
 class SendersPort(Protocol):
     """The leases of sender processes."""
 
-    async def register(self, host: str, pid: int, now: datetime, lease_seconds: float) -> int: ...
+    async def register(
+        self, host: str, pid: int, now: datetime, lease_seconds: float, journal: str
+    ) -> int: ...
     async def renew(self, sender_id: int, lease_seconds: float) -> bool: ...
     async def retire(self, sender_id: int, now: datetime) -> None: ...
 
@@ -69,8 +71,10 @@ class SendLoop:
         tools: Tools,
         judge: Judge,
         config: SenderConfig,
+        open_journal: Callable[[], JournalPort],
     ) -> None:
         self._tools = tools
+        self._open_journal = open_journal
         self._clock = tools.clock
         self._ledger = ledger
         self._senders = senders
@@ -86,14 +90,26 @@ class SendLoop:
         """
         config = self._config
         work = Work(config.connections)
+        journal = self._open_journal()
         work.deadline = time.monotonic() + LEASE_SECONDS
-        sender_id = await self._senders.register(config.host, config.pid, self._clock(), LEASE_SECONDS)
-        desk = Desk(self._ledger, sender_id, self._clock, self._judge)
-        service = [asyncio.create_task(desk.serve()), asyncio.create_task(self._renew(sender_id, work))]
+        sender_id = await self._senders.register(
+            config.host, config.pid, self._clock(), LEASE_SECONDS, journal.token
+        )
+        waves = Waves(
+            ledger=self._ledger,
+            sender_id=sender_id,
+            work=work,
+            journal=journal,
+            name=self._tools.composer.message_id,
+            judge=self._judge,
+            clock=self._clock,
+        )
+        service = [asyncio.create_task(waves.serve()), asyncio.create_task(self._renew(sender_id, work))]
         circles = [
-            asyncio.create_task(Connection(self._tools, work, desk).run()) for _ in range(config.connections)
+            asyncio.create_task(Connection(self._tools, work, journal).run())
+            for _ in range(config.connections)
         ]
-        feeder = asyncio.create_task(self._feed(sender_id, work, until_idle=until_idle, stop=stop))
+        feeder = asyncio.create_task(self._feed(sender_id, work, waves, until_idle=until_idle, stop=stop))
         tasks: set[asyncio.Task[None]] = {feeder, *circles, *service}
         pending = tasks
         try:
@@ -101,14 +117,27 @@ class SendLoop:
                 done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
                     task.result()  # what broke one of them stops the sender, with its reason
+            last = asyncio.create_task(self._written(work, waves))
+            await asyncio.wait({last, *service}, return_when=asyncio.FIRST_COMPLETED)
+            pending = {last, *service}
+            for task in pending:
+                if task.done():
+                    task.result()
         finally:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)  # one fault may have ended several
+            journal.close()
             with contextlib.suppress(StoreError):  # the lease runs out by itself
                 await self._senders.retire(sender_id, self._clock())
         if work.refused is not None:
             raise work.refused
+
+    async def _written(self, work: Work, waves: Waves) -> None:
+        """Take back what was marked and not begun, and wait for the last outcomes to stand."""
+        await work.until(lambda: not work.writing)
+        waves.withdraw()
+        await work.until(lambda: work.settled)
 
     async def _renew(self, sender_id: int, work: Work) -> None:
         while True:
@@ -123,14 +152,16 @@ class SendLoop:
                 raise Fenced("this sender's lease ran out, so another took over its deliveries")
             work.deadline = asked + LEASE_SECONDS
 
-    async def _feed(self, sender_id: int, work: Work, *, until_idle: bool, stop: asyncio.Event) -> None:
+    async def _feed(
+        self, sender_id: int, work: Work, waves: Waves, *, until_idle: bool, stop: asyncio.Event
+    ) -> None:
         limit = min(FIRST_CLAIM, self._config.claim_size)
         ids: list[int] = []  # claimed, and not given out so far
         whole = True  # whether we know all we hold
         while not stop.is_set() and work.refused is None:
             try:
                 if work.relay_down is not None:
-                    await self._wait_for_relay(sender_id, work, stop, wait=not until_idle)
+                    await self._wait_for_relay(sender_id, work, waves, stop, wait=not until_idle)
                     continue
                 if not whole:
                     ids, whole = await self._ledger.claimed(sender_id), True
@@ -142,42 +173,55 @@ class SendLoop:
                 # work before that, so outcomes that wait are written first.
                 log.warning("work_waits", trouble=str(trouble))
                 whole = False
-                await work.take_back()
-                await _either(work.at_a_stop(), stop)
+                work.take_back()
+                waves.withdraw()
+                await _either(
+                    work.until(lambda: (work.idle and work.settled) or work.refused is not None), stop
+                )
                 await _either(asyncio.sleep(STORE_LOOK), stop)
                 continue
             if ids:
                 begun, asked, ids = time.monotonic(), len(ids), []
-                await work.add(jobs)
-                await _either(work.running_low(), stop)
+                work.add(jobs)
+                await _either(self._running_low(work), stop)
                 if time.monotonic() - begun < QUICK_CHUNK and asked == limit:
                     limit = min(limit * 2, self._config.claim_size)
             elif not until_idle:
                 await _either(asyncio.sleep(IDLE_SECONDS), stop)
-            elif work.resting == work.connections and not work.jobs:
+            elif work.quiet:
                 break
             else:
-                await _either(work.at_rest(), stop)
-        left = await work.take_back()
+                await _either(work.until(lambda: work.stalled or work.quiet), stop)
+        waves.withdraw()
         with contextlib.suppress(StoreError):  # taking leave lets go of them too
-            await self._ledger.release(sender_id, left)
-        await work.end()
+            await self._ledger.release(sender_id, [job.delivery_id for job in work.take_back()])
+        work.end()
 
-    async def _wait_for_relay(self, sender_id: int, work: Work, stop: asyncio.Event, *, wait: bool) -> None:
+    async def _running_low(self, work: Work) -> None:
+        """Returns when few claimed deliveries are left to be marked."""
+        low = max(work.connections // 2, self._config.claim_size // 3)
+        await work.until(
+            lambda: len(work.claimed) <= min(low, work.low * 2 + work.connections) or work.stalled
+        )
+
+    async def _wait_for_relay(
+        self, sender_id: int, work: Work, waves: Waves, stop: asyncio.Event, *, wait: bool
+    ) -> None:
         """The relay does not answer: what is due waits, uncounted, and so do we."""
         trouble = work.relay_down
         if trouble is None:
             return
         detail = f"relay: {trouble.detail or trouble.reply or trouble.phase}"
         log.warning("relay_down", trouble=detail)
-        left = await work.take_back()
-        if left:
-            await self._ledger.release(sender_id, left)
+        waves.withdraw()
+        await work.until(lambda: work.settled)
+        await self._ledger.release(sender_id, [job.delivery_id for job in work.take_back()])
         now = self._clock()
         await self._ledger.defer_due(now, now + RELAY_DOWN, detail)
         if wait:
             await _either(asyncio.sleep(RELAY_LOOK), stop)
         work.relay_down = None
+        work.tell()
 
 
 async def _either(waiting: Coroutine[Any, Any, None], stop: asyncio.Event) -> None:

@@ -1,4 +1,8 @@
-"""What the connections of one sender share: claimed deliveries, and why to stop."""
+"""What the connections of one sender share: deliveries on their way to them, what became of them, why to stop.
+
+A delivery is `claimed` (ours), then `marked` (`sending`, durably: it may leave), then in a connection's hands,
+then `over` until its outcome is written down.
+"""
 
 from __future__ import annotations
 
@@ -6,111 +10,205 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from mailer.core.delivery import TryLater
-from mailer.core.handoff import SendJob
+from mailer.core.handoff import Finish, SendJob
 from mailer.errors import RelayError
 
 
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A delivery that may leave, and since when (monotonic seconds)."""
+
+    job: SendJob
+    since: float
+
+    @property
+    def attempt(self) -> tuple[int, int]:
+        """The delivery and the number of this attempt."""
+        return self.job.delivery_id, self.job.attempts + 1
+
+
 class Work:
-    """What the connections of a sender share: claimed deliveries, and why to stop."""
+    """What the connections of a sender share."""
 
     def __init__(self, connections: int) -> None:
-        self.jobs: deque[SendJob] = deque()
-        self.changed = asyncio.Condition()
         self.connections = connections
-        self.resting = 0
-        self.over = False
+        self.claimed: deque[SendJob] = deque()
+        self.marked: deque[Marked] = deque()
+        self.over: list[Finish] = []
+        self.deadline = 0.0  # monotonic seconds: no DATA starts after it
+        self.ended = False
         self.relay_down: TryLater | None = None
         self.refused: RelayError | None = None
         self.served: set[object] = set()  # connections the relay has let in
-        self.deadline = 0.0  # monotonic seconds: no DATA starts after it
+        self.resting = 0  # connections with nothing in hand
+        self.writing = False  # whether a wave is on its way to the database
+        self.low = 0  # when so few marked deliveries are left, the next wave is due
+        self._coming = 0  # connections on their way to ask
+        self._asking: deque[asyncio.Future[Marked | None]] = deque()
+        self._changed = asyncio.Event()  # something a part of the sender may wait for
 
-    def take(self) -> SendJob | None:
-        """The next delivery if one is here."""
-        return self.jobs.popleft() if self.jobs else None
+    # What connections do
 
-    async def next(self) -> SendJob | None:
-        """The next delivery; none when there will be no more."""
-        async with self.changed:
-            if not self.jobs and not self.over:
-                self.resting += 1
-                self.changed.notify_all()  # once: connections at rest must not wake one another for ever
-                try:
-                    await self.changed.wait_for(lambda: self.jobs or self.over)
-                finally:
-                    self.resting -= 1
-            return self.jobs.popleft() if self.jobs else None
+    def take(self) -> Marked | None:
+        """The next delivery, if one is ready to leave and more shall."""
+        if not self.marked or self.stalled or self.ended:
+            return None
+        if len(self.marked) == self.low + 1:
+            self._changed.set()
+        return self.marked.popleft()
 
-    async def add(self, jobs: Sequence[SendJob]) -> None:
-        async with self.changed:
-            self.jobs.extend(jobs)
-            self.changed.notify_all()
+    async def next(self) -> Marked | None:
+        """The next delivery; none when there will be no more, or when the relay is away."""
+        ready = self.take()
+        if ready is not None or self.ended:
+            return ready
+        asked: asyncio.Future[Marked | None] = asyncio.get_running_loop().create_future()
+        self._asking.append(asked)
+        with self._at_rest():
+            try:
+                return await asked
+            except asyncio.CancelledError:
+                if asked.done() and not asked.cancelled() and (given := asked.result()) is not None:
+                    self.marked.appendleft(given)
+                raise
 
-    async def take_back(self) -> list[int]:
-        """The deliveries no connection has begun."""
-        async with self.changed:
-            left = [job.delivery_id for job in self.jobs]
-            self.jobs.clear()
-            return left
+    async def wanted(self) -> bool:
+        """Wait until there is something to send for one more connection; False when there will be no more."""
+        with self._at_rest():
+            await self.until(lambda: self.ended or self._more_than_hands())
+        return not self.ended
 
-    async def give_back(self, job: SendJob) -> None:
-        """Let another connection have it, next."""
-        async with self.changed:
-            self.jobs.appendleft(job)
-            self.changed.notify_all()
+    @contextlib.contextmanager
+    def coming(self) -> Iterator[None]:
+        """A connection gets ready to ask."""
+        self._coming += 1
+        try:
+            yield
+        finally:
+            self._coming -= 1
+
+    async def rest(self, seconds: float) -> None:
+        """Take no work for a while."""
+        with self._at_rest(), contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.until(lambda: self.ended)
 
     def others_served(self, mine: object) -> bool:
         """Whether the relay, that does not let this connection in, serves another."""
         self.served.discard(mine)
         return bool(self.served)
 
-    async def rest(self, seconds: float) -> None:
-        """Take no work for a while."""
-        async with self.changed:
-            self.resting += 1
-            self.changed.notify_all()
-            try:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(seconds):
-                        while not self.over:
-                            await self.changed.wait()
-            finally:
-                self.resting -= 1
+    def finish(self, end: Finish) -> None:
+        """A delivery's outcome, to be written down with the next wave."""
+        self.over.append(end)
+        if len(self.over) == 1 or self._asking:
+            self._changed.set()
 
-    async def end(self) -> None:
-        async with self.changed:
-            self.over = True
-            self.changed.notify_all()
+    def may_start(self) -> bool:
+        """Whether the lease still holds, so that nobody else can have this delivery."""
+        return time.monotonic() < self.deadline
 
-    async def at_rest(self) -> None:
-        """Returns when every connection has finished what it had."""
-        async with self.changed:
-            while (self.jobs or self.resting < self.connections) and not self.stalled:
-                await self.changed.wait()
+    # What the feeder and the waves do
 
-    async def at_a_stop(self) -> None:
-        """Returns when no connection has anything in hand, whatever the relay does."""
-        async with self.changed:
-            while self.resting < self.connections and self.refused is None:
-                await self.changed.wait()
+    @property
+    def asking(self) -> int:
+        """Connections that wait for a delivery."""
+        return len(self._asking)
 
-    async def running_low(self) -> None:
-        """Returns when hardly any claimed delivery still waits for a connection."""
-        async with self.changed:
-            while len(self.jobs) > self.connections // 2 and not self.stalled:
-                await self.changed.wait()
+    def add(self, jobs: Sequence[SendJob]) -> None:
+        """More claimed deliveries."""
+        self.claimed.extend(jobs)
+        self._changed.set()
+
+    def give(self, marked: Marked) -> None:
+        """One more that may leave: to the connection that asked first, or to whichever asks next."""
+        while self._asking:
+            asked = self._asking.popleft()
+            if not asked.done():
+                asked.set_result(marked)
+                return
+        self.marked.append(marked)
+
+    def take_back(self) -> list[SendJob]:
+        """The claimed deliveries that were not marked."""
+        left = list(self.claimed)
+        self.claimed.clear()
+        return left
+
+    def withdraw(self, older_than: float = 0.0) -> list[SendJob]:
+        """Marked deliveries no connection has begun, that were marked so many seconds ago or earlier."""
+        late = time.monotonic() - older_than
+        back = []
+        while self.marked and self.marked[0].since <= late:
+            back.append(self.marked.popleft().job)
+        return back
+
+    def stall(self, *, down: TryLater | None = None, refused: RelayError | None = None) -> None:
+        """Nothing more leaves: the relay is away, or does not want us."""
+        self.relay_down = down or self.relay_down
+        self.refused = refused or self.refused
+        self._send_home()
+
+    def end(self) -> None:
+        """There will be no more work."""
+        self.ended = True
+        self._send_home()
 
     @property
     def stalled(self) -> bool:
+        """Whether nothing may begin for now."""
         return self.relay_down is not None or self.refused is not None
 
-    async def stall(self, *, down: TryLater | None = None, refused: RelayError | None = None) -> None:
-        async with self.changed:
-            self.relay_down = down or self.relay_down
-            self.refused = refused or self.refused
-            self.changed.notify_all()
+    @property
+    def idle(self) -> bool:
+        """Whether every connection has finished what it had, and nothing is being marked for one."""
+        return self.resting >= self.connections and not self.writing
 
-    def may_start(self) -> bool:
-        return time.monotonic() < self.deadline
+    @property
+    def settled(self) -> bool:
+        """Whether every outcome so far is durable."""
+        return not self.over and not self.writing
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is left of what was claimed."""
+        return self.idle and self.settled and not self.claimed and not self.marked
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        """Wait for `reached`, which is asked whenever something changed."""
+        while not reached():
+            await self.change()
+
+    async def change(self) -> None:
+        """Wait until something changes."""
+        changed = self._changed
+        await changed.wait()
+        if changed is self._changed:  # the first to see it puts up a new sign
+            self._changed = asyncio.Event()
+
+    def tell(self) -> None:
+        """Something changed."""
+        self._changed.set()
+
+    def _more_than_hands(self) -> bool:
+        return not self.stalled and len(self.claimed) + len(self.marked) > self._coming + self.asking
+
+    def _send_home(self) -> None:
+        while self._asking:
+            asked = self._asking.popleft()
+            if not asked.done():
+                asked.set_result(None)
+        self._changed.set()
+
+    @contextlib.contextmanager
+    def _at_rest(self) -> Iterator[None]:
+        self.resting += 1
+        self.tell()
+        try:
+            yield
+        finally:
+            self.resting -= 1

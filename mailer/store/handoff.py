@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, Select, bindparam, select, update
+from sqlalchemy import Integer, RowMapping, Select, bindparam, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
@@ -38,20 +38,21 @@ async def advance(
 ) -> dict[int, Verdict]:
     """Write what ended, then judge what wants to start; see `Ledger.advance`."""
     await require_lease(connection, sender_id)
-    wanted = {end.delivery_id for end in ends} | {start.delivery_id for start in starts}
+    starting = [start.delivery_id for start in starts]
     if connection.dialect.name == "postgresql":
-        await _lock(connection, sender_id, wanted, [start.delivery_id for start in starts])
-    held = {
-        row["id"]: row
-        for row in (await connection.execute(_FACTS, {"ids": list(wanted), "mine": sender_id})).mappings()
-    }
+        await _lock(connection, sender_id, {end.delivery_id for end in ends} | set(starting), starting)
+    mine = await _held(connection, sender_id, [end.delivery_id for end in ends])
     changes = {
-        end.delivery_id: (finished(end, held[end.delivery_id]["purpose"]), end.at)
+        end.delivery_id: (finished(end, mine[end.delivery_id]), end.at)
         for end in ends
-        if end.delivery_id in held
+        if end.delivery_id in mine
     }
     await give_back(
         connection, [each for each, (change, _at) in changes.items() if change.state in _NOT_LEFT]
+    )
+    asked = {"ids": starting, "mine": sender_id}
+    held = (
+        {row["id"]: row for row in (await connection.execute(_FACTS, asked)).mappings()} if starting else {}
     )
     places = await Places.of(connection, _commercial(held, starts), now)
     for each in changes:
@@ -80,7 +81,7 @@ async def advance(
         verdicts[lost] = Drop(State.SKIPPED, Skip.CAPPED)
         changes[lost] = stopped(Drop(State.SKIPPED, Skip.CAPPED), State(held[lost]["state"])), now
     going = [start for start in going if isinstance(verdicts[start.delivery_id], Go)]
-    await _write(connection, sender_id, now, held, changes)
+    await write(connection, sender_id, now, changes)
     await _begin(connection, sender_id, now, held, going)
     return verdicts
 
@@ -112,7 +113,7 @@ def _facts_query() -> Select[Any]:
         select(
             delivery.c.id, delivery.c.purpose, delivery.c.campaign, delivery.c.expires_at, delivery.c.context,
             delivery.c.attempts, delivery.c.message_id, delivery.c.customer_id,
-            delivery.c.priority, delivery.c.due_at, *(delivery.c[name] for name in _WRITTEN),
+            delivery.c.priority, delivery.c.due_at, delivery.c.state,
             customer.c.zone, customer.c.consent, run.c.state.label("run_state"), campaign_state.c.paused,
             dead.c.reason.label("dead"), declined.c.reason.label("declined"), halted().label("halted"),
             coupon.c.state.label("reminds"), coupon.c.valid_until,
@@ -165,13 +166,10 @@ def _facts(row: RowMapping, places: Places) -> HandoffFacts:
     )
 
 
-async def _write(
-    connection: AsyncConnection,
-    sender_id: int,
-    now: datetime,
-    held: Mapping[int, RowMapping],
-    changes: Mapping[int, tuple[Change, datetime]],
+async def write(
+    connection: AsyncConnection, sender_id: int, now: datetime, changes: Mapping[int, tuple[Change, datetime]]
 ) -> None:
+    """Put deliveries this sender holds into their next states, and let go of them."""
     if not changes:
         return
     await connection.execute(
@@ -181,8 +179,8 @@ async def _write(
                 "b_id": delivery_id,
                 "b_mine": sender_id,
                 "updated_at": now,
-                **{name: getattr(change, name) or held[delivery_id][name] for name in _WRITTEN},
-                "reason": change.reason,
+                "uncounted": 0 if change.counted else 1,
+                **{f"b_{name}": getattr(change, name) for name in _WRITTEN},
             }
             for delivery_id, (change, _at) in sorted(changes.items())
         ],
@@ -198,6 +196,18 @@ async def _write(
             if change.event is not None
         ],
     )
+
+
+async def _held(connection: AsyncConnection, sender_id: int, ids: Sequence[int]) -> dict[int, str]:
+    """Which of these this sender holds still, and their purpose."""
+    if not ids:
+        return {}
+    rows = await connection.execute(
+        select(delivery.c.id, delivery.c.purpose).where(
+            delivery.c.id.in_(ids), delivery.c.sender_id == sender_id
+        )
+    )
+    return {row.id: row.purpose for row in rows}
 
 
 async def _begin(
@@ -232,9 +242,18 @@ _END = (
     update(delivery)
     .where(_MINE)
     .values(
-        {name: bindparam(name) for name in (*_WRITTEN, "updated_at")} | {"sender_id": None},
+        {name: func.coalesce(bindparam(f"b_{name}", type_=delivery.c[name].type), delivery.c[name])
+         for name in _WRITTEN}
+        | {
+            "reason": bindparam("b_reason"),
+            "updated_at": bindparam("updated_at"),
+            "sender_id": None,
+            # Marked and not begun after all: that was no attempt.
+            "attempts": delivery.c.attempts
+            - case((delivery.c.state == State.SENDING, bindparam("uncounted", type_=Integer())), else_=0),
+        }
     )
-)
+)  # fmt: skip
 _BEGIN = (
     update(delivery)
     .where(_MINE)

@@ -2,78 +2,135 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection
 from datetime import datetime
 
-from sqlalchemy import delete, exists, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import exists, false, insert, select, update
 
-from mailer.core.coupon import CouponState
-from mailer.core.delivery import CLAIMABLE, State
+from mailer.core.delivery import State
+from mailer.store.burial import JournalsPort, Recovered, let_go
 from mailer.store.dialect import clock
 from mailer.store.engine import Database
-from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.tables import delivery, sender
 
-
-@dataclass(frozen=True, slots=True)
-class Recovered:
-    """What became of the deliveries of dead senders."""
-
-    released: int = 0  # not begun: free for others
-    in_doubt: int = 0  # commercial, caught in `sending`: held for a person
-    requeued: int = 0  # service, caught in `sending`: sent again with the same Message-ID
+#: Seconds between two looks after which we cannot say that we looked on.
+_GAP = 15.0
 
 
 class Senders:
-    """The senders of all processes. Leases are seconds of the database's clock."""
+    """The senders of all processes. Leases are seconds of the database's clock.
 
-    def __init__(self, db: Database) -> None:
+    Whoever recovers has seen the database at work for `patience` seconds: when it was away for longer than a lease,
+    senders that live renew theirs first.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        patience: float = 0.0,
+        *,
+        journals: JournalsPort | None = None,
+        jitter: Callable[[], float] = lambda: 0.5,
+    ) -> None:
         self._db = db
+        self._journals = journals
+        self._jitter = jitter
+        self._patience = patience
+        self._looked: tuple[float, float] | None = (
+            None  # monotonic: our first look without a gap, and our last
+        )
 
-    async def register(self, host: str, pid: int, now: datetime, lease_seconds: float) -> int:
-        """Sign a sender on; its id is its fence: it is never used again."""
+    async def register(
+        self, host: str, pid: int, now: datetime, lease_seconds: float, journal: str = ""
+    ) -> int:
+        """Sign a sender on, with the name of its journal; its id is its fence: it is never used again."""
         async with self._db.write() as connection:
             made = await connection.execute(
                 insert(sender)
-                .values(host=host, pid=pid, started_at=now, lease_until=clock() + lease_seconds)
+                .values(
+                    host=host, pid=pid, started_at=now, journal=journal, lease_until=clock() + lease_seconds
+                )
                 .returning(sender.c.id)
             )
             return int(made.scalar_one())
 
     async def renew(self, sender_id: int, lease_seconds: float) -> bool:
-        """Keep the lease for longer; False when it had run out: the sender is fenced and must stop."""
+        """Keep the lease for longer; False when it was recovered: the sender is fenced and must stop.
+
+        One that ran out while the database was away is taken up again where nobody recovered it.
+        """
         async with self._db.write() as connection:
             kept = await connection.scalar(
                 update(sender)
-                .where(sender.c.id == sender_id, sender.c.lease_until > clock())
+                .where(sender.c.id == sender_id)
                 .values(lease_until=clock() + lease_seconds)
                 .returning(sender.c.id)
             )
         return kept is not None
 
     async def retire(self, sender_id: int, now: datetime) -> None:
-        """Sign a sender off; what it still holds is let go as if it had died."""
+        """Sign a sender off. What it had begun and cannot account for waits for `recover`, by its journal."""
         async with self._db.write() as connection:
-            await _let_go(connection, [sender_id], now)
+            row = (await connection.execute(select(sender).where(sender.c.id == sender_id))).one_or_none()
+            if row is None:
+                return
+            begun = select(
+                exists().where(delivery.c.sender_id == sender_id, delivery.c.state == State.SENDING)
+            )
+            if row.journal and await connection.scalar(begun):
+                await connection.execute(
+                    update(sender).where(sender.c.id == sender_id).values(lease_until=0.0)
+                )
+            else:
+                await let_go(connection, sender_id, None, now, self._jitter())
 
     async def recover(self, now: datetime) -> Recovered:
-        """Free what senders held whose lease ran out. Two processes may do this at once."""
-        async with self._db.read() as connection:
-            if not await connection.scalar(select(exists().where(sender.c.lease_until <= clock()))):
-                return Recovered()
+        """Free what dead senders held: those whose lease ran out, and those whose journal shows that they are gone.
+
+        Two processes may do this at once.
+        """
+        gone = await self._gone()
+        lapsed = await self._any_lapsed()
+        if not gone and not lapsed:
+            return Recovered()
+        over = sender.c.lease_until <= clock() if lapsed else false()
+        recovered = Recovered()
         async with self._db.write() as connection:
             dead = (
-                await connection.scalars(
-                    select(sender.c.id)
-                    .where(sender.c.lease_until <= clock())
+                await connection.execute(
+                    select(sender.c.id, sender.c.journal)
+                    .where(sender.c.id.in_(gone) | over)
                     .order_by(sender.c.id)
                     # One that is locked is just committing, or being recovered by another: next time.
                     .with_for_update(skip_locked=True)
                 )
             ).all()
-            return await _let_go(connection, dead, now)
+            for row in dead:
+                traces = self._journals.read(row.journal) if self._journals and row.journal else None
+                recovered += await let_go(connection, row.id, traces, now, self._jitter())
+        for row in dead:
+            if self._journals and row.journal:
+                self._journals.remove(row.journal)
+        return recovered
+
+    async def _gone(self) -> list[int]:
+        """Senders of this machine that surely live no more, whatever their lease says."""
+        if self._journals is None:
+            return []
+        async with self._db.read() as connection:
+            rows = (await connection.execute(select(sender.c.id, sender.c.journal))).all()
+        return [row.id for row in rows if row.journal and self._journals.dead(row.journal)]
+
+    async def _any_lapsed(self) -> bool:
+        """Whether a lease ran out, and we looked on for long enough to know that its sender is to blame."""
+        first, last = self._looked or (time.monotonic(), 0.0)
+        self._looked = None  # unless the database answers
+        async with self._db.read() as connection:
+            lapsed = await connection.scalar(select(exists().where(sender.c.lease_until <= clock())))
+        now = time.monotonic()
+        self._looked = (first if now - last <= _GAP else now, now)
+        return bool(lapsed) and now - self._looked[0] >= self._patience
 
     async def others_hold(self, mine: Collection[int] = ()) -> bool:
         """Whether any sender but `mine`, live or not yet recovered, holds deliveries."""
@@ -81,41 +138,3 @@ class Senders:
             held = select(1).where(delivery.c.sender_id == sender.c.id).exists()
             wanted = select(exists().where(sender.c.id.not_in(list(mine)), held))
             return bool(await connection.scalar(wanted))
-
-
-async def _let_go(connection: AsyncConnection, senders: Sequence[int], now: datetime) -> Recovered:
-    if not senders:
-        return Recovered()
-    held = delivery.c.sender_id.in_(senders)
-    sending = delivery.c.state == State.SENDING
-    released = await connection.scalars(
-        update(delivery)
-        .where(held, delivery.c.state.in_(CLAIMABLE))
-        .values(sender_id=None)
-        .returning(delivery.c.id)
-    )
-    requeued = await connection.scalars(
-        update(delivery)
-        .where(held, sending, delivery.c.purpose == "service")
-        .values(state=State.QUEUED, not_before=now, sender_id=None, updated_at=now)
-        .returning(delivery.c.id)
-    )
-    in_doubt = await connection.scalars(
-        update(delivery)
-        .where(held, sending)
-        .values(state=State.IN_DOUBT, sender_id=None, updated_at=now)
-        .returning(delivery.c.id)
-    )
-    free, again, doubtful = released.all(), requeued.all(), in_doubt.all()
-    await move_coupons(connection, doubtful, CouponState.QUARANTINED, now)
-    await record(
-        connection,
-        [
-            Fact(found, State.IN_DOUBT, now, {"cause": "its sender died", "resend": resend})
-            for ids, resend in ((again, True), (doubtful, False))
-            for found in ids
-        ],
-    )
-    await connection.execute(update(delivery).where(held).values(sender_id=None))
-    await connection.execute(delete(sender).where(sender.c.id.in_(senders)))
-    return Recovered(released=len(free), in_doubt=len(doubtful), requeued=len(again))

@@ -62,6 +62,7 @@ async def test_all_six_campaigns_go_out(tmp_path: Path, sqlite_url: str, now: st
             tools=Tools(app.composer, lambda: relay, clock, lambda: 0.5),
             judge=app._judge,
             config=SenderConfig(connections=2, claim_size=100, host="h", pid=1),
+            open_journal=app.journals.create,
         )
         await sending.run(until_idle=True, stop=asyncio.Event())
         async with app.db.read() as connection:

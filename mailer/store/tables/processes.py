@@ -19,6 +19,7 @@ sender = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started_at", Instant, nullable=False),
+    Column("journal", Text, nullable=False, server_default=""),  # the name of its journal, see files/journal.py
     Column("lease_until", Float, nullable=False, index=True),  # seconds since the epoch, the database's clock
     sqlite_autoincrement=True,  # an id is a fence: a later sender must never be taken for a dead one
 )

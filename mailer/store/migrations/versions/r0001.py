@@ -115,6 +115,7 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("started_at", Instant, nullable=False),
+        sa.Column("journal", sa.Text(), server_default="", nullable=False),
         sa.Column("lease_until", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sender")),
         sqlite_autoincrement=True,

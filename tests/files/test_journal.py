@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailer.core.delivery import Accepted, InDoubt, Outcome, Phase, Refused, Reply, TryLater
+from mailer.core.intent import Dotted, Making, Told
+from mailer.files import journal as module
+from mailer.files.journal import Journals
+
+OK = Accepted(Reply(250, "Ok: queued", "2.0.0"))
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=40).map(lambda text: " ".join(text.split()))
+REPLIES = st.builds(Reply, st.integers(200, 599), TEXTS, st.sampled_from(["", "2.0.0", "5.7.1"]))
+PHASES = st.sampled_from(list(Phase))
+OUTCOMES = st.one_of(
+    st.builds(Accepted, REPLIES),
+    st.builds(Refused, PHASES, REPLIES),
+    st.builds(TryLater, PHASES, st.none() | REPLIES, TEXTS),
+    st.builds(InDoubt, TEXTS),
+)
+
+
+@pytest.fixture
+def journals(tmp_path: Path) -> Journals:
+    return Journals(tmp_path / "journal")
+
+
+def test_the_last_word_on_each_attempt_is_read_once_its_writer_is_gone(journals: Journals) -> None:
+    mine = journals.create()
+    mine.dot((7, 1))
+    mine.told((7, 1), OK)
+    mine.dot((8, 2))
+    mine.making((9, 1))
+    assert not journals.dead(mine.token)  # it lives: what it says may change
+    assert journals.read(mine.token) is None
+    mine.close()
+    assert journals.dead(mine.token)
+    assert journals.read(mine.token) == {(7, 1): Told(OK), (8, 2): Dotted(), (9, 1): Making()}
+    journals.remove(mine.token)
+    assert journals.read(mine.token) is None
+
+
+def test_a_message_that_is_made_is_being_made_no_more(journals: Journals) -> None:
+    mine = journals.create()
+    mine.making((123_456, 1))
+    mine.made()
+    mine.dot((5, 1))
+    mine.close()
+    assert journals.read(mine.token) == {(5, 1): Dotted()}
+
+
+def test_a_journal_that_leaves_nothing_open_is_gone_with_its_sender(journals: Journals) -> None:
+    mine = journals.create()
+    mine.dot((1, 1))
+    mine.told((1, 1), OK)
+    mine.done([1])
+    mine.close()
+    assert not journals.dead(mine.token)
+
+
+def test_it_stays_small_and_forgets_nothing_that_is_open(
+    journals: Journals, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "COMPACT_AT", 10_000)
+    mine = journals.create()
+    mine.dot((1, 1))
+    for each in range(2, 2_000):
+        mine.dot((each, 1))
+        mine.told((each, 1), OK)
+        mine.done([each])
+    assert (tmp_path / "journal" / f"{mine.token}.log").stat().st_size < 11_000
+    assert not journals.dead(mine.token)  # the new file is locked as the old one was
+    mine.close()
+    assert (journals.read(mine.token) or {})[1, 1] == Dotted()
+
+
+@given(outcome=OUTCOMES)
+def test_an_outcome_is_read_as_it_was_told(
+    tmp_path_factory: pytest.TempPathFactory, outcome: Outcome
+) -> None:
+    journals = Journals(tmp_path_factory.mktemp("journal"))
+    mine = journals.create()
+    mine.told((3, 2), outcome)
+    mine.close()
+    assert journals.read(mine.token) == {(3, 2): Told(outcome)}
+
+
+@pytest.mark.parametrize("cut", range(1, 8))
+def test_a_record_that_was_cut_says_nothing(journals: Journals, tmp_path: Path, cut: int) -> None:
+    mine = journals.create()
+    mine.dot((1, 1))
+    mine.dot((2, 1))
+    mine.close()
+    path = tmp_path / "journal" / f"{mine.token}.log"
+    os.truncate(path, path.stat().st_size - cut)
+    assert journals.read(mine.token) == {(1, 1): Dotted()}
+
+
+def test_a_journal_of_another_boot_is_not_gone_by(
+    journals: Journals, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mine = journals.create()
+    mine.dot((1, 1))
+    mine.close()
+    boot = tmp_path / "boot_id"
+    boot.write_text("another\n")
+    monkeypatch.setattr(module, "_BOOT", boot)
+    assert journals.read(mine.token) is None
+    assert not journals.dead(mine.token)
+
+
+def test_a_disk_that_is_full_lets_no_dot_be_noted(journals: Journals) -> None:
+    mine = journals.create()
+    os.close(mine._file._handle)
+    mine._file._handle = os.open("/dev/full", os.O_WRONLY)
+    with pytest.raises(OSError, match="No space left"):
+        mine.dot((1, 1))
+    mine.told((1, 1), OK)  # only makes doubt
+    mine.close()
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from mailer.files.journal import Journals
+mine = Journals(Path(sys.argv[1])).create()
+print(mine.token, flush=True)
+mine.dot((4, 1))
+mine.making((5, 1))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_it_outlives_a_process_that_is_killed(journals: Journals, tmp_path: Path) -> None:
+    killed = subprocess.run(
+        [sys.executable, "-c", _KILLED, str(tmp_path / "journal")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert journals.read(killed.stdout.strip()) == {(4, 1): Dotted(), (5, 1): Making()}
