@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from mailer import settings as settings_file
 from mailer.app import App
-from mailer.cluster.processes import SenderProcesses, shares
-from mailer.errors import MailerError, RelayError, SettingsError
+from mailer.cluster.processes import SenderProcesses, shares, slots
+from mailer.errors import MailerError, RelayError, SettingsError, StoreError
 from mailer.mailbox.server import serve
 from mailer.mailbox.storage import Mailbox
 from mailer.settings import Relay
 from mailer.smtp.session import Session
 
 PER_SENDER = 200  # deliveries that are worth a sender process of their own
+RECOVER_SECONDS = 1.0  # between two looks for senders that died
 LOOK_SECONDS = 0.3  # between two looks at what other processes hold
 MOST_FAILURES = 3  # rounds of senders that end badly before we give up
 
@@ -103,25 +105,60 @@ async def until_idle(app: App, command: tuple[str, ...]) -> None:
 
 
 async def keep_running(
-    app: App, command: tuple[str, ...], also: Callable[[asyncio.Event], Awaitable[None]] | None = None
+    app: App,
+    command: tuple[str, ...],
+    also: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Plan and send until told to stop; `also` runs beside (the web)."""
-    async with relay_at_hand(app) as environment, stop_on_signals() as stop:
+    async with relay_at_hand(app) as environment, stop_on_signals() as stop, app.supply() as supply:
         await _admitted(app)
         processes = SenderProcesses(command, environment)
-        share = _shares(app, 1_000_000)
+        parts = [app.scheduler().keep(stop), processes.keep(_shares(app, 1_000_000), stop)]
+        if supply is not None:  # machines that run `worker` may help
+            parts.append(supply.keep(stop))
+        await _together(stop, *parts, *([also(stop)] if also is not None else []))
 
-        async def guarded(part: Awaitable[None]) -> None:
-            try:
-                await part
-            finally:
-                stop.set()
 
-        async with asyncio.TaskGroup() as group:
-            group.create_task(guarded(app.scheduler().keep(stop)))
-            group.create_task(guarded(processes.keep(share, stop)))
-            if also is not None:
-                group.create_task(guarded(also(stop)))
+async def schedule(app: App) -> None:
+    """Plan until told to stop, and hand what is due to the workers; of several schedulers one plans at a time."""
+    async with stop_on_signals() as stop, app.supply() as supply:
+        if supply is None:
+            raise SettingsError("only PostgreSQL serves several machines")
+        await _together(stop, app.scheduler().keep(stop), supply.keep(stop))
+
+
+async def work(app: App, command: tuple[str, ...]) -> None:
+    """Send what schedulers hand out, until told to stop; one slot is kept for what is urgent."""
+    async with relay_at_hand(app) as environment, stop_on_signals() as stop:
+        await _admitted(app)
+        dealt, reserved = slots(
+            app.settings.relay.connections, app.settings.sender.processes or settings_file.cores()
+        )
+        processes = SenderProcesses(command, environment)
+        await _together(stop, processes.keep(dealt, stop, reserved=reserved), _recover(app, stop))
+
+
+async def _recover(app: App, stop: asyncio.Event) -> None:
+    """Free what senders of this machine held that died: only here it is known what they had begun."""
+    while not stop.is_set():
+        with contextlib.suppress(StoreError):
+            await app.senders.recover(app.clock())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), RECOVER_SECONDS)
+
+
+async def _together(stop: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> None:
+    """Run the parts; when one ends, all do."""
+
+    async def guarded(part: Coroutine[Any, Any, None]) -> None:
+        try:
+            await part
+        finally:
+            stop.set()
+
+    async with asyncio.TaskGroup() as group:
+        for part in parts:
+            group.create_task(guarded(part))
 
 
 async def _admitted(app: App) -> None:

@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import cached_property
 
 from mailer.app.base import Tell
+from mailer.app.dispatch import Dispatch, install
 from mailer.app.mails import Mails
 from mailer.core.handoff import HandoffFacts, Verdict
 from mailer.core.pace import Hours
@@ -36,7 +37,7 @@ from mailer.store.recipients import Recipients
 SENDER_MEMORY = 2_000_000_000
 
 
-class App(Mails):
+class App(Mails, Dispatch):
     """Every part, wired. Parts are made when they are first asked for."""
 
     @classmethod
@@ -59,7 +60,7 @@ class App(Mails):
         """
         db = await Database.connect(settings.database_url.get_secret_value())
         try:
-            await (migrate.upgrade(db) if upgrade else migrate.require(db))
+            await (migrate.upgrade(db, install) if upgrade else migrate.require(db, install))
             app = cls(settings, db, clock, tell)
             if load:
                 await app.reload()
@@ -92,7 +93,7 @@ class App(Mails):
     def incidents(self) -> Notifier:
         """Tells customers of outages."""
         hours = Hours(self.rules.zone, self.rules.quiet)
-        return Notifier(Incidents(self.db), Recipients(self.db), self, self.domain, hours)
+        return Notifier(Incidents(self.db), Recipients(self.db, self.shards), self, self.domain, hours)
 
     def incident_campaigns(self) -> list[str]:
         """Campaigns that carry outage notices."""
@@ -125,8 +126,16 @@ class App(Mails):
         """From now on this process may take so much memory: a template that wants more fails its render."""
         limit_memory(SENDER_MEMORY)
 
-    async def send(self, connections: int, *, until_idle: bool, stop: asyncio.Event) -> None:
-        """Be a sender process."""
+    async def send(
+        self,
+        connections: int,
+        *,
+        until_idle: bool,
+        stop: asyncio.Event,
+        shared: bool = False,
+        urgent: bool = False,
+    ) -> None:
+        """Be a sender process; see `dispatcher` for `shared` and `urgent`."""
         config = SenderConfig(
             connections=connections,
             claim_size=self.settings.sender.claim_size,
@@ -142,15 +151,17 @@ class App(Mails):
             judge=self._judge,
             clock=self.clock,
         )
-        loop = SendLoop(
-            ledger=self.ledger,
-            senders=self.senders,
-            tools=Tools(recheck, self.session, self.clock, random.random),
-            judge=recheck.judge,
-            config=config,
-            open_journal=self.journals.create,
-        )
-        await loop.run(until_idle=until_idle, stop=stop)
+        async with self.dispatcher(shared=shared, urgent=urgent) as dispatcher:
+            loop = SendLoop(
+                ledger=self.ledger,
+                senders=self.senders,
+                tools=Tools(recheck, self.session, self.clock, random.random),
+                judge=recheck.judge,
+                config=config,
+                open_journal=self.journals.create,
+                dispatcher=dispatcher,
+            )
+            await loop.run(until_idle=until_idle, stop=stop)
 
     def _judge(self, facts: HandoffFacts, now: datetime) -> Verdict:
         return judge(facts, self.rules, now)

@@ -21,9 +21,13 @@ from mailer.store.overview import Overview
 from mailer.store.redemptions import Redemptions
 from mailer.store.runs import Runs
 from mailer.store.senders import Senders
+from mailer.store.shards import Shards
 from mailer.store.snapshot import backup
 from mailer.store.suppressions import Suppressions
 from mailer.store.switches import Switches
+
+#: Seconds senders get to renew leases that ran out while the database was away: each tries every five.
+PATIENCE = 8.0
 
 
 class Stores(Installation):
@@ -32,7 +36,16 @@ class Stores(Installation):
     @cached_property
     def runs(self) -> Runs:
         """Runs and versions."""
-        return Runs(self.db, lambda prefix: make_code(prefix, secrets.randbelow))
+        return Runs(self.db, lambda prefix: make_code(prefix, secrets.randbelow), self.shards)
+
+    @cached_property
+    def shards(self) -> Shards | None:
+        """The shares of runs that senders of several machines take; none on SQLite, which serves one."""
+        if self.db.dialect == "sqlite":
+            return None
+        from mailer.cluster.queue import ProcrastinateQueue  # noqa: PLC0415 (time and memory SQLite need not pay)
+
+        return Shards(self.db, ProcrastinateQueue(), self.settings.sender.claim_size)
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -47,7 +60,7 @@ class Stores(Installation):
     @cached_property
     def senders(self) -> Senders:
         """Sender processes."""
-        return Senders(self.db, journals=self.journals, jitter=random.random)
+        return Senders(self.db, PATIENCE, journals=self.journals, jitter=random.random)
 
     @cached_property
     def journals(self) -> Journals:

@@ -14,7 +14,19 @@ import structlog
 import typer
 from typer.main import get_command
 
-from mailer.cli import bench, campaigns, coupons, data, incidents, ledger, mails, operate, rehearse, segments
+from mailer.cli import (
+    bench,
+    campaigns,
+    coupons,
+    data,
+    incidents,
+    ledger,
+    mails,
+    operate,
+    parts,
+    rehearse,
+    segments,
+)
 from mailer.cli.invocation import read_instant, this
 from mailer.cli.output import ReaderGone, tell
 from mailer.errors import MailerError
@@ -52,7 +64,7 @@ def options(
     _log(debug=debug)
 
 
-for part in (operate, data, segments, campaigns, rehearse, incidents, ledger, coupons, mails, bench):
+for part in (operate, parts, data, segments, campaigns, rehearse, incidents, ledger, coupons, mails, bench):
     part.register(cli)
 
 

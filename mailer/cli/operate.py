@@ -131,15 +131,17 @@ def backup(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the 
 def sender(
     connections: Annotated[int, typer.Option(min=1)] = 1,
     until_idle_: Annotated[bool, typer.Option("--until-idle")] = False,
+    shared: Annotated[bool, typer.Option()] = False,
+    urgent: Annotated[bool, typer.Option()] = False,
 ) -> None:
-    """Be a sender process; started by `run` and `up`."""
+    """Be a sender process; started by `run`, `up` and `worker`."""
 
     async def work() -> None:
         async with this.app(load=False) as app, stop_on_signals(patient=True) as stop:
             app.limit_memory()
             orphan = asyncio.create_task(_die_with_parent(stop))
             try:
-                await app.send(connections, until_idle=until_idle_, stop=stop)
+                await app.send(connections, until_idle=until_idle_, stop=stop, shared=shared, urgent=urgent)
             finally:
                 orphan.cancel()
 

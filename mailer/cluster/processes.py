@@ -39,22 +39,24 @@ class SenderProcesses:
         finally:
             await self.stop()
 
-    async def keep(self, connections: Sequence[int], stop: asyncio.Event) -> None:
-        """Keep a sender running for each share; one that dies is replaced."""
+    async def keep(self, connections: Sequence[int], stop: asyncio.Event, *, reserved: int = 0) -> None:
+        """Keep a sender running for each share, and one for what is urgent; one that dies is replaced."""
         try:
             async with asyncio.TaskGroup() as group:
                 for share in connections:
-                    group.create_task(self._keep_one(share, stop))
+                    group.create_task(self._keep_one(stop, share))
+                if reserved:
+                    group.create_task(self._keep_one(stop, reserved, "--urgent"))
         finally:
             await self.stop()
 
-    async def _keep_one(self, share: int, stop: asyncio.Event) -> None:
+    async def _keep_one(self, stop: asyncio.Event, share: int, *more: str) -> None:
         stopped = asyncio.create_task(stop.wait())
         wait = RESTART_SECONDS
         try:
             while not stop.is_set():
                 began = time.monotonic()
-                child = await self._start(share)
+                child = await self._start(share, *more)
                 self._children.append(child)
                 ended = asyncio.create_task(child.wait())
                 await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -103,3 +105,11 @@ def shares(connections: int, processes: int) -> list[int]:
     processes = max(1, min(processes, connections))
     each, rest = divmod(connections, processes)
     return [each + (1 if index < rest else 0) for index in range(processes)]
+
+
+def slots(connections: int, processes: int) -> tuple[list[int], int]:
+    """Connections dealt out, and those of the slot reserved for what is urgent: a tenth, where there are two."""
+    if connections == 1:
+        return [1], 0
+    reserved = max(1, connections // 10)
+    return shares(connections - reserved, processes), reserved

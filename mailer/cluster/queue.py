@@ -62,10 +62,14 @@ class ProcrastinateQueue:
     def __init__(self) -> None:
         self._app = App(connector=PsycopgConnector())  # never opened: the connection is given
 
+    async def installed(self, connection: AsyncConnection) -> bool:
+        """Whether Procrastinate's tables are here."""
+        return await connection.scalar(text("select to_regclass('procrastinate_workers')")) is not None
+
     async def alive(self, connection: AsyncConnection) -> bool:
         """Whether a worker takes shards. Without one nothing is put: it would lie there for ever."""
-        if await connection.scalar(text("select to_regclass('procrastinate_workers')")) is None:
-            return False  # made by an older program, and not migrated
+        if not await self.installed(connection):
+            return False
         seen = text(
             "select exists(select 1 from procrastinate_workers "
             "where last_heartbeat > now() - make_interval(secs => :stalled))"

@@ -15,6 +15,7 @@ import structlog
 from mailer.core.handoff import SendJob
 from mailer.errors import Fenced, StoreError
 from mailer.flow.connection import Connection, JournalPort, Tools
+from mailer.flow.dispatch import Dispatcher, Embedded
 from mailer.flow.waves import AdvancePort, Judge, Waves
 from mailer.flow.work import Work
 
@@ -72,8 +73,10 @@ class SendLoop:
         judge: Judge,
         config: SenderConfig,
         open_journal: Callable[[], JournalPort],
+        dispatcher: Dispatcher | None = None,  # none: whatever the ledger has due
     ) -> None:
         self._tools = tools
+        self._dispatcher = dispatcher or Embedded(ledger.claim)
         self._open_journal = open_journal
         self._clock = tools.clock
         self._ledger = ledger
@@ -165,7 +168,7 @@ class SendLoop:
                     continue
                 if not whole:
                     ids, whole = await self._ledger.claimed(sender_id), True
-                ids = ids or await self._ledger.claim(sender_id, self._clock(), limit)
+                ids = ids or await self._dispatcher.take(sender_id, self._clock(), limit)
                 jobs = await self._ledger.load(ids) if ids else []
                 await self._tools.composer.prepare(jobs)
             except StoreError as trouble:
@@ -187,7 +190,7 @@ class SendLoop:
                 if time.monotonic() - begun < QUICK_CHUNK and asked == limit:
                     limit = min(limit * 2, self._config.claim_size)
             elif not until_idle:
-                await _either(asyncio.sleep(IDLE_SECONDS), stop)
+                await _either(self._dispatcher.wait(IDLE_SECONDS), stop)
             elif work.quiet:
                 break
             else:

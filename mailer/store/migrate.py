@@ -6,6 +6,7 @@ imported when there is something to do: `require` runs at every command.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from mailer.errors import StoreError
 from mailer.store.engine import Database
 
 SCRIPTS = Path(__file__).parent / "migrations"
+
+Also = Callable[[AsyncConnection], Awaitable[None]]
 
 _LOCK = 7_021_001  # our number among PostgreSQL's advisory locks: one migration at a time
 
@@ -32,8 +35,8 @@ async def current(database: Database) -> str | None:
         return await _current(connection)
 
 
-async def require(database: Database) -> None:
-    """Make the database fit for a command: create an empty one, upgrade an old SQLite one.
+async def require(database: Database, also: Also | None = None) -> None:
+    """Make the database fit for a command: create an empty one, upgrade an old SQLite one; see `upgrade`.
 
     Raises:
         StoreError: an old PostgreSQL database, which `mailer migrate` upgrades; one made by a newer program.
@@ -47,11 +50,13 @@ async def require(database: Database) -> None:
             f"The database {database.where} is of an older version of mailer; "
             "run `mailer migrate` to upgrade it."
         )
-    await upgrade(database)
+    await upgrade(database, also)
 
 
-async def upgrade(database: Database) -> None:
+async def upgrade(database: Database, also: Also | None = None) -> None:
     """Create or upgrade the schema, in one transaction and under a lock, whatever else is starting just now.
+
+    `also` does in the same transaction what others keep in the database, and does nothing the second time.
 
     Raises:
         StoreError: the database was made by a newer program.
@@ -60,10 +65,11 @@ async def upgrade(database: Database) -> None:
         if database.dialect == "postgresql":
             await connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         found = await _current(connection)
-        if found == revisions()[-1]:
-            return
         _refuse_newer(database, found)
-        await connection.run_sync(_run)
+        if found != revisions()[-1]:
+            await connection.run_sync(_run)
+        if also is not None:
+            await also(connection)
 
 
 def _run(connection: Connection) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.shard import OF_ONE_RUN, OpenRun, Shard, wanting
+from mailer.errors import StoreError
 from mailer.store.claims import is_urgent, open_runs
 from mailer.store.engine import Database
 from mailer.store.tables import WAITING, delivery, run
@@ -25,6 +26,9 @@ _AT_ONCE = 20
 
 class ShardQueue(Protocol):
     """Where shards wait for a sender, in the same database: what is put there is part of the transaction."""
+
+    async def installed(self, connection: AsyncConnection) -> bool:
+        """Whether the database has what the queue needs."""
 
     async def alive(self, connection: AsyncConnection) -> bool:
         """Whether anybody takes shards."""
@@ -43,6 +47,19 @@ class Shards:
         self._db = db
         self._queue = queue
         self._size = size
+
+    async def require(self) -> None:
+        """See that shards can be handed out at all.
+
+        Raises:
+            StoreError: the database was made by a program that knew of none.
+        """
+        async with self._db.read() as connection:
+            if not await self._queue.installed(connection):
+                raise StoreError(
+                    f"The database {self._db.where} serves one machine so far; "
+                    "run `mailer migrate` to make it serve several."
+                )
 
     async def announce(self, connection: AsyncConnection, run_ids: Sequence[int], now: datetime) -> None:
         """Senders may see these runs when the transaction commits: their first shards commit with it."""

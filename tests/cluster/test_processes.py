@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.cluster import processes
-from mailer.cluster.processes import SenderProcesses, shares
+from mailer.cluster.processes import SenderProcesses, shares, slots
 
 PATIENCE = 20.0
 ROOT = Path(__file__).parents[2]
@@ -158,3 +158,22 @@ def test_connections_are_dealt_out_evenly_and_nobody_gets_none(connections: int,
     assert min(dealt) >= 1
     assert max(dealt) - min(dealt) <= 1
     assert len(dealt) == min(most, connections)
+
+
+@given(st.integers(1, 1000), st.integers(1, 300))
+def test_a_slot_is_kept_for_what_is_urgent_and_no_connection_is_lost(connections: int, most: int) -> None:
+    dealt, reserved = slots(connections, most)
+    assert sum(dealt) + reserved == connections
+    assert min(dealt) >= 1
+    assert (reserved >= 1) == (connections > 1)
+    assert reserved <= max(1, connections // 10)
+
+
+async def test_the_reserved_one_is_told_so(children: Children, tmp_path: Path) -> None:
+    ours, stop = children("time.sleep(60)"), asyncio.Event()
+    keeping = asyncio.create_task(ours.keep([2], stop, reserved=1))
+    await until(lambda: len(started(tmp_path)) == 2)
+    stop.set()
+    await asyncio.wait_for(keeping, PATIENCE)
+    words = sorted(line.partition(" ")[2] for line in (tmp_path / "log").read_text().splitlines())
+    assert words == ["['_sender', '--connections', '1', '--urgent']", "['_sender', '--connections', '2']"]

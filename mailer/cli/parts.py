@@ -1,0 +1,79 @@
+"""Verbs of an installation on several machines: each runs one part of what `up` runs, against one database."""
+
+from __future__ import annotations
+
+import typer
+
+from mailer.cli.invocation import run as run_async
+from mailer.cli.invocation import this
+from mailer.cli.operate import SENDER
+from mailer.cli.output import tell
+from mailer.errors import SettingsError
+from mailer.supervisor import schedule, stop_on_signals, work
+
+
+def register(cli: typer.Typer) -> None:
+    """Add the verbs."""
+    for verb in (scheduler, worker, web):
+        cli.command(verb.__name__, rich_help_panel="Several machines")(verb)
+
+
+def scheduler() -> None:
+    """Plan, and hand what is due to the workers. Run two: one plans at a time."""
+    _for_several("scheduler")
+
+    async def plan() -> None:
+        async with this.app() as app:
+            await app.require_shards()
+            tell("mailer plans.")
+            await schedule(app)
+
+    run_async(plan())
+
+
+def worker() -> None:
+    """Send what the schedulers hand out, with the senders of this machine."""
+    _for_several("worker")
+
+    async def send() -> None:
+        async with this.app(load=False) as app:
+            await app.require_shards()
+            tell("mailer sends.")
+            await work(app, (*this.child_command(SENDER), "--shared"))
+
+    run_async(send())
+
+
+def web() -> None:
+    """Serve the pages customers and staff see."""
+    _for_several("web")
+
+    async def serve_pages() -> None:
+        from mailer.web.server import address_of, listen, serve  # noqa: PLC0415 (time no other verb should pay)
+
+        async with this.app() as app, stop_on_signals() as stop:
+            with listen(app) as door:
+                tell(f"mailer is at {address_of(door)}/")
+                await serve(app, stop, door)
+
+    run_async(serve_pages())
+
+
+def _for_several(verb: str) -> None:
+    """Refuse what would go wrong between machines.
+
+    Raises:
+        SettingsError: the database is a file of one machine, or machines would sign with different keys.
+    """
+    settings = this.settings()
+    if settings.database_url.get_secret_value().startswith("sqlite"):
+        place = settings.places.get("database_url", str(settings.file))
+        raise SettingsError(
+            f"{place}: database_url: mailer {verb} needs PostgreSQL, which several machines can share; "
+            "on SQLite, mailer up runs every part"
+        )
+    if settings.secret_key is None:
+        raise SettingsError(
+            f"{settings.file}: secret_key: mailer {verb} needs one, the same on every machine, or links in mails that "
+            "one machine sends are refused by another"
+        )
