@@ -65,15 +65,16 @@ async def nodemailer() -> Peer | None:
     return None
 
 
-async def play(peer: Peer, to: Sink, file: Path) -> PeerRun:
-    """Let another sender send.
+async def play(peer: Peer, to: Sink, file: Path, most: int) -> PeerRun:
+    """Let another sender send, at most so many.
 
     Raises:
         MailerError: it failed.
     """
-    usage = await run([*peer.command, str(to.port), str(peer.mails), str(file)])
+    mails = min(peer.mails, most)
+    usage = await run([*peer.command, str(to.port), str(mails), str(file)])
     said = json.loads(usage.out)
-    return PeerRun(peer.mails, said["seconds"], said["cpu"], usage.peak_mb)
+    return PeerRun(mails, said["seconds"], said["cpu"], usage.peak_mb)
 
 
 def write_mails(file: Path, mails: Sequence[Message]) -> None:

@@ -137,7 +137,7 @@ class Bench:
             cpu, peak = earlier.cpu_seconds + later.cpu_seconds, max(earlier.peak_mb, later.peak_mb)
             yield Result(size, number, SOURCE, 2 * count, seconds, 1.0, cpu, peak)
             for peer in self._peers:
-                said = await peers.play(peer, self._sink, file)
+                said = await peers.play(peer, self._sink, file, size)
                 ratio = said.mails / said.seconds / base
                 yield Result(size, number, peer.name, said.mails, said.seconds, ratio, said.cpu, said.peak_mb)
         await self._databases.drop(filled)

@@ -68,8 +68,8 @@ def bench(
     async def stoppable() -> None:
         try:
             await work()
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
+        except (asyncio.CancelledError, KeyboardInterrupt):
+            raise typer.Abort from None
 
     run(stoppable())
 
