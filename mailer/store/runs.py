@@ -11,8 +11,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import State, Tally
-from mailer.core.run import ENDED, Batch, NewDelivery, NewRun, RunState
-from mailer.store.batches import insert_batches
+from mailer.core.run import ENDED, NewDelivery, NewRun, RunState
 from mailer.store.bulk import rows_of
 from mailer.store.campaigns import Campaigns
 from mailer.store.dialect import insert
@@ -131,11 +130,6 @@ class Runs(Campaigns):
         """Add a chunk of deliveries; returns how many were new."""
         async with self._db.write() as conn:
             return await insert_deliveries(conn, run_id, rows, now, self._new_code)
-
-    async def add_alike(self, run_id: int, batches: Sequence[Batch], now: datetime) -> int:
-        """Add deliveries that differ in their customers only; returns how many were new."""
-        async with self._db.write() as conn:
-            return await insert_batches(conn, run_id, batches, now, self._new_code)
 
     async def add_small(self, wanted: Sequence[tuple[NewRun, NewDelivery]], now: datetime) -> int:
         """Runs of one delivery each (events), whole and released in one transaction."""
