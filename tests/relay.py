@@ -54,6 +54,7 @@ class Relay:
     keep: Path | None = None
     port: int = 0
     connections: int = 0
+    open: int = 0  # of them
     messages: list[Received] = field(default_factory=list)
     commands: list[tuple[int, str]] = field(default_factory=list)
 
@@ -93,9 +94,11 @@ class Relay:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, to its end."""
         self.connections += 1
+        self.open += 1
         self.note("connect", connection=self.connections)
         with suppress(Gone, OSError, asyncio.IncompleteReadError):
             await Conversation(self, self.connections, Voice(reader, writer)).run()
+        self.open -= 1
         with suppress(OSError):
             writer.close()
             await writer.wait_closed()

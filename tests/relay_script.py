@@ -14,6 +14,7 @@ answer is one or more actions joined by `|`:
     keep             the message counts as accepted, though nobody is told
     after 1000       in `body`, first: when so many bytes have come
     cut              reset the connection
+    half             end our half of it: nothing more is said, but what comes is heard
     close            close it politely
     silence          say nothing any more
 
@@ -170,6 +171,9 @@ class Voice:
 
     async def _close(self, _rest: str) -> None:
         raise Gone
+
+    async def _half(self, _rest: str) -> None:
+        self.writer.write_eof()
 
     async def _cut(self, _rest: str) -> None:
         self.writer.transport.abort()

@@ -41,6 +41,17 @@ class Link:
         return self._collector.ended is None and not self._transport.is_closing()
 
     @property
+    def awaited(self) -> bool:
+        """Whether a glued message can go on: it will be answered, or was, if only by nonsense.
+
+        Where the connection just ended it has no answer, and may begin anew on another.
+        """
+        heard = self._collector
+        return self.glued is not None and (
+            self.alive or bool(heard.replies) or not isinstance(heard.ended, ConnectionError | None)
+        )
+
+    @property
     def full(self) -> bool:
         """Whether it has carried its share of messages."""
         return self.messages >= self.config.messages_per_connection
@@ -102,6 +113,8 @@ class Link:
             self.drop()
 
     def drop(self) -> None:
-        """Close at once; bytes still waiting to leave are thrown away."""
+        """Close at once; bytes still waiting to leave are thrown away, and replies nobody took."""
+        self.glued = None
+        self._collector.replies.clear()
         self._collector.end(ConnectionResetError("we closed the connection"))
         self._transport.abort()

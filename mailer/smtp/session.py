@@ -39,7 +39,6 @@ class Session:
         that moment, the message that comes next, if one is ready: where the relay offers PIPELINING its envelope
         leaves with the dot, and the next `send` has to be for this very object.
 
-
         Accepted: 2yz to the final dot. Refused and TryLater: the relay surely does not have it; the phase
         tells trouble with the relay (CONNECT, HELLO, TLS, AUTH) from trouble with this message. InDoubt: the
         dot may have left and no answer came (RFC 1047).
@@ -113,12 +112,14 @@ class Session:
     async def _reached(self, message: Message | None = None) -> Link:
         """A link fit for `message`, or for whatever comes next."""
         link = self._link
-        if link is not None and link.glued is not None and message is not None and link.glued is not message:
-            self._drop()  # the relay waits for the data of another, which thus never arrives
-        elif link is not None and link.glued is None and link.full:
-            await self.close()
+        if link is not None and link.glued is not None:
+            # Where another one comes, the relay waits for data that thus never arrives.
+            if not link.awaited or (message is not None and message is not link.glued):
+                self._drop()
         elif link is not None and not link.alive:
             self._drop()
+        elif link is not None and link.full:
+            await self.close()
         if self._link is None:
             self._link = await opened(self._config)
         return self._link

@@ -153,7 +153,7 @@ class Transaction:
         replies = await link.take(1, self._timeouts.dot)
         if not replies:
             raise link.trouble(Phase.DOT)
-        if kind(replies[0]) not in (_DONE, *_NO) or not link.alive:
+        if kind(replies[0]) not in (_DONE, *_NO) or not (link.alive or link.awaited):
             link.drop()  # the relay and we no longer agree on where we are
         return verdict(Phase.DOT, parsed(replies[0]))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from typing import Any
 
 import pytest
@@ -30,6 +31,15 @@ def message(to: str = "ayse@example.com", body: bytes = b"hello\r\n", **changes:
     data = b"From: shop@kardelen.example\r\nMessage-ID: <1@kardelen.example>\r\n\r\n" + body
     options: dict[str, Any] = {"mail_from": "shop@kardelen.example", "rcpt_to": to, "data": data}
     return Message(message_id="<1@kardelen.example>", **(options | changes))
+
+
+OFFERS = ["SIZE 100000000", "8BITMIME", "SMTPUTF8"]
+
+
+@pytest.fixture(params=[[], ["PIPELINING"]], ids=["plain", "pipelined"])
+def offers(request: pytest.FixtureRequest) -> list[str]:
+    """What the relay offers, without and with PIPELINING."""
+    return [*OFFERS, *request.param]
 
 
 async def send_one(relay: Relay, **changes: Any) -> Outcome:
@@ -106,9 +116,9 @@ ANSWERS = [
     ("step", "answer", "kind", "phase", "code"), ANSWERS, ids=[f"{row[0]}: {row[1]}" for row in ANSWERS]
 )
 async def test_each_answer_at_each_phase_has_one_meaning(
-    step: str, answer: str, kind: type[Outcome], phase: Phase | None, code: int | None
+    offers: list[str], step: str, answer: str, kind: type[Outcome], phase: Phase | None, code: int | None
 ) -> None:
-    async with running({step: [answer, ""]}) as relay:
+    async with running({"extensions": offers, step: [answer, ""]}) as relay:
         outcome = await send_one(relay)
     assert type(outcome) is kind
     assert getattr(outcome, "phase", None) == phase
@@ -124,9 +134,15 @@ async def test_each_answer_at_each_phase_has_one_meaning(
 @pytest.mark.parametrize(
     "answer", ["451 4.0.0 later", "550 5.0.0 no", "421 4.0.0 bye|close", "cut", r"raw x\r\n"]
 )
-async def test_the_next_message_is_untouched_by_the_last_ones_trouble(step: str, answer: str) -> None:
+async def test_the_next_message_is_untouched_by_the_last_ones_trouble(
+    offers: list[str], step: str, answer: str
+) -> None:
     async with running(
-        {"to": {"bad@*": {step: answer}}, **({step: [answer, "250 ok"]} if step == "mail" else {})}
+        {
+            "extensions": offers,
+            "to": {"bad@*": {step: answer}},
+            **({step: [answer, "250 ok"]} if step == "mail" else {}),
+        }
     ) as relay:
         session = Session(config(relay))
         first = await session.send(message("bad@example.com"), yes)
@@ -139,8 +155,8 @@ async def test_the_next_message_is_untouched_by_the_last_ones_trouble(step: str,
     assert relay.connections == (1 if kept_open else 2)
 
 
-async def test_one_connection_carries_many_messages() -> None:
-    async with running() as relay:
+async def test_one_connection_carries_many_messages(offers: list[str]) -> None:
+    async with running({"extensions": offers}) as relay:
         session = Session(config(relay))
         for number in range(20):
             assert isinstance(await session.send(message(f"c{number}@example.com"), yes), Accepted)
@@ -149,8 +165,8 @@ async def test_one_connection_carries_many_messages() -> None:
     assert relay.verbs() == ["EHLO", *["MAIL", "RCPT", "DATA"] * 20, "QUIT"]
 
 
-async def test_a_connection_ends_after_its_share() -> None:
-    async with running() as relay:
+async def test_a_connection_ends_after_its_share(offers: list[str]) -> None:
+    async with running({"extensions": offers}) as relay:
         session = Session(config(relay, messages_per_connection=3))
         for _ in range(7):
             await session.send(message(), yes)
@@ -159,8 +175,8 @@ async def test_a_connection_ends_after_its_share() -> None:
     assert relay.verbs().count("QUIT") == 3
 
 
-async def test_a_relay_that_closes_after_each_message_costs_none() -> None:
-    async with running({"close_after": 1}) as relay:
+async def test_a_relay_that_closes_after_each_message_costs_none(offers: list[str]) -> None:
+    async with running({"extensions": offers, "close_after": 1}) as relay:
         session = Session(config(relay))
         outcomes = [await session.send(message(), yes) for _ in range(5)]
         await session.close()
@@ -168,8 +184,8 @@ async def test_a_relay_that_closes_after_each_message_costs_none() -> None:
     assert relay.connections == 5
 
 
-async def test_an_idle_connection_closed_at_mail_is_opened_again() -> None:
-    async with running({"mail": ["250 ok", "close", "250 ok"]}) as relay:
+async def test_an_idle_connection_closed_at_mail_is_opened_again(offers: list[str]) -> None:
+    async with running({"extensions": offers, "mail": ["250 ok", "close", "250 ok"]}) as relay:
         session = Session(config(relay))
         outcomes = [await session.send(message(), yes) for _ in range(2)]
         await session.close()
@@ -177,22 +193,65 @@ async def test_an_idle_connection_closed_at_mail_is_opened_again() -> None:
     assert relay.connections == 2
 
 
-async def test_what_may_not_start_leaves_no_data_and_keeps_the_connection() -> None:
-    async with running() as relay:
+async def test_what_may_not_start_leaves_no_data_and_keeps_the_connection(offers: list[str]) -> None:
+    async with running({"extensions": offers}) as relay:
         session = Session(config(relay))
         assert await session.send(message(), lambda: False) == TryLater(Phase.DATA, detail="held")
-        assert relay.verbs() == ["EHLO", "MAIL", "RCPT", "RSET"]
+        assert relay.verbs() == (["EHLO"] if "PIPELINING" in offers else ["EHLO", "MAIL", "RCPT", "RSET"])
         assert isinstance(await session.send(message(), yes), Accepted)
         await session.close()
     assert relay.connections == 1
     assert len(relay.messages) == 1
 
 
-async def test_a_failing_fence_stops_the_message() -> None:
+async def test_what_may_no_longer_go_stops_before_the_dot(offers: list[str]) -> None:
+    """The relay took so long with its 354 that somebody else may have the delivery by now."""
+    answers = iter([True, False, True, True])
+    async with running({"extensions": offers}) as relay:
+        session = Session(config(relay))
+        assert await session.send(message(), lambda: next(answers)) == TryLater(Phase.BODY, detail="held")
+        assert isinstance(await session.send(message(), lambda: next(answers)), Accepted)
+        await session.close()
+    assert len(relay.messages) == 1
+    assert relay.connections == 2
+
+
+async def test_a_dot_that_cannot_be_noted_down_is_not_written(offers: list[str]) -> None:
+    noted: list[str] = []
+
+    def full() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async with running({"extensions": offers}) as relay:
+        session = Session(config(relay))
+        outcome = await session.send(message(), yes, before_dot=full)
+        assert isinstance(outcome, TryLater)
+        assert outcome.phase is Phase.BODY
+        assert "No space left" in outcome.detail
+        sent = await session.send(message(), yes, before_dot=lambda: noted.append("dot"))
+        assert isinstance(sent, Accepted)
+        await session.close()
+    assert len(relay.messages) == 1
+    assert noted == ["dot"]
+    assert relay.connections == 2
+
+
+@pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
+async def test_a_dot_is_not_noted_down_for_a_message_that_was_refused(offers: list[str], step: str) -> None:
+    noted: list[str] = []
+    async with running({"extensions": offers, step: "550 5.0.0 no", "hasty": True}) as relay:
+        session = Session(config(relay))
+        assert isinstance(await session.send(message(), yes, before_dot=lambda: noted.append("dot")), Refused)
+        await session.close()
+    assert noted == []
+    assert relay.accepted == []
+
+
+async def test_a_failing_fence_stops_the_message(offers: list[str]) -> None:
     def broken() -> bool:
         raise RuntimeError("database away")
 
-    async with running() as relay:
+    async with running({"extensions": offers}) as relay:
         session = Session(config(relay))
         with pytest.raises(RuntimeError):
             await session.send(message(), broken)
@@ -202,8 +261,8 @@ async def test_a_failing_fence_stops_the_message() -> None:
     assert relay.connections == 2
 
 
-async def test_a_refusal_in_the_middle_of_the_body_is_a_definite_no() -> None:
-    async with running({"body": "after 1000|552 5.3.4 too much|wait 5", "extensions": []}) as relay:
+async def test_a_refusal_in_the_middle_of_the_body_is_a_definite_no(offers: list[str]) -> None:
+    async with running({"body": "after 1000|552 5.3.4 too much|wait 5", "extensions": offers}) as relay:
         outcome = await send_one(relay, body=BIG * 400_000)
     assert isinstance(outcome, Refused)
     assert (outcome.phase, outcome.reply.code) == (Phase.BODY, 552)
@@ -211,21 +270,23 @@ async def test_a_refusal_in_the_middle_of_the_body_is_a_definite_no() -> None:
 
 
 @pytest.mark.parametrize("actions", ["cut", "wait 5"])
-async def test_a_body_that_cannot_leave_is_a_definite_no(actions: str) -> None:
-    async with running({"body": f"after 1000|{actions}", "extensions": []}) as relay:
+async def test_a_body_that_cannot_leave_is_a_definite_no(offers: list[str], actions: str) -> None:
+    async with running({"body": f"after 1000|{actions}", "extensions": offers}) as relay:
         outcome = await send_one(relay, body=BIG * 400_000)
     assert isinstance(outcome, TryLater)
     assert outcome.phase is Phase.BODY
 
 
-async def test_a_connection_cut_right_after_354_is_never_more_than_doubt() -> None:
-    async with running({"data": "354 go ahead|cut"}) as relay:
+async def test_a_connection_cut_right_after_354_is_never_more_than_doubt(offers: list[str]) -> None:
+    async with running({"extensions": offers, "data": "354 go ahead|cut"}) as relay:
         outcome = await send_one(relay)
     assert isinstance(outcome, InDoubt) or outcome == TryLater(Phase.BODY, detail="the connection was lost")
 
 
-async def test_replies_that_arrive_unasked_are_never_paired_with_the_next_message() -> None:
-    async with running({"dot": [r"raw 451 4.0.0 later\r\n250 ok\r\n", "250 ok"]}) as relay:
+async def test_replies_that_arrive_unasked_are_never_paired_with_the_next_message(offers: list[str]) -> None:
+    async with running(
+        {"extensions": offers, "dot": [r"raw 451 4.0.0 later\r\n250 ok\r\n", "250 ok"]}
+    ) as relay:
         session = Session(config(relay))
         first = await session.send(message("a@example.com"), yes)
         second = await session.send(message("a@example.com"), yes)
@@ -242,8 +303,10 @@ async def test_a_relay_that_speaks_out_of_turn_from_the_start_is_not_spoken_to()
     assert relay.verbs() == ["EHLO"]
 
 
-async def test_an_unsolicited_421_between_messages_is_not_taken_for_an_answer() -> None:
-    async with running({"dot": ["250 ok|wait 0.05|421 4.4.2 idle too long|close", "250 ok"]}) as relay:
+async def test_an_unsolicited_421_between_messages_is_not_taken_for_an_answer(offers: list[str]) -> None:
+    async with running(
+        {"extensions": offers, "dot": ["250 ok|wait 0.05|421 4.4.2 idle too long|close", "250 ok"]}
+    ) as relay:
         session = Session(config(relay))
         assert isinstance(await session.send(message("a@example.com"), yes), Accepted)
         await asyncio.sleep(0.2)
@@ -297,10 +360,14 @@ async def test_a_message_this_relay_cannot_carry_is_not_begun(
     assert relay.connections == 1
 
 
-async def test_a_size_refused_at_mail_is_too_large() -> None:
-    async with running({"extensions": ["SIZE"], "mail": "552 5.3.4 message too big"}) as relay:
+async def test_a_size_refused_at_mail_is_too_large(offers: list[str]) -> None:
+    async with running({"extensions": offers, "mail": ["552 5.3.4 message too big", "250 ok"]}) as relay:
+        session = Session(config(relay))
         with pytest.raises(TooLarge):
-            await send_one(relay)
+            await session.send(message(), yes)
+        assert isinstance(await session.send(message(), yes), Accepted)
+        await session.close()
+    assert relay.connections == 1
 
 
 async def test_getting_ready_connects_once_and_begins_nothing() -> None:
