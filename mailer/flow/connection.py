@@ -95,8 +95,13 @@ class Connection:
         work = self._work
         try:
             while await work.wanted():
-                with work.coming():
-                    marked = await work.next() if await self._let_in() else None
+                with work.coming():  # a delivery is marked only when the relay is there to take it
+                    trouble = await self._session.ready()
+                if trouble is not None:
+                    await self._shut_out(trouble)
+                    continue
+                work.served.add(self)
+                marked = await work.next()
                 while marked is not None:
                     await self._deliver(marked)
                     marked = work.take()
@@ -104,15 +109,6 @@ class Connection:
             work.stall(refused=error)
         finally:
             await self._session.close()
-
-    async def _let_in(self) -> bool:
-        """Whether the relay is there for us, so that a delivery is marked only when it can leave."""
-        trouble = await self._session.ready()
-        if trouble is None:
-            self._work.served.add(self)
-            return True
-        await self._shut_out(trouble)
-        return False
 
     async def _shut_out(self, trouble: TryLater) -> None:
         if self._work.others_served(self):

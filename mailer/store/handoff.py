@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, RowMapping, Select, bindparam, case, func, select, update
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
@@ -16,15 +16,14 @@ from mailer.core.transition import Change, finished, stopped
 from mailer.store.claims import require_lease
 from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.slots import Places, give_back
-from mailer.store.switches import halted
-from mailer.store.tables import campaign_state, coupon, coupon_reminder, customer, delivery, run, suppression
+from mailer.store.statements import Reading, Writing, day, instant
+from mailer.store.switches import HALT
+from mailer.store.tables import customer, delivery
 
 Judge = Callable[[HandoffFacts], Verdict]
 
 #: States in which a mail surely did not leave, so that its place is free again.
 _NOT_LEFT = (State.QUEUED, State.DEFERRED, State.FAILED, State.SKIPPED, State.EXPIRED)
-
-_WRITTEN = ("state", "reason", "not_before", "sent_at", "reply", "phase")
 
 
 async def advance(
@@ -50,10 +49,7 @@ async def advance(
     await give_back(
         connection, [each for each, (change, _at) in changes.items() if change.state in _NOT_LEFT]
     )
-    asked = {"ids": starting, "mine": sender_id}
-    held = (
-        {row["id"]: row for row in (await connection.execute(_FACTS, asked)).mappings()} if starting else {}
-    )
+    held = {row["id"]: row for row in await _FACTS.rows(connection, starting, mine=sender_id)}
     places = await Places.of(connection, _commercial(held, starts), now)
     for each in changes:
         places.settle(each)
@@ -82,7 +78,7 @@ async def advance(
         changes[lost] = stopped(Drop(State.SKIPPED, Skip.CAPPED), State(held[lost]["state"])), now
     going = [start for start in going if isinstance(verdicts[start.delivery_id], Go)]
     await write(connection, sender_id, now, changes)
-    await _begin(connection, sender_id, now, held, going)
+    await _begin(connection, sender_id, now, going)
     return verdicts
 
 
@@ -107,44 +103,55 @@ async def _lock(
         )
 
 
-def _facts_query() -> Select[Any]:
-    dead, declined = suppression.alias("dead"), suppression.alias("declined")
-    return (
-        select(
-            delivery.c.id, delivery.c.purpose, delivery.c.campaign, delivery.c.expires_at, delivery.c.context,
-            delivery.c.attempts, delivery.c.message_id, delivery.c.customer_id,
-            delivery.c.priority, delivery.c.due_at, delivery.c.state,
-            customer.c.zone, customer.c.consent, run.c.state.label("run_state"), campaign_state.c.paused,
-            dead.c.reason.label("dead"), declined.c.reason.label("declined"), halted().label("halted"),
-            coupon.c.state.label("reminds"), coupon.c.valid_until,
-        )
-        .join_from(delivery, run, run.c.id == delivery.c.run_id)
-        .join(customer, customer.c.id == delivery.c.customer_id)
-        .outerjoin(campaign_state, campaign_state.c.name == delivery.c.campaign)
-        .outerjoin(dead, (dead.c.email_key == delivery.c.email_key) & (dead.c.scope == "all"))
-        .outerjoin(
-            declined, (declined.c.email_key == delivery.c.email_key) & (declined.c.scope == "commercial")
-        )
-        .outerjoin(coupon_reminder, coupon_reminder.c.delivery_id == delivery.c.id)
-        .outerjoin(coupon, coupon.c.id == coupon_reminder.c.coupon_id)
-        .where(
-            delivery.c.id.in_(bindparam("ids", expanding=True)), delivery.c.sender_id == bindparam("mine")
-        )
-    )  # fmt: skip
+_FACTS = Reading(
+    {
+        "id": "delivery.id",
+        "purpose": "delivery.purpose",
+        "campaign": "delivery.campaign",
+        "expires_at": "delivery.expires_at",
+        "own_action_at": "delivery.context ->> 'own_action_at'",
+        "customer_id": "delivery.customer_id",
+        "priority": "delivery.priority",
+        "due_at": "delivery.due_at",
+        "state": "delivery.state",
+        "zone": "customer.zone",
+        "consent": "customer.consent",
+        "run_state": "run.state",
+        "paused": "campaign_state.paused",
+        "dead": "dead.reason",
+        "declined": "declined.reason",
+        "halted": f"exists (select 1 from switch where name = '{HALT}')",
+        "reminds": "coupon.state",
+        "valid_until": "coupon.valid_until",
+    },
+    """
+    cross join delivery
+    join run on run.id = delivery.run_id
+    join customer on customer.id = delivery.customer_id
+    left join campaign_state on campaign_state.name = delivery.campaign
+    left join suppression as dead on dead.email_key = delivery.email_key and dead.scope = 'all'
+    left join suppression as declined on declined.email_key = delivery.email_key and declined.scope = 'commercial'
+    left join coupon_reminder on coupon_reminder.delivery_id = delivery.id
+    left join coupon on coupon.id = coupon_reminder.coupon_id
+    where delivery.id = wanted.id and delivery.sender_id = :mine
+    """,
+)
+
+_HELD = Reading(
+    {"id": "delivery.id", "purpose": "delivery.purpose"},
+    "cross join delivery where delivery.id = wanted.id and delivery.sender_id = :mine",
+)
 
 
-_FACTS = _facts_query()
-
-
-def _commercial(held: Mapping[int, RowMapping], starts: Sequence[Start]) -> list[int]:
+def _commercial(held: Mapping[int, Mapping[str, Any]], starts: Sequence[Start]) -> list[int]:
     """The customers a commercial mail is about to leave for."""
     rows = (held[start.delivery_id] for start in starts if start.delivery_id in held)
     return sorted({row["customer_id"] for row in rows if row["purpose"] == "commercial"})
 
 
-def _facts(row: RowMapping, places: Places) -> HandoffFacts:
+def _facts(row: Mapping[str, Any], places: Places) -> HandoffFacts:
     scopes = {"all": row["dead"], "commercial": row["declined"]}
-    own_action = (row["context"] or {}).get("own_action_at")
+    own_action = row["own_action_at"]
     return HandoffFacts(
         delivery_id=row["id"],
         purpose=row["purpose"],
@@ -156,13 +163,13 @@ def _facts(row: RowMapping, places: Places) -> HandoffFacts:
         run_state=row["run_state"],
         campaign_paused=bool(row["paused"]),
         halted=bool(row["halted"]),
-        expires_at=row["expires_at"],
+        expires_at=instant(row["expires_at"]),
         own_action_at=datetime.fromisoformat(own_action) if own_action else None,
         priority=row["priority"],
-        due_at=row["due_at"],
+        due_at=instant(row["due_at"]),
         used=places.used(row["customer_id"], row["id"]),
         waiting=places.others(row["customer_id"], row["id"]),
-        reminds=Reminded(row["reminds"], row["valid_until"]) if row["reminds"] else None,
+        reminds=Reminded(row["reminds"], day(row["valid_until"])) if row["reminds"] else None,
     )
 
 
@@ -172,19 +179,18 @@ async def write(
     """Put deliveries this sender holds into their next states, and let go of them."""
     if not changes:
         return
-    await connection.execute(
-        _END,
+    await _END.run(
+        connection,
         [
-            {
-                "b_id": delivery_id,
-                "b_mine": sender_id,
-                "updated_at": now,
-                "uncounted": 0 if change.counted else 1,
-                **{f"b_{name}": getattr(change, name) for name in _WRITTEN},
-            }
+            (
+                delivery_id, change.state, change.reason, change.not_before, change.sent_at, change.reply,
+                change.phase, 0 if change.counted else 1,
+            )
             for delivery_id, (change, _at) in sorted(changes.items())
         ],
-    )
+        mine=sender_id,
+        now=now,
+    )  # fmt: skip
     for to in (CouponState.ISSUED, CouponState.RELEASED, CouponState.QUARANTINED):
         ids = [delivery_id for delivery_id, (change, _at) in changes.items() if change.coupon is to]
         await move_coupons(connection, ids, to, now)
@@ -200,62 +206,47 @@ async def write(
 
 async def _held(connection: AsyncConnection, sender_id: int, ids: Sequence[int]) -> dict[int, str]:
     """Which of these this sender holds still, and their purpose."""
-    if not ids:
-        return {}
-    rows = await connection.execute(
-        select(delivery.c.id, delivery.c.purpose).where(
-            delivery.c.id.in_(ids), delivery.c.sender_id == sender_id
-        )
-    )
-    return {row.id: row.purpose for row in rows}
+    return {row["id"]: row["purpose"] for row in await _HELD.rows(connection, ids, mine=sender_id)}
 
 
-async def _begin(
-    connection: AsyncConnection,
-    sender_id: int,
-    now: datetime,
-    held: Mapping[int, RowMapping],
-    going: Sequence[Start],
-) -> None:
-    if not going:
-        return
-    rows = ((start, held[start.delivery_id]) for start in going)
-    await connection.execute(
-        _BEGIN,
-        [
-            {
-                "b_id": start.delivery_id,
-                "b_mine": sender_id,
-                "state": State.SENDING,
-                # Already `sending`: this is the same start again, after a commit whose answer was lost.
-                "attempts": row["attempts"] + (row["state"] != State.SENDING),
-                "message_id": row["message_id"] or start.message_id,
-                "updated_at": now,
-            }
-            for start, row in rows
-        ],
-    )
+async def _begin(connection: AsyncConnection, sender_id: int, now: datetime, going: Sequence[Start]) -> None:
+    if going:
+        rows = [(start.delivery_id, start.message_id) for start in going]
+        await _BEGIN.run(connection, rows, mine=sender_id, now=now)
 
 
-_MINE = (delivery.c.id == bindparam("b_id")) & (delivery.c.sender_id == bindparam("b_mine"))
-_END = (
-    update(delivery)
-    .where(_MINE)
-    .values(
-        {name: func.coalesce(bindparam(f"b_{name}", type_=delivery.c[name].type), delivery.c[name])
-         for name in _WRITTEN}
-        | {
-            "reason": bindparam("b_reason"),
-            "updated_at": bindparam("updated_at"),
-            "sender_id": None,
-            # Marked and not begun after all: that was no attempt.
-            "attempts": delivery.c.attempts
-            - case((delivery.c.state == State.SENDING, bindparam("uncounted", type_=Integer())), else_=0),
-        }
-    )
+_END = Writing(
+    """
+    update delivery set
+        state = given.state,
+        reason = given.reason,
+        not_before = coalesce(given.not_before, delivery.not_before),
+        sent_at = coalesce(given.sent_at, delivery.sent_at),
+        reply = coalesce(given.reply, delivery.reply),
+        phase = coalesce(given.phase, delivery.phase),
+        -- Marked and not begun after all: that was no attempt.
+        attempts = delivery.attempts - case when delivery.state = 'sending' then given.uncounted else 0 end,
+        updated_at = :now,
+        sender_id = null
+    from {given}
+    where delivery.id = given.id and delivery.sender_id = :mine
+    """,
+    {
+        "id": "bigint", "state": "text", "reason": "text", "not_before": "timestamptz", "sent_at": "timestamptz",
+        "reply": "text", "phase": "text", "uncounted": "integer",
+    },
 )  # fmt: skip
-_BEGIN = (
-    update(delivery)
-    .where(_MINE)
-    .values({name: bindparam(name) for name in ("state", "attempts", "message_id", "updated_at")})
+
+_BEGIN = Writing(
+    """
+    update delivery set
+        -- Already `sending`: this is the same start again, after a commit whose answer was lost.
+        attempts = delivery.attempts + case when delivery.state = 'sending' then 0 else 1 end,
+        state = 'sending',
+        message_id = coalesce(delivery.message_id, given.message_id),
+        updated_at = :now
+    from {given}
+    where delivery.id = given.id and delivery.sender_id = :mine
+    """,
+    {"id": "bigint", "message_id": "text"},
 )
