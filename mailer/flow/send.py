@@ -154,6 +154,7 @@ class SendLoop:
             if not alive:
                 raise Fenced("this sender's lease ran out, so another took over its deliveries")
             work.deadline = asked + LEASE_SECONDS
+            work.tell()
 
     async def _feed(
         self, sender_id: int, work: Work, waves: Waves, *, until_idle: bool, stop: asyncio.Event
