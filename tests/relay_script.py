@@ -160,7 +160,7 @@ class Voice:
 
     async def _endless(self, _rest: str) -> None:
         while True:
-            await self._write(b"250-more\r\n")
+            await self._write(b"250-more\r\n" * 100)
 
     async def _keep(self, _rest: str) -> None:
         pass
