@@ -6,9 +6,12 @@ from enum import StrEnum
 
 
 class EventKind(StrEnum):
-    """The kinds of facts kept of a delivery (`delivery_event.kind`). Who says so stands beside each."""
+    """The kinds of facts kept of a delivery (`delivery_event.kind`). Who says so stands beside each.
 
-    SENT = "sent"  # the relay: accepted, no more
+    That it was sent is no such fact: the delivery itself keeps when, by which attempt and what the relay said, and
+    for most deliveries nothing more ever happens.
+    """
+
     DEFERRED = "deferred"  # the relay: not yet
     FAILED = "failed"  # the relay, or we could not make the message
     IN_DOUBT = "in_doubt"  # nobody: the relay's answer was lost

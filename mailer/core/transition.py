@@ -26,7 +26,7 @@ class Change:
     reply: str | None = None
     phase: str | None = None
     coupon: CouponState | None = None  # where its coupon goes
-    event: str | None = None  # the kind of the fact to keep; none: nothing happened to the customer
+    event: str | None = None  # the kind of the fact to keep; none: the delivery itself says it all
     detail: Mapping[str, Any] = field(default_factory=dict)
     counted: bool = True  # whether the relay was asked, so that the attempt counts
 
@@ -50,8 +50,6 @@ def finished(finish: Finish, purpose: str) -> Change:
                 reply=_text(reply),
                 phase=Phase.DOT,
                 coupon=CouponState.ISSUED,
-                event=State.SENT,
-                detail=_detail(finish, reply=_text(reply)),
             )
         case TryLater(phase=phase, reply=reply, detail=detail):
             return _later(finish, phase, _text(reply or detail or finish.detail))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, update
+from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
-from mailer.store.dialect import slices
-from mailer.store.tables import coupon, delivery_event
+from mailer.store.statements import Writing
+from mailer.store.tables import delivery_event
 
 #: From which states a coupon may go to another. A redeemed one stays redeemed, whatever its mail did.
 _FROM = {
@@ -54,12 +54,18 @@ async def move_coupons(
     connection: AsyncConnection, delivery_ids: Sequence[int], to: CouponState, at: datetime
 ) -> None:
     """Put the coupons of these deliveries into another state, where that is a step they can take."""
-    values: dict[str, Any] = {"state": to, "changed_at": at}
-    if to is CouponState.ISSUED:
-        values["issued_at"] = at
-    for part in slices(delivery_ids):
-        await connection.execute(
-            update(coupon)
-            .where(coupon.c.delivery_id.in_(part), coupon.c.state.in_(_FROM[to]))
-            .values(**values)
-        )
+    if delivery_ids:
+        await _MOVES[to].run(connection, [(each,) for each in delivery_ids], to=to, at=at)
+
+
+def _move(to: CouponState) -> Writing:
+    issued = ", issued_at = :at" if to is CouponState.ISSUED else ""
+    known = ", ".join(f"'{state}'" for state in _FROM[to])
+    return Writing(
+        f"update coupon set state = :to, changed_at = :at{issued}"
+        f" from {{given}} where coupon.delivery_id = given.id and coupon.state in ({known})",
+        {"id": "bigint"},
+    )
+
+
+_MOVES = {to: _move(to) for to in _FROM}

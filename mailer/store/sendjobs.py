@@ -2,48 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import RowMapping, bindparam, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
 from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
-from mailer.store.tables import coupon, coupon_reminder, customer, delivery, run
+from mailer.store.statements import Reading, day, instant, known
+from mailer.store.tables import run
 
-_SHOWN = (CouponState.RESERVED, CouponState.ISSUED, CouponState.QUARANTINED, CouponState.REDEEMED)
+_SHOWN = ", ".join(
+    f"'{state}'"
+    for state in (CouponState.RESERVED, CouponState.ISSUED, CouponState.QUARANTINED, CouponState.REDEEMED)
+)
 
 _PERSON = (
-    "ext_id", "first_name", "last_name", "locale", "timezone", "country", "postal_code", "services",
-    "attributes",
-)  # fmt: skip
+    "ext_id",
+    "first_name",
+    "last_name",
+    "locale",
+    "timezone",
+    "country",
+    "postal_code",
+    "created_at",
+    "zone",
+)
 _OURS = (
-    "id", "run_id", "campaign", "purpose", "kind", "email", "due_at", "attempts", "message_id",
-    "customer_id", "expires_at", "context",
+    "id", "run_id", "campaign", "purpose", "kind", "email", "due_at", "attempts", "message_id", "customer_id",
+    "expires_at",
 )  # fmt: skip
 _WORTH = ("code", "percent", "amount_e4", "currency", "valid_until")
 
-_JOBS = (
-    select(
-        *(delivery.c[name] for name in _OURS),
-        *(customer.c[name] for name in _PERSON),
-        customer.c.email.label("own_email"),
-        customer.c.created_at,
-        customer.c.zone,
-        delivery.c.created_at.label("planned_at"),
-        *(coupon.c[name] for name in _WORTH),
-    )
-    .join_from(delivery, customer, customer.c.id == delivery.c.customer_id)
-    .outerjoin(coupon, (coupon.c.delivery_id == delivery.c.id) & coupon.c.state.in_(_SHOWN))
-    .where(delivery.c.id.in_(bindparam("ids", expanding=True)))
+_JOBS = Reading(
+    {name: f"delivery.{name}" for name in _OURS}
+    | {"planned_at": "delivery.created_at", "context": "{delivery.context}"}
+    | {name: f"customer.{name}" for name in _PERSON}
+    | {
+        "own_email": "customer.email",
+        "services": "{customer.services}",
+        "attributes": "{customer.attributes}",
+    }
+    | {name: f"coupon.{name}" for name in _WORTH},
+    f"""
+    cross join delivery
+    join customer on customer.id = delivery.customer_id
+    left join coupon on coupon.delivery_id = delivery.id and coupon.state in ({_SHOWN})
+    where delivery.id = wanted.id
+    """,
 )
 
 # Of mails that show a coupon given by an earlier one. What became of it meanwhile is judged at hand-off.
-_REMINDERS = (
-    select(coupon_reminder.c.delivery_id, *(coupon.c[name] for name in _WORTH))
-    .join(coupon, coupon.c.id == coupon_reminder.c.coupon_id)
-    .where(coupon_reminder.c.delivery_id.in_(bindparam("ids", expanding=True)))
+_REMINDERS = Reading(
+    {"delivery_id": "coupon_reminder.delivery_id"} | {name: f"coupon.{name}" for name in _WORTH},
+    """
+    cross join coupon_reminder
+    join coupon on coupon.id = coupon_reminder.coupon_id
+    where coupon_reminder.delivery_id = wanted.id
+    """,
 )
 
 # A newsletter's content is read once, not once a row.
@@ -54,11 +72,10 @@ _RUNS = select(run.c.id, run.c.version_id, run.c.occurrence, run.c.content).wher
 
 async def load(connection: AsyncConnection, ids: Sequence[int]) -> list[SendJob]:
     """The jobs of these deliveries, in the order given; unknown ones are left out."""
-    rows = {row["id"]: row for row in (await connection.execute(_JOBS, {"ids": list(ids)})).mappings()}
+    rows = {row["id"]: row for row in await _JOBS.rows(connection, ids)}
     run_ids = list({row["run_id"] for row in rows.values()})
-    runs = {row["id"]: row for row in (await connection.execute(_RUNS, {"ids": run_ids})).mappings()}
-    reminders = await connection.execute(_REMINDERS, {"ids": list(ids)})
-    shown = {row["delivery_id"]: _view(row) for row in reminders.mappings()}
+    runs = {row["id"]: dict(row) for row in (await connection.execute(_RUNS, {"ids": run_ids})).mappings()}
+    shown = {row["delivery_id"]: _view(row) for row in await _REMINDERS.rows(connection, ids)}
     return [
         _job(rows[wanted], runs[rows[wanted]["run_id"]], shown.get(wanted))
         for wanted in ids
@@ -66,11 +83,17 @@ async def load(connection: AsyncConnection, ids: Sequence[int]) -> list[SendJob]
     ]
 
 
-def _view(row: RowMapping) -> CouponView:
-    return CouponView(**{name: row[name] for name in _WORTH})
+def _view(row: Mapping[str, Any]) -> CouponView:
+    return CouponView(
+        code=row["code"],
+        percent=row["percent"],
+        amount_e4=row["amount_e4"],
+        currency=row["currency"],
+        valid_until=day(row["valid_until"]),
+    )
 
 
-def _job(row: RowMapping, of: RowMapping, reminded: CouponView | None) -> SendJob:
+def _job(row: Mapping[str, Any], of: Mapping[str, Any], reminded: CouponView | None) -> SendJob:
     return SendJob(
         delivery_id=row["id"],
         run_id=row["run_id"],
@@ -80,13 +103,13 @@ def _job(row: RowMapping, of: RowMapping, reminded: CouponView | None) -> SendJo
         occurrence=of["occurrence"],
         kind=row["kind"],
         email=row["email"],
-        due_at=row["due_at"],
+        due_at=known(row["due_at"]),
         attempts=row["attempts"],
         message_id=row["message_id"],
         customer=_customer(row),
         customer_key=row["customer_id"],
-        planned_at=row["planned_at"],
-        expires_at=row["expires_at"],
+        planned_at=known(row["planned_at"]),
+        expires_at=instant(row["expires_at"]),
         zone=row["zone"],
         context=row["context"] or {},
         content=of["content"] or {},
@@ -94,7 +117,7 @@ def _job(row: RowMapping, of: RowMapping, reminded: CouponView | None) -> SendJo
     )
 
 
-def _customer(row: RowMapping) -> Customer:
+def _customer(row: Mapping[str, Any]) -> Customer:
     return Customer(
         id=row["ext_id"],
         email=row["own_email"],
@@ -104,7 +127,7 @@ def _customer(row: RowMapping) -> Customer:
         timezone=row["timezone"],
         country=row["country"],
         postal_code=row["postal_code"],
-        created_at=row["created_at"],
+        created_at=instant(row["created_at"]),
         services=tuple(row["services"]),
         attributes=row["attributes"],
     )

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.cap import WEEK
 from mailer.core.delivery import State
 from mailer.core.handoff import Waiting
-from mailer.store.dialect import insert
-from mailer.store.tables import cap_slot, delivery
+from mailer.store.statements import Reading, Writing, known, known_day
 
 #: A local date is never further than this from the UTC date.
 APART = timedelta(days=1)
@@ -77,21 +75,12 @@ class Places:
         """Write the places down; the deliveries that lost theirs to another sender."""
         if not self._new:
             return set()
-        rows = [
-            {
-                "customer_id": customer,
-                "local_day": place.day,
-                "slot": place.slot,
-                "delivery_id": place.delivery_id,
-            }
-            for customer, place in self._new
-        ]
-        await connection.execute(insert(connection, cap_slot).on_conflict_do_nothing(), rows)
-        wanted = {place.delivery_id for _customer, place in self._new}
-        mine = await connection.scalars(
-            select(cap_slot.c.delivery_id).where(cap_slot.c.delivery_id.in_(wanted))
+        await _TAKE.run(
+            connection,
+            [(customer, place.day, place.slot, place.delivery_id) for customer, place in self._new],
         )
-        return wanted - set(mine.all())
+        wanted = {place.delivery_id for _customer, place in self._new}
+        return wanted - {row["id"] for row in await _HELD.rows(connection, list(wanted))}
 
 
 async def taken(
@@ -99,40 +88,57 @@ async def taken(
 ) -> dict[int, list[Taken]]:
     """The places of these customers that still count, by customer."""
     found: dict[int, list[Taken]] = {}
-    rows = await connection.execute(
-        select(cap_slot).where(
-            cap_slot.c.customer_id.in_(customers), cap_slot.c.local_day >= now.date() - WEEK - APART
-        )
-    )
-    for row in rows:
-        found.setdefault(row.customer_id, []).append(Taken(row.local_day, row.slot, row.delivery_id))
+    since = now.date() - WEEK - APART
+    for row in await _TAKEN.rows(connection, customers, since=since):
+        place = Taken(known_day(row["local_day"]), row["slot"], row["delivery_id"])
+        found.setdefault(row["customer_id"], []).append(place)
     return found
 
 
 async def waiting(connection: AsyncConnection, customers: Sequence[int]) -> dict[int, list[Waiting]]:
     """The commercial deliveries of these customers that have not left, by customer."""
     found: dict[int, list[Waiting]] = {}
-    rows = await connection.execute(
-        select(
-            delivery.c.id,
-            delivery.c.customer_id,
-            delivery.c.priority,
-            delivery.c.due_at,
-            delivery.c.campaign,
-            delivery.c.not_before,
-        ).where(
-            delivery.c.customer_id.in_(customers),
-            delivery.c.purpose == "commercial",
-            delivery.c.state.in_(UNSENT),
-        )
-    )
-    for row in rows:
-        each = Waiting(row.customer_id, row.priority, row.due_at, row.campaign, row.not_before, row.id)
-        found.setdefault(row.customer_id, []).append(each)
+    for row in await _WAITING.rows(connection, customers):
+        each = Waiting(
+            row["customer_id"], row["priority"], known(row["due_at"]), row["campaign"],
+            known(row["not_before"]), row["id"],
+        )  # fmt: skip
+        found.setdefault(row["customer_id"], []).append(each)
     return found
 
 
 async def give_back(connection: AsyncConnection, deliveries: Sequence[int]) -> None:
     """These deliveries surely did not leave: their places are free."""
     if deliveries:
-        await connection.execute(delete(cap_slot).where(cap_slot.c.delivery_id.in_(deliveries)))
+        await _GIVE_BACK.run(connection, [(each,) for each in deliveries])
+
+
+_TAKE = Writing(
+    """
+    insert into cap_slot (customer_id, local_day, slot, delivery_id)
+    select customer_id, local_day, slot, delivery_id from {given} where true
+    on conflict do nothing
+    """,
+    {"customer_id": "bigint", "local_day": "date", "slot": "smallint", "delivery_id": "bigint"},
+)
+
+_GIVE_BACK = Writing("delete from cap_slot where delivery_id in (select id from {given})", {"id": "bigint"})
+
+_HELD = Reading({"id": "cap_slot.delivery_id"}, "cross join cap_slot where cap_slot.delivery_id = wanted.id")
+
+_TAKEN = Reading(
+    {name: f"cap_slot.{name}" for name in ("customer_id", "local_day", "slot", "delivery_id")},
+    "cross join cap_slot where cap_slot.customer_id = wanted.id and cap_slot.local_day >= :since",
+)
+
+_WAITING = Reading(
+    {
+        name: f"delivery.{name}"
+        for name in ("id", "customer_id", "priority", "due_at", "campaign", "not_before")
+    },
+    """
+    cross join delivery
+    where delivery.customer_id = wanted.id and delivery.purpose = 'commercial'
+        and delivery.state in ('queued', 'deferred')
+    """,
+)

@@ -47,7 +47,8 @@ class Reading:
             return []
         names = self._names
         if connection.dialect.name == "sqlite":
-            whole = await connection.scalar(self._sqlite, {"ids": json.dumps(list(ids)), **values})
+            given = {name: _lite(value) for name, value in values.items()}
+            whole = await connection.scalar(self._sqlite, {"ids": json.dumps(list(ids)), **given})
             return [dict(zip(names, row, strict=True)) for row in json.loads(whole)]
         found = await connection.execute(self._postgresql, {"ids": list(ids), **values})
         return [dict(zip(names, row, strict=True)) for row in found]
@@ -74,23 +75,35 @@ class Writing:
         """Run it over all rows at once; each row's values in the order of the fields."""
         lite = connection.dialect.name == "sqlite"
         if lite:
-            values = {
-                name: _spelled(value) if isinstance(value, date) else value for name, value in values.items()
-            }
+            values = {name: _lite(value) for name, value in values.items()}
         whole = json.dumps(rows, ensure_ascii=False, default=_spelled if lite else datetime.isoformat)
         await connection.execute(self._sqlite if lite else self._postgresql, {"rows": whole, **values})
 
 
-def instant(value: Any) -> datetime | None:
-    """An instant as a reading gives it, aware."""
-    if value is None or isinstance(value, datetime):
-        return value
+def known(value: Any) -> datetime:
+    """An instant as a reading gives it, aware, in UTC."""
+    if isinstance(value, datetime):
+        return value.astimezone(UTC)
     return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
-def day(value: Any) -> date | None:
+def instant(value: Any) -> datetime | None:
+    """An instant that may be missing; see `known`."""
+    return None if value is None else known(value)
+
+
+def known_day(value: Any) -> date:
     """A date as a reading gives it."""
-    return date.fromisoformat(value) if isinstance(value, str) else value
+    return value if isinstance(value, date) else date.fromisoformat(value)
+
+
+def day(value: Any) -> date | None:
+    """A date that may be missing."""
+    return None if value is None else known_day(value)
+
+
+def _lite(value: Any) -> Any:
+    return _spelled(value) if isinstance(value, date) else value
 
 
 @lru_cache(64)  # the rows of a wave share most of theirs

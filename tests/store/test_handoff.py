@@ -93,7 +93,7 @@ async def test_an_end_is_written_down(
     assert {name: after[name] for name in row} == row
     assert after["sender_id"] is None
     assert (await one(database, coupon, promised))["state"] == code
-    assert len(await events(database, found)) == 1
+    assert len(await events(database, found)) == (row["state"] != "sent")  # then the row says it all
 
 
 async def test_saying_it_again_after_a_lost_commit_changes_nothing(database: Database) -> None:
@@ -103,7 +103,7 @@ async def test_saying_it_again_after_a_lost_commit_changes_nothing(database: Dat
     assert (await one(database, delivery, found))["attempts"] == 1
     for _ in range(2):
         await ledger.advance(mine, NOW, [Finish(found, NOW, OK)], [], go)
-    assert await events(database, found) == ["sent"]
+    assert await events(database, found) == []  # the row says it all
 
 
 async def test_a_start_that_is_not_ours_waits(database: Database) -> None:
