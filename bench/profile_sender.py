@@ -1,6 +1,6 @@
 """Where a sender process spends its time: one sender, in this process, over N deliveries into Postfix's smtp-sink.
 
-    python bench/profile_sender.py [--mails N] [--cprofile] [--database URL] [--coupon] [--links] [--top N]
+    python bench/profile_sender.py [--mails N] [--cprofile] [--database URL] [--coupon] [--links] [--dkim KIND]
 
 By itself it samples: every other millisecond it looks what each thread is at, which slows little. `own` is time in
 the function itself (and in C code it called), `with callees` all below it. With --cprofile it counts every call,
@@ -27,7 +27,7 @@ from mailer.app import App, system_clock
 from mailer.bench.databases import Databases, databases
 from mailer.bench.postfix import SESSIONS, Sink, sink
 from mailer.bench.process import peak_mb
-from mailer.bench.shop import CAMPAIGN, Mode, fill, write_shop
+from mailer.bench.shop import CAMPAIGN, Mode, fill, make_key, write_shop
 from mailer.settings import forget_variables
 
 EVERY = 0.002  # seconds
@@ -97,6 +97,10 @@ def named(code: CodeType) -> str:
     return f"{'/'.join(Path(code.co_filename).parts[-3:])}:{code.co_qualname}"
 
 
+def mode(chosen: argparse.Namespace) -> Mode:
+    return Mode(links=chosen.links, coupon=chosen.coupon, dkim=chosen.dkim)
+
+
 async def send(
     chosen: argparse.Namespace,
     made: Databases,
@@ -107,8 +111,8 @@ async def send(
 ) -> float:
     """Send everything as one sender; processor microseconds a mail."""
     url = await made.copy(filled)
-    with TemporaryDirectory(prefix="mailer-profile-") as place:
-        settings = write_shop(Path(place), url, to.port, Mode(links=chosen.links, coupon=chosen.coupon))
+    with TemporaryDirectory(dir=made.folder) as place:
+        settings = write_shop(Path(place), url, to.port, mode(chosen))
         async with App.open(settings, system_clock, print) as app:
             await app.scheduler().run_by_hand(app.campaign(CAMPAIGN))
             gc.collect()
@@ -138,6 +142,7 @@ async def main() -> None:
     parser.add_argument("--database", help="a PostgreSQL server; default: SQLite")
     parser.add_argument("--links", action="store_true")
     parser.add_argument("--coupon", action="store_true")
+    parser.add_argument("--dkim", choices=["ed25519", "rsa"])
     parser.add_argument("--cprofile", action="store_true", help="count calls instead of sampling")
     parser.add_argument("--top", type=int, default=40)
     chosen = parser.parse_args()
@@ -146,7 +151,8 @@ async def main() -> None:
         async with databases(Path(name), chosen.database) as made, sink(Path(name)) as to:
             filled = await made.empty()
             place = Path(name) / "shop"
-            settings = write_shop(place, filled, to.port, Mode(links=chosen.links, coupon=chosen.coupon))
+            await make_key(made.folder, mode(chosen))
+            settings = write_shop(place, filled, to.port, mode(chosen))
             async with App.open(settings, system_clock, print, upgrade=True) as app:
                 await fill(app, chosen.mails)
             cpu_us = await send(chosen, made, filled, to, lambda: None, lambda: None)
