@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.delivery import State
 from mailer.core.run import SENDABLE, RunState
 from mailer.errors import Fenced
+from mailer.store.statements import Writing
 from mailer.store.switches import halted
 from mailer.store.tables import WAITING, campaign_state, delivery, run, sender
 
@@ -110,19 +111,20 @@ async def claim(
         touched.update(row.run_id for row in found)
     if not chosen:
         return []
-    taken = await connection.scalars(
-        update(delivery)
-        .where(delivery.c.id.in_(chosen), text(WAITING))
-        .values(sender_id=sender_id)
-        .returning(delivery.c.id)
-    )
-    mine = set(taken.all())
+    await _TAKE.run(connection, [(each,) for each in chosen], mine=sender_id)
     await connection.execute(
         update(run)
         .where(run.c.id.in_(touched), run.c.state == RunState.QUEUED)
         .values(state=RunState.RUNNING)
     )
-    return [delivery_id for delivery_id in chosen if delivery_id in mine]
+    return chosen
+
+
+#: One claim at a time finds and takes. What a person cancelled in between is not ours and never starts.
+_TAKE = Writing(
+    f"update delivery set sender_id = :mine from {{given}} where delivery.id = given.id and {WAITING}",  # noqa: S608
+    {"id": "bigint"},
+)
 
 
 def _candidates(
