@@ -122,7 +122,7 @@ async def claim(
 
 #: One claim at a time finds and takes. What a person cancelled in between is not ours and never starts.
 _TAKE = Writing(
-    f"update delivery set sender_id = :mine from {{given}} where delivery.id = given.id and {WAITING}",  # noqa: S608
+    f"update delivery set sender_id = :mine from {{given}} where delivery.id = given.id and {WAITING}",
     {"id": "bigint"},
 )
 
