@@ -36,6 +36,7 @@ class Rendered:
     html: str | None = None
     locale: str = ""  # BCP 47, of the body that was chosen
     images: Mapping[str, Image] = field(default_factory=dict)  # by Content-ID, without angle brackets
+    exact: bool = False  # a character reference says the same as any letter of the HTML that is not ASCII
 
 
 @dataclass(frozen=True, slots=True)

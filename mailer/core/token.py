@@ -8,9 +8,11 @@ Unsubscribe tokens never expire: the link must work for as long as somebody keep
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from binascii import b2a_base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from itsdangerous import BadSignature, Signer
@@ -27,6 +29,7 @@ class Keyring:
 
     current: str
     keys: Mapping[str, str]
+    _derived: dict[str, bytes] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
         return f"Keyring(current={self.current!r})"
@@ -37,6 +40,12 @@ class Keyring:
         name = hashlib.sha256(b"key-id:" + secret.encode()).hexdigest()[:4]
         return cls(name, {name: secret})
 
+    def derived(self, purpose: str) -> bytes:
+        """The current key as tokens of one purpose are signed with it."""
+        if purpose not in self._derived:
+            self._derived[purpose] = self.signer(self.current, purpose).derive_key()
+        return self._derived[purpose]
+
     def signer(self, key_id: str, purpose: str) -> Signer:
         """The signer of one key for one purpose."""
         return Signer(
@@ -44,10 +53,29 @@ class Keyring:
         )
 
 
+_written = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+
+
+def _base64(octets: bytes) -> bytes:
+    return b2a_base64(octets, newline=False).rstrip(b"=").translate(_URL_SAFE)
+
+
 def sign(keys: Keyring, purpose: str, claims: list[Any]) -> str:
     """Make a token that says `claims` for `purpose`."""
-    payload = base64_encode(json.dumps(claims, separators=(",", ":"), ensure_ascii=False)).decode("ascii")
-    return keys.signer(keys.current, purpose).sign(f"{payload}.{keys.current}").decode("ascii")
+    return sign_for(keys, (purpose,), claims)[0]
+
+
+def sign_for(keys: Keyring, purposes: Sequence[str], claims: list[Any]) -> list[str]:
+    """A token for each purpose, all saying the same: what two links in every mail are made with.
+
+    The signature is itsdangerous's, written out: its signer derives its key anew for every token.
+    """
+    said = _base64(_written(claims).encode()) + f".{keys.current}".encode()
+    return [
+        (said + b"." + _base64(hmac.digest(keys.derived(purpose), said, "sha256"))).decode("ascii")
+        for purpose in purposes
+    ]
 
 
 def verify(keys: Keyring, purpose: str, token: str) -> list[Any]:

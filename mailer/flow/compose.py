@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,8 @@ from zoneinfo import ZoneInfo
 from mailer.core.handoff import SendJob
 from mailer.core.message import Letter, Message, Rendered
 from mailer.core.scene import Sender, scene
-from mailer.core.token import Keyring, sign
+from mailer.core.token import Keyring, sign_for
+from mailer.errors import RenderError
 
 UNSUBSCRIBE = "unsubscribe"
 PREFERENCES = "preferences"
@@ -59,7 +59,9 @@ class Composer:
         self._versions = versions
         self._compile = compile_template
         self._assemble = assemble
-        self._compiled: dict[int, tuple[TemplatePort, str]] = {}
+        self._compiled: dict[int, tuple[TemplatePort | str, str]] = {}  # or why it cannot be used
+        self._from = parseaddr(identity.sender.from_)
+        self._domain = self._from[1].rpartition("@")[2]
 
     async def prepare(self, jobs: Sequence[SendJob]) -> None:
         """Fetch and compile the templates these deliveries need."""
@@ -69,8 +71,16 @@ class Composer:
             self.install(version_id, version["parts"], description)
 
     def install(self, version_id: int, parts: Mapping[str, Any], description: str) -> None:
-        """Compile a published template under a number."""
-        self._compiled[version_id] = (self._compile(parts), description)
+        """Compile a published template under a number.
+
+        One that this version can make nothing of fails its own deliveries, and no other's.
+        """
+        template: TemplatePort | str
+        try:
+            template = self._compile(parts)
+        except Exception as error:  # noqa: BLE001 - whatever was stored, the other templates are used
+            template = f"the published template cannot be used: {type(error).__name__}: {error}"
+        self._compiled[version_id] = (template, description)
 
     def render(self, job: SendJob) -> Rendered:
         """The template filled in for one delivery.
@@ -78,14 +88,7 @@ class Composer:
         Raises:
             RenderError: the template or the data is at fault.
         """
-        template, description = self._compiled[job.version_id]
-        identity = self._identity
-        return template.render(
-            scene(job, description, identity.sender, self._links(job)),
-            job.customer.locale,
-            identity.sender.locale,
-            ZoneInfo(job.zone) if job.zone else identity.zone,
-        )
+        return self._render(job, self._links(job))
 
     def compose(self, job: SendJob, now: datetime, *, mark: bool = False) -> Message:
         """The message of a delivery, the same on every attempt but for its date; `mark` says it is a test.
@@ -93,48 +96,55 @@ class Composer:
         Raises:
             RenderError: it cannot be made; the delivery fails for that reason, the others go on.
         """
-        identity = self._identity
-        rendered = self.render(job)
+        customer = job.customer
+        links = self._links(job)
+        rendered = self._render(job, links)
         if mark:
             rendered = replace(rendered, subject=f"[TEST] {rendered.subject}")
-        from_name, from_address = parseaddr(identity.sender.from_)
-        domain = from_address.rpartition("@")[2]
-        commercial = job.purpose == "commercial"
-        name = " ".join(part for part in (job.customer.first_name, job.customer.last_name) if part)
+        answered = job.context.get("in_reply_to")
         return self._assemble(
             rendered,
             Letter(
-                from_name=from_name,
-                from_address=from_address,
-                to_name=name,
+                from_name=self._from[0],
+                from_address=self._from[1],
+                to_name=f"{customer.first_name} {customer.last_name}".strip(" "),
                 to_address=job.email,
                 message_id=self.message_id(job),
                 date=now,
-                list_id=f"{job.campaign}.{domain}" if commercial else None,
-                unsubscribe_url=self._links(job).get("unsubscribe"),
-                in_reply_to=job.context.get("in_reply_to"),
-                references=tuple(each for each in [job.context.get("in_reply_to")] if each),
+                list_id=f"{job.campaign}.{self._domain}" if job.purpose == "commercial" else None,
+                unsubscribe_url=links.get("unsubscribe"),
+                in_reply_to=answered,
+                references=(answered,) if answered else (),
                 auto_submitted=True,
                 smtputf8=True,  # whether this relay has it is asked when it is there
             ),
+        )
+
+    def _render(self, job: SendJob, links: Mapping[str, str]) -> Rendered:
+        template, description = self._compiled[job.version_id]
+        if isinstance(template, str):
+            raise RenderError(template)
+        identity = self._identity
+        return template.render(
+            scene(job, description, identity.sender, links),
+            job.customer.locale,
+            identity.sender.locale,
+            ZoneInfo(job.zone) if job.zone else identity.zone,
         )
 
     def _links(self, job: SendJob) -> dict[str, str]:
         if job.purpose != "commercial":
             return {}
         claims = [job.delivery_id, job.customer_key, job.email]
-        base, keys = self._identity.public_url, self._identity.keys
-        return {
-            "unsubscribe": f"{base}/u/{sign(keys, UNSUBSCRIBE, claims)}",
-            "preferences": f"{base}/p/{sign(keys, PREFERENCES, claims)}",
-        }
+        base = self._identity.public_url
+        unsubscribe, preferences = sign_for(self._identity.keys, (UNSUBSCRIBE, PREFERENCES), claims)
+        return {"unsubscribe": f"{base}/u/{unsubscribe}", "preferences": f"{base}/p/{preferences}"}
 
     def message_id(self, job: SendJob) -> str:
         """Known before the first attempt and the same ever after, without asking the database."""
         if job.message_id:
             return job.message_id
-        domain = parseaddr(self._identity.sender.from_)[1].rpartition("@")[2]
-        key = self._identity.keys.keys[self._identity.keys.current].encode()
+        keys = self._identity.keys
         said = f"message-id\0{job.delivery_id}\0{job.campaign}\0{job.occurrence}".encode()
-        digest = hmac.new(key, said, hashlib.sha256).hexdigest()[:20]
-        return f"<{job.delivery_id}.{digest}@{domain}>"
+        digest = hmac.digest(keys.keys[keys.current].encode(), said, "sha256").hex()[:20]
+        return f"<{job.delivery_id}.{digest}@{self._domain}>"

@@ -18,15 +18,12 @@ from jinja2.filters import FILTERS as STOCK_FILTERS
 from jinja2.runtime import LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from mailer.errors import RenderError
 from mailer.render.filters import FILTERS
 
 #: The longest text or list one expression may build.
 EXPRESSION_LIMIT = 100_000
 #: The longest loop `range` may drive.
 RANGE_LIMIT = 1_000
-_DEPTH_LIMIT = 20
-_NODE_LIMIT = 200_000
 _EXPONENT_LIMIT = 64
 _BASE_LIMIT = 10**6
 
@@ -52,7 +49,6 @@ _SAFE_ATTRIBUTES: dict[type, frozenset[str]] = {
     date: _DATE_PARTS - {"hour", "minute", "second", "date"},
     datetime: _DATE_PARTS,
 }
-_SCALARS: frozenset[type] = frozenset({str, int, float, bool, type(None), Decimal, date, datetime})
 
 
 class Missing(StrictUndefined):
@@ -139,39 +135,6 @@ def _check_repetition(left: Any, right: Any) -> None:
             and len(many) * times > EXPRESSION_LIMIT
         ):
             raise SecurityError("the text or list that '*' would build is too long")
-
-
-def check_plain(value: Any) -> None:
-    """Refuse a context that holds anything but plain data, by exact type: no objects, no subclasses.
-
-    A subclass of `str` may call itself safe markup, and any object is a way out of the sandbox.
-
-    Raises:
-        RenderError: something else, with the path to it; or data too deep or too large.
-    """
-    budget = [_NODE_LIMIT]
-    _check(value, "", 0, budget)
-
-
-def _check(value: Any, path: str, depth: int, budget: list[int]) -> None:
-    kind = type(value)
-    if kind in _SCALARS:
-        return
-    budget[0] -= 1
-    if depth > _DEPTH_LIMIT or budget[0] < 0:
-        raise RenderError(f"the data for this message is too deep or too large at {path or 'the top'}")
-    if kind is dict:
-        for key, inner in value.items():
-            if type(key) is not str:
-                raise RenderError(f"{path or 'the context'} has a key that is not text")
-            if type(inner) not in _SCALARS:
-                _check(inner, f"{path}.{key}" if path else key, depth + 1, budget)
-    elif kind is list or kind is tuple:
-        for index, inner in enumerate(value):
-            if type(inner) not in _SCALARS:
-                _check(inner, f"{path}[{index}]", depth + 1, budget)
-    else:
-        raise RenderError(f"{path or 'the context'} is a {kind.__name__}; templates take plain data only")
 
 
 HTML = Sandbox(markup=True)

@@ -10,22 +10,24 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
-from babel import Locale, dates, numbers
 from jinja2 import pass_context
 from jinja2.exceptions import FilterArgumentError
 from jinja2.runtime import Context, Undefined
 from markupsafe import Markup
 
 from mailer.core.customer import PartialDate
+from mailer.render import locales
 
 #: The name of the scene in a context; not an identifier, so out of a template's reach.
 SCENE = " scene"
 _STYLES = frozenset({"short", "medium", "long", "full"})
 _PATTERN_LIMIT = 40
 _WIDTH_LIMIT = 1_000
+_SUM_LIMIT = 64
 _TEXT_LIMIT = 100_000
 _LINK = re.compile(r"(?:https?://|mailto:|cid:)[^\s\x00-\x20\x7f]*", re.IGNORECASE)
 _CSS = re.compile(r"[\w #%.,+-]*")
@@ -36,7 +38,7 @@ _PLACEHOLDER = re.compile(r"%(?:%|\(\w{1,50}\)s|s|d|\.\d{1,2}f)")
 class Scene:
     """Who reads: how to write for them, and which pictures the part asked for so far."""
 
-    locale: Locale
+    locale: str  # BCP 47
     zone: tzinfo
     currency: str | None = None
     pictures: Mapping[str, str] = field(default_factory=dict)  # name → Content-ID
@@ -54,16 +56,22 @@ def _moment(value: Any, name: str) -> date | datetime | PartialDate:
         return value
     if isinstance(value, Undefined):
         str(value)  # says which name is missing
-    if isinstance(value, str):
-        partial = PartialDate.parse(value)
-        if partial is not None:
-            return partial if partial.year is None else date(partial.year, partial.month, partial.day)
-        try:
-            return datetime.fromisoformat(value)
-        except ValueError:
-            pass
+    read = _read(value) if isinstance(value, str) and len(value) <= _PATTERN_LIMIT else None
+    if read is not None:
+        return read
     shown = "nothing" if value in (None, "") else repr(value)[:50]
     raise FilterArgumentError(f"'{name}' needs a date, and was given {shown}")
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> date | datetime | PartialDate | None:
+    partial = PartialDate.parse(text)
+    if partial is not None:
+        return partial if partial.year is None else date(partial.year, partial.month, partial.day)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 def _here(moment: datetime, scene: Scene) -> datetime:
@@ -84,18 +92,15 @@ def date_filter(context: Context, value: Any, style: str = "long") -> str:
     """
     scene, moment = _scene(context), _moment(value, "date")
     if isinstance(moment, PartialDate):
-        leap = date(2000, moment.month, moment.day)
         if style in _STYLES:
-            return dates.format_skeleton("MMMMd", leap, locale=scene.locale)
-        return dates.format_date(leap, _style(style, "date"), locale=scene.locale)
+            return locales.day_of_year(moment.month, moment.day, scene.locale)
+        return locales.day(date(2000, moment.month, moment.day), _style(style, "date"), scene.locale)
     if isinstance(moment, datetime):
         moment = _here(moment, scene)
         if style not in _STYLES:
-            return dates.format_datetime(
-                moment, _style(style, "date"), tzinfo=moment.tzinfo, locale=scene.locale
-            )
+            return locales.moment(moment, _style(style, "date"), scene.locale)
         moment = moment.date()
-    return dates.format_date(moment, _style(style, "date"), locale=scene.locale)
+    return locales.day(moment, _style(style, "date"), scene.locale)
 
 
 @pass_context
@@ -106,13 +111,10 @@ def datetime_filter(context: Context, value: Any, style: str = "medium") -> str:
         return str(date_filter(context, value, style))
     moment = _here(moment, scene)
     if style not in _STYLES:
-        return dates.format_datetime(
-            moment, _style(style, "datetime"), tzinfo=moment.tzinfo, locale=scene.locale
-        )
-    day = dates.format_date(moment.date(), style, locale=scene.locale)
-    time = dates.format_time(moment.timetz(), "short", tzinfo=moment.tzinfo, locale=scene.locale)
-    joined = str(scene.locale.datetime_formats[style])
-    return joined.replace("'", "").replace("{0}", time).replace("{1}", day)
+        return locales.moment(moment, _style(style, "datetime"), scene.locale)
+    day = locales.day(moment.date(), style, scene.locale)
+    time = locales.clock(moment, "short", scene.locale)
+    return locales.joined(style, scene.locale).replace("{0}", time).replace("{1}", day)
 
 
 @pass_context
@@ -121,8 +123,7 @@ def time_filter(context: Context, value: Any, style: str = "short") -> str:
     scene, moment = _scene(context), _moment(value, "time")
     if not isinstance(moment, datetime):
         raise FilterArgumentError("'time' needs an instant, and was given a day")
-    moment = _here(moment, scene)
-    return dates.format_time(moment, _style(style, "time"), tzinfo=moment.tzinfo, locale=scene.locale)
+    return locales.clock(_here(moment, scene), _style(style, "time"), scene.locale)
 
 
 @pass_context
@@ -131,16 +132,16 @@ def money_filter(context: Context, value: Any, currency: str | None = None) -> s
     scene = _scene(context)
     if isinstance(value, Undefined):
         str(value)
-    try:
-        amount = Decimal(str(value)) if type(value) in (int, float, str, Decimal) else None
-    except InvalidOperation:
-        amount = None
-    if amount is None or not amount.is_finite() or abs(amount.adjusted()) > 30:  # noqa: PLR2004 - beyond any sum of money
-        raise FilterArgumentError(f"'money' needs an amount, and was given {str(value)[:50]!r}")
     code = currency or scene.currency
-    if not code:
+    digits = str(value) if type(value) in (int, float, str, Decimal) else ""
+    if digits and not code:
         raise FilterArgumentError("'money' needs a currency, such as money('TRY'), since the tenant has none")
-    return numbers.format_currency(amount, code, locale=scene.locale)
+    try:
+        if len(digits) <= _SUM_LIMIT:
+            return locales.money(digits, str(code), scene.locale)
+    except ValueError:
+        pass
+    raise FilterArgumentError(f"'money' needs an amount, and was given {str(value)[:50]!r}")
 
 
 @pass_context

@@ -9,9 +9,7 @@ from __future__ import annotations
 import resource
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from types import FrameType, TracebackType
 
 from mailer.errors import RenderError
 
@@ -23,47 +21,58 @@ class _Expired(BaseException):
     """Not an Exception: nothing in a template's way may catch it."""
 
 
-def _expire(_number: int, _frame: FrameType | None) -> None:
-    raise _Expired
+class guard:  # noqa: N801 - reads as what it does: `with guard(2):`
+    """Bound the synchronous code inside: no await may stand in it, and no other guard.
 
-
-@contextmanager
-def guard(seconds: float = DEFAULT_SECONDS) -> Iterator[None]:
-    """Bound the synchronous code inside: no await may stand in it.
-
-    Signals reach the main thread only; elsewhere memory and recursion are guarded, time is not.
+    Signals reach the main thread only; elsewhere memory and recursion are guarded, time is not. The handler is put in
+    place once and stays; outside of guards it does nothing.
 
     Raises:
         RenderError: it took more than `seconds` of processor time, ran out of memory, or never stops
             calling itself.
     """
-    try:
-        if threading.current_thread() is threading.main_thread():
-            with _watchdog(seconds):
-                yield
-        else:
-            yield
-    except _Expired:
-        raise RenderError(f"rendering took longer than {seconds:g} s of processor time") from None
-    except MemoryError:
-        raise RenderError("rendering needed more memory than it may have") from None
-    except RecursionError:
-        raise RenderError("the template calls itself without end") from None
 
+    __slots__ = ("_seconds", "_watched")
+    _watching = False
+    _ready = False
 
-@contextmanager
-def _watchdog(seconds: float) -> Iterator[None]:
-    before = signal.signal(signal.SIGPROF, _expire)
-    try:
-        try:
-            signal.setitimer(signal.ITIMER_PROF, seconds, _AGAIN)
-            yield
-        finally:
+    def __init__(self, seconds: float = DEFAULT_SECONDS) -> None:
+        self._seconds = seconds
+        self._watched = False
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if not guard._ready:
+            signal.signal(signal.SIGPROF, _expire)
+            guard._ready = True
+        self._watched = guard._watching = True
+        signal.setitimer(signal.ITIMER_PROF, self._seconds, _AGAIN)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._watched:
             signal.setitimer(signal.ITIMER_PROF, 0)
-    finally:
-        # The alarm may have come while the line above was on its way.
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        signal.signal(signal.SIGPROF, before)
+            guard._watching = False
+        if kind is None:
+            return
+        if issubclass(kind, _Expired):
+            said = f"rendering took longer than {self._seconds:g} s of processor time"
+            raise RenderError(said) from None
+        if issubclass(kind, MemoryError):
+            raise RenderError("rendering needed more memory than it may have") from None
+        if issubclass(kind, RecursionError):
+            raise RenderError("the template calls itself without end") from None
+
+
+#: An alarm that comes on the way in or out ends nothing: the first is repeated, the last is too late.
+_DOORS = (guard.__enter__.__code__, guard.__exit__.__code__)
+
+
+def _expire(_number: int, frame: FrameType | None) -> None:
+    if guard._watching and frame is not None and frame.f_code not in _DOORS:  # noqa: SLF001 - its own
+        raise _Expired
 
 
 def limit_memory(size: int) -> None:

@@ -2,7 +2,9 @@
 
 Three lines of defence, since one first name is enough for an attack (CVE-2024-6923): data with controls or
 encoded words is refused; what is left is written by the few functions here, which never copy a line end; and
-`verify` parses the result with the standard library and compares every field.
+`verify` parses the result with the standard library and compares every field. That takes longer than all the rest
+of a message, so a field whose every letter comes from a short list of harmless ones is `proven`: there is only one
+way to read it, and a header of such fields is not read back.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from email.errors import MultipartInvariantViolationDefect
 from email.header import decode_header, make_header
 from email.headerregistry import AddressHeader
 from email.parser import HeaderParser
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import idna
@@ -32,6 +35,11 @@ _BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff]")
 _ENCODED_WORD = re.compile(r"=\?.*\?=")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+_HARMLESS_ATOMS = re.compile(r"[A-Za-z0-9' -]+")
+_HARMLESS_QUOTED = re.compile(r"[A-Za-z0-9' .,&()+/_-]+")
+_HARMLESS_ADDRESS = re.compile(
+    r"(?=.{1,64}@)(?=.{3,254}\Z)[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@(?!-)[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})*"
+)
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\U0010ffff-]+")
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _ID = re.compile(r"<[!-;=?-~]{1,400}@[!-;=?-~]{1,400}>")
@@ -47,6 +55,7 @@ class Field(NamedTuple):
     name: str
     written: str
     says: str | tuple[str, str]
+    proven: bool = False  # it can be read in one way only, whoever reads it
 
 
 def check(text: str, what: str, limit: int = LINE_LIMIT) -> str:
@@ -55,14 +64,17 @@ def check(text: str, what: str, limit: int = LINE_LIMIT) -> str:
     Raises:
         HeaderRefused: controls (C0, C1, line and paragraph separators), encoded words, or too long.
     """
-    found = _CONTROLS.search(text)
-    if found:
-        raise HeaderRefused(f"{what} holds the control character U+{ord(found[0]):04X}")
-    if _ENCODED_WORD.search(text):
-        raise HeaderRefused(f"{what} holds an encoded word (=?…?=)")
-    if len(text) > limit:
-        raise HeaderRefused(f"{what} has {len(text):,} characters; {limit} is the most")
-    return " ".join(word for word in text.split(" ") if word)
+    if len(text) > limit or "=?" in text or not text.isprintable():
+        found = _CONTROLS.search(text)
+        if found:
+            raise HeaderRefused(f"{what} holds the control character U+{ord(found[0]):04X}")
+        if _ENCODED_WORD.search(text):
+            raise HeaderRefused(f"{what} holds an encoded word (=?…?=)")
+        if len(text) > limit:
+            raise HeaderRefused(f"{what} has {len(text):,} characters; {limit} is the most")
+    if "  " in text or text[:1] == " " or text[-1:] == " ":
+        return " ".join(word for word in text.split(" ") if word)
+    return text
 
 
 def address(text: str, what: str, *, smtputf8: bool) -> str:
@@ -73,6 +85,8 @@ def address(text: str, what: str, *, smtputf8: bool) -> str:
         NotRepresentable: the local part is not ASCII and the relay takes ASCII only, or the domain has no
             A-label form.
     """
+    if _HARMLESS_ADDRESS.fullmatch(text):
+        return text
     check(text, what)
     if _BIDI.search(text) or _INVISIBLE.search(text):
         raise HeaderRefused(f"{what} holds invisible or direction-changing characters")
@@ -99,24 +113,28 @@ def mailbox(field: str, name: str, addr_spec: str) -> Field:
     name = check(name, f"the name in {field}")
     if _BIDI.search(name):
         raise HeaderRefused(f"the name in {field} holds direction-changing characters")
+    proven = _HARMLESS_ADDRESS.fullmatch(addr_spec) is not None and "=?" not in name
     if not name:
-        return Field(field, f"{field}: {addr_spec}", ("", addr_spec))
+        return Field(field, f"{field}: {addr_spec}", ("", addr_spec), proven)
     if not name.isascii() or len(name) > _PLAIN_NAME or "=?" in name:
         words = _encoded(name, len(field) + 2)
     elif _ATOMS.fullmatch(name):
         words = name.split(" ")
+        proven = proven and _HARMLESS_ATOMS.fullmatch(name) is not None
     else:
         words = ['"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"']
-    return Field(field, _folded(field, [*words, f"<{addr_spec}>"]), (name, addr_spec))
+        proven = proven and _HARMLESS_QUOTED.fullmatch(name) is not None
+    return Field(field, _folded(field, [*words, f"<{addr_spec}>"]), (name, addr_spec), proven)
 
 
+@lru_cache(maxsize=1024)  # all mails of a run may say the same
 def unstructured(field: str, text: str) -> Field:
     """Free text such as a subject, in any language."""
     text = check(text, f"the {field.lower()}")
     words = text.split(" ")
     if not text.isascii() or "=?" in text or max(map(len, words)) > _PLAIN_WORD:
         words = _encoded(text, len(field) + 2)
-    return Field(field, _folded(field, words), text)
+    return Field(field, _folded(field, words), text, "=?" not in text)
 
 
 def message_ids(field: str, ids: Sequence[str]) -> Field:
@@ -124,7 +142,7 @@ def message_ids(field: str, ids: Sequence[str]) -> Field:
     for each in ids:
         if not _ID.fullmatch(each):
             raise HeaderRefused(f"{field} holds {each[:80]!r}, which is no message id")
-    return Field(field, _folded(field, ids), " ".join(ids))
+    return Field(field, _folded(field, ids), " ".join(ids), proven=True)
 
 
 def addresses_in_brackets(field: str, links: Sequence[str]) -> Field:
@@ -139,7 +157,7 @@ def addresses_in_brackets(field: str, links: Sequence[str]) -> Field:
     written = f"{field}: " + ",\r\n ".join(parts)
     if any(len(line) > LINE_LIMIT for line in written.split("\r\n")):
         raise HeaderRefused(f"an address in {field} is longer than a line may be")
-    return Field(field, written, ", ".join(parts))
+    return Field(field, written, ", ".join(parts), proven=True)
 
 
 def list_id(text: str) -> Field:
@@ -150,7 +168,7 @@ def list_id(text: str) -> Field:
         raise HeaderRefused(f"{text[:80]!r} is no list id; it looks like a host name")
     if not name.strip():
         return Field("List-Id", f"List-Id: <{label}>", f"<{label}>")
-    _, written, _ = mailbox("List-Id", name.strip(), label)
+    written = mailbox("List-Id", name.strip(), label).written
     return Field("List-Id", written, _FOLDED.sub("", written).partition(": ")[2])
 
 
@@ -174,6 +192,10 @@ def plain(field: str, text: str) -> Field:
 
 def _folded(field: str, words: Iterable[str]) -> str:
     """`field: words`, a new line before a word that would pass the limit of a line with encoded words."""
+    words = list(words)
+    whole = f"{field}: {' '.join(words)}"
+    if len(whole) <= _ENCODED_LINE:
+        return whole
     lines = [f"{field}:"]
     for word in words:
         if len(lines[-1]) + 1 + len(word) > _ENCODED_LINE and (
@@ -188,23 +210,28 @@ def _folded(field: str, words: Iterable[str]) -> str:
 
 def _encoded(text: str, used: int) -> list[str]:
     """The text as encoded words, each a line's length at most, no character split (RFC 2047 §5)."""
-    octets = text.encode()
-    q_size = sum(1 if octet in _Q_SAFE or octet == ord(" ") else 3 for octet in octets)
-    as_q = q_size <= len(octets) * 2  # a little longer than base64, and still read by people and filters
+    shown = [_q(character) for character in text]
+    q_size = sum(map(len, shown))
+    as_q = (
+        q_size <= len(text.encode()) * 2
+    )  # a little longer than base64, and still read by people and filters
+    room = _ENCODED_LINE - used - len("=?utf-8?q??=")
+    if as_q and q_size <= room:
+        return [_word(shown, as_q=True)]
     words: list[str] = []
     payload: list[str] = []
-    size, room = 0, _ENCODED_LINE - used - len("=?utf-8?q??=")
-    for character in text:
-        shown = _q(character) if as_q else character
-        cost = len(shown) if as_q else len(character.encode())
+    size = 0
+    for each in shown if as_q else text:
+        cost = len(each) if as_q else len(each.encode())
         if payload and (size + cost if as_q else (size + cost + 2) // 3 * 4) > room:
             words.append(_word(payload, as_q=as_q))
             payload, size, room = [], 0, _ENCODED_LINE - 1 - len("=?utf-8?q??=")
-        payload.append(shown)
+        payload.append(each)
         size += cost
     return [*words, _word(payload, as_q=as_q)]
 
 
+@lru_cache(maxsize=4096)
 def _q(character: str) -> str:
     if character == " ":
         return "_"

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 from jinja2 import nodes
 
 from mailer.errors import WARNING, TemplateFault
+from mailer.render.bodies import html as encoded
 from mailer.render.environment import HTML as HTML_SANDBOX
-from mailer.render.mime import encoded_html
 from mailer.render.pieces import origin
 from mailer.render.renderer import Template
 from mailer.render.variants import HTML
@@ -57,7 +57,7 @@ def sizes(parts: Mapping[str, Any], samples: Sequence[Sample]) -> list[TemplateF
     largest, who = 0, ""
     for sample in samples:
         rendered = template.render(sample.context, sample.locale, sample.tenant_locale, ZoneInfo(sample.zone))
-        size = len(encoded_html(rendered.html)) if rendered.html else 0
+        size = len(encoded(rendered.html, exact=rendered.exact).body) if rendered.html else 0
         if size > largest:
             largest, who = size, sample.name
     if largest <= LARGE:

@@ -56,11 +56,12 @@ class Cursor:
     quote: str = ""
     prefix: str = ""  # of the attribute's value so far; NUL stands for data
     conditional: bool = False  # inside <!--[if mso]> … <![endif]-->
+    blanks: list[int] = field(default_factory=list)  # in the last stretch, where a blank parts two attributes
     _seen: list[Value] = field(default_factory=list)
 
     def same_place(self, other: Cursor) -> bool:
         """Whether both are inside of the same things; values may differ."""
-        return replace(self, prefix="", _seen=[]) == replace(other, prefix="", _seen=[])
+        return replace(self, prefix="", blanks=[], _seen=[]) == replace(other, prefix="", blanks=[], _seen=[])
 
     def feed(self, text: str) -> list[Value]:
         """Go over a stretch of text; returns the attribute values, or beginnings of such, in it."""
@@ -78,6 +79,7 @@ class Cursor:
             Mode.RAW: self._in_raw,
         }
         self._seen = []
+        self.blanks = []
         position = 0
         while position < len(text):
             position = steps[self.mode](text, position)
@@ -115,6 +117,8 @@ class Cursor:
 
     def _in_tag(self, text: str, position: int) -> int:
         end = _span(_SPACE, text, position)
+        if text[position] == " ":
+            self.blanks.append(position)
         if end == len(text):
             return end
         if text[end] == ">":

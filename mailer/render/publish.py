@@ -25,6 +25,7 @@ from mailer.render.environment import HTML as HTML_SANDBOX
 from mailer.render.environment import TEXT as TEXT_SANDBOX
 from mailer.render.environment import Sandbox
 from mailer.render.flatten import LAYOUT, Flattener, TemplateSource
+from mailer.render.lines import broken
 from mailer.render.pieces import Origins, Piece, origin, write
 from mailer.render.scan import place
 from mailer.render.styles import inline_css
@@ -59,7 +60,7 @@ def publish(template: str, read: TemplateSource, public_url: str, tenant_locale:
             pieces = markup.address_pictures(pieces, template, names, public_url)
             if file.suffix == "mjml":
                 pieces = markup.compile_mjml(pieces, path)
-            pieces = inline_css(place(pieces), path, marked_only=file.suffix == "mjml")
+            pieces = list(broken(inline_css(place(pieces), path, marked_only=file.suffix == "mjml")))
         elif file.part == SUBJECT:
             pieces = [_one_line(piece) for piece in pieces]
         source, origins = write(pieces)

@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import tzinfo
-from functools import lru_cache
-from typing import Any
+from itertools import islice
+from typing import Any, NamedTuple
 
 import jinja2
-from babel import Locale, UnknownLocaleError
 
 from mailer.core.message import Image, Rendered
 from mailer.errors import RenderError
 from mailer.render.environment import HTML as HTML_SANDBOX
 from mailer.render.environment import TEXT as TEXT_SANDBOX
-from mailer.render.environment import check_plain
 from mailer.render.filters import SCENE, Scene
 from mailer.render.guard import DEFAULT_SECONDS, guard
+from mailer.render.letters import Letters, letters
 from mailer.render.pieces import origin
+from mailer.render.plain import check_plain
 from mailer.render.text import clean, from_html, tidy
 from mailer.render.variants import HTML, SUBJECT, TEXT, choose, reading_locale
 
 #: The largest part a template may make, in characters.
 OUTPUT_LIMIT = 2_000_000
+_BATCH = 256
+_READERS_LIMIT = 1_000
+_NO_IMAGES: Mapping[str, Image] = {}
+
+
+class _Part(NamedTuple):
+    """A variant of a part, compiled."""
+
+    name: str
+    entry: Mapping[str, Any]
+    template: jinja2.Template
+    letters: Letters
+
+
+class _Reader(NamedTuple):
+    """What customers of one locale are given: the variants, each with the locale it is written in."""
+
+    parts: tuple[tuple[_Part, str], ...]  # the body that is shown last
+    locale: str
 
 
 class Template:
@@ -31,7 +50,8 @@ class Template:
 
     def __init__(self, parts: Mapping[str, Any]) -> None:
         self._parts = parts
-        self._compiled: dict[tuple[str, str], jinja2.Template] = {}
+        self._compiled: dict[tuple[str, str], _Part] = {}
+        self._readers: dict[tuple[str, str], _Reader] = {}
         self._pictures = {name: str(image["cid"]) for name, image in parts["images"].items()}
         self._images = {
             str(image["cid"]): Image(name, image["type"], base64.b64decode(image["data"]))
@@ -55,56 +75,85 @@ class Template:
         Raises:
             RenderError: the data or the template is at fault, or takes too long; with file and line if known.
         """
-        check_plain(context)
+        even = check_plain(context)
         tenant = context.get("tenant")
         currency = tenant.get("currency") if isinstance(tenant, dict) else None
         with guard(seconds):
-            return self._render(context, (locale, tenant_locale), zone, currency)
+            reader = self._readers.get((locale, tenant_locale)) or self._reader(locale, tenant_locale)
+            return self._render(context, reader, Scene("", zone, currency), even=even)
 
-    def _render(
-        self, context: Mapping[str, Any], locales: tuple[str, str], zone: tzinfo, currency: str | None
-    ) -> Rendered:
-        used: set[str] = set()
+    def _render(self, context: Mapping[str, Any], reader: _Reader, scene: Scene, *, even: bool) -> Rendered:
         said: dict[str, str] = {}
-        reading = ""
-        for part in (SUBJECT, TEXT, HTML):
-            chosen = choose(self._parts, part, *locales)
-            if chosen is None:
-                continue
-            reading = reading_locale(chosen, self._parts["parts"][part], *locales)
-            scene = Scene(babel_locale(reading), zone, currency, self._pictures if part == HTML else {}, used)
-            said[part] = self._fill(part, chosen, {**context, SCENE: scene})
-        subject = " ".join(word for word in said[SUBJECT].split(" ") if word)
+        exact = False
+        given = {**TEXT_SANDBOX.globals, **context, SCENE: scene}
+        for part, written_in in reader.parts:
+            scene.locale, scene.pictures = written_in, self._pictures if part.name == HTML else {}
+            text = _fill(part, given)
+            if part.name != SUBJECT and not (even and part.letters.even):
+                text = clean(text)
+            said[part.name] = text
+            exact = even and part.letters.exact
+        subject = said[SUBJECT]
+        if "  " in subject or subject[:1] in ("", " ") or subject[-1] == " ":
+            subject = " ".join(word for word in subject.split(" ") if word)
         if not subject:
             raise RenderError("the subject is empty", file=self._parts["template"])
-        html = clean(said[HTML]) if HTML in said else None
+        html = said.get(HTML)
         text = tidy(said[TEXT]) if TEXT in said else from_html(html or "")
-        return Rendered(subject, text, html, reading, {cid: self._images[cid] for cid in sorted(used)})
+        images = {cid: self._images[cid] for cid in sorted(scene.used)} if scene.used else _NO_IMAGES
+        return Rendered(subject, text, html, reader.locale, images, exact)
 
-    def _fill(self, part: str, chosen: str, context: dict[str, Any]) -> str:
-        entry: Mapping[str, Any] = self._parts["parts"][part][chosen]
-        template = self._compiled.get((part, chosen))
-        if template is None:
-            sandbox = HTML_SANDBOX if part == HTML else TEXT_SANDBOX
-            template = self._compiled[part, chosen] = sandbox.from_string(entry["source"])
-        try:
-            return _bounded(template.root_render_func(template.new_context(context)))
-        except (RenderError, MemoryError, RecursionError):
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a template does wrong fails its own message only
-            file, line = origin(entry["origins"], _line(error, template)) or (entry["file"], None)
-            raise RenderError(_sentence(error), file=file, line=line) from None
+    def _reader(self, locale: str, tenant_locale: str) -> _Reader:
+        found: list[tuple[_Part, str]] = []
+        reading = ""
+        for name in (SUBJECT, TEXT, HTML):
+            chosen = choose(self._parts, name, locale, tenant_locale)
+            if chosen is not None:
+                reading = reading_locale(chosen, self._parts["parts"][name], locale, tenant_locale)
+                found.append((self._part(name, chosen), reading))
+        if len(self._readers) >= _READERS_LIMIT:  # locales come from customer files, so from anybody
+            self._readers.clear()
+        reader = self._readers[locale, tenant_locale] = _Reader(tuple(found), reading)
+        return reader
+
+    def _part(self, name: str, chosen: str) -> _Part:
+        part = self._compiled.get((name, chosen))
+        if part is None:
+            entry: Mapping[str, Any] = self._parts["parts"][name][chosen]
+            sandbox = HTML_SANDBOX if name == HTML else TEXT_SANDBOX
+            try:
+                template = sandbox.from_string(entry["source"])
+                known = letters(entry["source"], markup=name == HTML)
+            except jinja2.TemplateSyntaxError as error:  # published by a version that understood it
+                file, line = origin(entry["origins"], error.lineno) or (entry["file"], None)
+                raise RenderError(_sentence(error), file=file, line=line) from None
+            part = self._compiled[name, chosen] = _Part(name, entry, template, known)
+        return part
 
 
-def _bounded(chunks: Iterable[str]) -> str:
+def _fill(part: _Part, given: dict[str, Any]) -> str:
+    template = part.template
+    # What `new_context` does, less the copies: nothing a template can do changes what it is given.
+    context = template.environment.context_class(template.environment, given, template.name, template.blocks)
+    try:
+        return _bounded(iter(template.root_render_func(context)))
+    except (RenderError, MemoryError, RecursionError):
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a template does wrong fails its own message only
+        file, line = origin(part.entry["origins"], _line(error, template)) or (part.entry["file"], None)
+        raise RenderError(_sentence(error), file=file, line=line) from None
+
+
+def _bounded(chunks: Iterator[str]) -> str:
     out: list[str] = []
     size = 0
-    for chunk in chunks:
-        out.append(chunk)
-        size += len(chunk)
+    while batch := list(islice(chunks, _BATCH)):
+        text = "".join(batch)
+        size += len(text)
         if size > OUTPUT_LIMIT:
             raise RenderError(f"a part of the message is longer than {OUTPUT_LIMIT:,} characters")
-    return "".join(out)
+        out.append(text)
+    return out[0] if len(out) == 1 else "".join(out)
 
 
 def _line(error: BaseException, template: jinja2.Template) -> int | None:
@@ -121,15 +170,3 @@ def _line(error: BaseException, template: jinja2.Template) -> int | None:
 def _sentence(error: Exception) -> str:
     text = str(error)[:300]
     return text if isinstance(error, jinja2.TemplateError) else f"{type(error).__name__}: {text}"
-
-
-@lru_cache(maxsize=256)
-def babel_locale(name: str) -> Locale:
-    """The locale data for a BCP 47 name, or for what is left of it without its last subtags; else English."""
-    words = name.split("-")
-    for length in range(len(words), 0, -1):
-        try:
-            return Locale.parse("_".join(words[:length]))
-        except (UnknownLocaleError, ValueError):
-            continue
-    return Locale.parse("en")

@@ -27,11 +27,14 @@ def clean(text: str) -> str:
 
 def tidy(text: str) -> str:
     """Without trailing blanks, and never more than one empty line in a row; ends in one newline."""
-    text = _TRAILING.sub("", clean(text))
-    return _BLANK_LINES.sub("\n\n", text).strip("\n") + "\n"
+    if " \n" in text or "\t\n" in text or text.endswith((" ", "\t")):
+        text = _TRAILING.sub("", text)
+    if "\n\n\n" in text:
+        text = _BLANK_LINES.sub("\n\n", text)
+    return text.strip("\n") + "\n"
 
 
 def from_html(html: str) -> str:
     """The text of an HTML body, links written out, for people and programs that show no HTML."""
     text: str = get_text(html, _CONFIG)
-    return tidy(_FILLER.sub("", text))
+    return tidy(_FILLER.sub("", clean(text)))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.core.token import BadToken, Keyring, sign, verify
+from mailer.core.token import BadToken, Keyring, sign, sign_for, verify
 
 KEYS = Keyring.single("a-key-of-some-length")
 CLAIMS = [17, 4, "ayse@kardelen.example"]
@@ -23,6 +23,14 @@ def test_a_token_says_what_was_signed(claims: list[Any], purpose: str) -> None:
     token = sign(KEYS, purpose, claims)
     assert set(token) <= URL_SAFE
     assert verify(KEYS, purpose, token) == claims
+
+
+@given(st.lists(plain, max_size=5))
+def test_two_tokens_at_once_are_signed_as_the_library_signs(claims: list[Any]) -> None:
+    for purpose, token in zip("ab", sign_for(KEYS, ("a", "b"), claims), strict=True):
+        said, _, signature = token.rpartition(".")
+        assert KEYS.signer(KEYS.current, purpose).get_signature(said).decode() == signature
+        assert token == sign(KEYS, purpose, claims)
 
 
 @settings(max_examples=300)

@@ -10,13 +10,12 @@ from jinja2 import TemplateError
 
 from mailer.render.environment import HTML
 from mailer.render.filters import SCENE, Scene
-from mailer.render.renderer import babel_locale
 
 NOON = datetime(2027, 5, 10, 22, 30, tzinfo=UTC)  # 01:30 the next day in Istanbul
 
 
 def fill(source: str, locale: str = "en-GB", currency: str | None = "TRY", **context: Any) -> str:
-    scene = Scene(babel_locale(locale), ZoneInfo("Europe/Istanbul"), currency)
+    scene = Scene(locale, ZoneInfo("Europe/Istanbul"), currency)
     return (
         HTML.from_string(source).render({SCENE: scene, **context}).replace("\u202f", " ").replace("\xa0", " ")
     )
@@ -89,6 +88,27 @@ def test_a_locale_is_not_remembered_from_another_reader() -> None:
 def test_what_a_filter_cannot_write_is_said(source: str, message: str) -> None:
     with pytest.raises(TemplateError, match=message):
         fill(source)
+
+
+def test_what_was_written_once_is_not_taken_for_another() -> None:
+    berlin = ZoneInfo("Europe/Berlin")
+    first, second = (datetime(2027, 10, 31, 2, 30, tzinfo=berlin, fold=fold) for fold in (0, 1))
+    source = "{{ a | datetime('HH:mm z') }}, {{ b | datetime('HH:mm z') }}"
+
+    def said(zone: ZoneInfo) -> str:
+        return HTML.from_string(source).render({SCENE: Scene("en-GB", zone), "a": first, "b": second})
+
+    assert said(berlin) == "02:30 CEST, 02:30 CET"
+    assert said(ZoneInfo("UTC")) == "00:30 UTC, 01:30 UTC"
+    assert (
+        fill("{{ 1 | money }} {{ 1.0 | money }} {{ '1.00' | money }} {{ 1 | money('EUR') }}")
+        == "TRY1.00 " * 3 + "€1.00"
+    )
+    assert [fill("{{ 1 | money }}", locale) for locale in ("tr", "en", "tr")] == [
+        "₺1,00",
+        "TRY1.00",
+        "₺1,00",
+    ]
 
 
 def test_money_without_any_currency_is_said() -> None:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from mailer.errors import HeaderRefused
-from mailer.render.headers import Field, list_id, list_label, mailbox, unstructured, verify
+from mailer.errors import HeaderRefused, RenderError
+from mailer.render.headers import Field, address, list_id, list_label, mailbox, unstructured, verify
 
 
 @pytest.mark.parametrize(
@@ -65,3 +67,57 @@ def test_a_list_label_for_any_campaign(campaign: str, label: str) -> None:
 def test_what_is_no_list_id(text: str) -> None:
     with pytest.raises(HeaderRefused):
         list_id(text)
+
+
+DATA = st.text(
+    st.characters(codec="utf-8") | st.sampled_from('=?_"\\<>@,;:() \r\n\t\x85\u2028\u200d\xa0İşğ日'),
+    max_size=120,
+)
+DATA |= st.sampled_from(
+    ["=?utf-8?q?a=0D=0ABcc:_e@e.com?=", "a\r\nBcc: e@e.com", '"x" <e@e.com>', "=?", "?=", "a, b"]
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=DATA, subject=DATA, local=st.text("abcXYZ019.+-_=?'{}|~ş", min_size=1, max_size=30))
+def test_what_is_proven_reads_as_it_was_meant(name: str, subject: str, local: str) -> None:
+    fields: list[Field] = []
+    for make in (
+        lambda: mailbox("To", name, "ayse@shop.example"),
+        lambda: mailbox("To", name[:20], address(f"{local}@shop.example", "it", smtputf8=True)),
+        lambda: unstructured("Subject", subject or "x"),
+    ):
+        try:
+            fields.append(make())
+        except RenderError:
+            continue
+    for field in fields:
+        if field.proven:
+            assert field.written.isascii()
+            verify(f"{field.written}\r\n\r\n", [field])
+
+
+@pytest.mark.parametrize(
+    ("name", "proven"),
+    [
+        ("Ada Lovelace", True), ("O'Neil, Jr. (Ann)", True), ("Ayşe Yılmaz", True), ("日本", True), ("", True),
+        ("A =? B", False), ('A "B"', False), ("A\\B", False), ("a@b", False), ("A: B; <C>", False),
+    ],
+)  # fmt: skip
+def test_what_needs_no_second_reader(name: str, proven: bool) -> None:
+    assert mailbox("To", name, "a@b.example").proven is proven
+    assert not mailbox("To", name, "a=?b@b.example").proven
+
+
+@given(st.from_regex(r"[A-Za-z0-9_+.-]{1,70}@[A-Za-z0-9.-]{1,70}", fullmatch=True))
+def test_plain_addresses_are_judged_alike(text: str) -> None:
+    def judged(given: str) -> str | None:
+        try:
+            return address(given, "it", smtputf8=False)
+        except RenderError:
+            return None
+
+    local, _, domain = text.rpartition("@")
+    long_way = judged(f"{local}@{domain.upper()}")  # capitals are never taken at sight
+    assert judged(text) == (long_way if any(map(str.isalpha, domain)) else judged(text))
+    assert judged(f"{local}@{domain.lower()}") == judged(text)
