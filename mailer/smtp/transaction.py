@@ -60,7 +60,7 @@ class Transaction:
             link.messages += 1
             if not link.pipelining:
                 return await self._step_by_step(mail, rcpt)
-            if not self._asked.may_start():
+            if not self._may_start():
                 return TryLater(Phase.DATA, detail=HELD)
             link.expect(len(_STEPS))
             link.write(Phase.MAIL, _group(mail, rcpt))
@@ -75,7 +75,7 @@ class Transaction:
     async def _step_by_step(self, mail: bytes, rcpt: bytes) -> Outcome:
         link = self._link
         for step, line in enumerate((mail, rcpt, b"DATA")):
-            if _STEPS[step] is Phase.DATA and not self._asked.may_start():
+            if _STEPS[step] is Phase.DATA and not self._may_start():
                 await self._reset(b"RSET\r\n", 1)
                 return TryLater(Phase.DATA, detail=HELD)
             link.expect(1)
@@ -133,18 +133,10 @@ class Transaction:
             payload = payload[last:]
         if not link.alive:
             raise link.trouble(Phase.BODY)
-        if not self._asked.may_start():  # the wait for 354 may have outlasted what lets us send
+        following, commands, held = self._about_to_leave()
+        if held:
             link.drop()
-            return TryLater(Phase.BODY, detail=HELD)
-        following, commands = self._following()
-        try:
-            if self._asked.before_dot is not None:
-                self._asked.before_dot()
-        except OSError as error:
-            link.drop()
-            return TryLater(
-                Phase.BODY, detail=f"the final dot could not be noted down: {error.strerror or error}"
-            )
+            return TryLater(Phase.BODY, detail=held)
         link.write(Phase.BODY, payload + commands)  # from here on nobody can know what arrived
         if following is not None:
             link.glued = following
@@ -166,12 +158,34 @@ class Transaction:
             raise link.trouble(Phase.BODY)
         return verdict(Phase.BODY, parsed(replies[0]))
 
+    def _may_start(self) -> bool:
+        try:
+            return self._asked.may_start()
+        except BaseException:
+            self._link.drop()  # the relay waits for something that will not come
+            raise
+
+    def _about_to_leave(self) -> tuple[Message | None, bytes, str]:
+        """What comes next and its envelope, and why the dot must not be written, if it must not."""
+        asked = self._asked
+        try:
+            if not asked.may_start():  # the wait for 354 may have outlasted what lets us send
+                return None, b"", HELD
+            following, commands = self._following()
+            if asked.before_dot is not None:
+                try:
+                    asked.before_dot()
+                except OSError as error:
+                    return None, b"", f"the final dot could not be noted down: {error.strerror or error}"
+        except BaseException:
+            self._link.drop()
+            raise
+        return following, commands, ""
+
     def _following(self) -> tuple[Message | None, bytes]:
         """The message that comes next, and its envelope to be glued to the final dot."""
-        link = self._link
-        if self._asked.follow is None or not link.pipelining or link.full:
-            return None, b""
-        message = self._asked.follow()
+        link, follow = self._link, self._asked.follow
+        message = follow() if follow is not None and link.pipelining and not link.full else None
         if message is None:
             return None, b""
         try:

@@ -248,15 +248,28 @@ async def test_a_dot_that_cannot_be_noted_down_takes_nothing_with_it() -> None:
     assert [(each.recipient, each.connection) for each in relay.messages] == [(B, 2)]
 
 
-@pytest.mark.parametrize("failing", ["before_dot", "follow", "may_start"])
-async def test_a_caller_that_fails_on_the_way_has_sent_nothing(failing: str) -> None:
-    def broken() -> Any:
-        raise RuntimeError("away")
+@pytest.mark.parametrize("failing", ["before_dot", "follow", "may_start", "may_start at the dot"])
+@pytest.mark.parametrize("error", [RuntimeError, NotRepresentable])
+@pytest.mark.parametrize("offers", [["PIPELINING"], []])
+async def test_a_caller_that_fails_on_the_way_has_sent_nothing(
+    failing: str, error: type[Exception], offers: list[str]
+) -> None:
+    may = iter([True])
 
-    calls: dict[str, Callable[[], Any]] = {"may_start": lambda: True, failing: broken}
-    async with running({"extensions": OFFERS}) as relay:
+    def broken() -> Any:
+        if failing == "may_start at the dot" and next(may, False):
+            return True
+        raise error("away")
+
+    calls: dict[str, Callable[[], Any]] = {
+        "may_start": lambda: True,
+        failing.split(" ", maxsplit=1)[0]: broken,
+    }
+    if failing == "follow" and not offers:
+        calls = {"may_start": broken}  # nothing is glued, so nobody asks what follows
+    async with running({"extensions": offers}) as relay:
         session = session_to(relay)
-        with pytest.raises(RuntimeError):
+        with pytest.raises(error):
             await session.send(message(A), **calls)
         assert isinstance(await session.send(message(B), lambda: True), Accepted)
         await session.close()
