@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -116,7 +117,7 @@ class Update:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots: what is the same for everyone is looked up once
 class Incident:
     """An outage or planned work, with all its updates, oldest first."""
 
@@ -146,13 +147,18 @@ class Incident:
     @property
     def news(self) -> int:
         """The newest update that is news."""
-        return max((new.number for new in self.news_since(0)), default=self.updates[0].number)
+        return self._news[-1].number if self._news else self.updates[0].number
 
     def news_since(self, number: int) -> tuple[Update, ...]:
         """The updates after that one, but the first, which say more than the one before did."""
-        return tuple(
-            new for old, new in pairwise(self.updates) if new.number > number and self._is_news(old, new)
+        news = self._news
+        return (
+            news if not news or news[0].number > number else tuple(new for new in news if new.number > number)
         )
+
+    @cached_property
+    def _news(self) -> tuple[Update, ...]:
+        return tuple(new for old, new in pairwise(self.updates) if self._is_news(old, new))
 
     def _is_news(self, old: Update, new: Update) -> bool:
         if new.silent:
@@ -161,7 +167,7 @@ class Incident:
             return self.current.state is IncidentState.REMINDED
         return new.tells_more_than(old) or (old.silent and new.closes)
 
-    @property
+    @cached_property
     def thread_start(self) -> int:
         """The update that began the mail thread: the first, or a reopening that came too late to go on."""
         late = (

@@ -13,15 +13,15 @@ One mail goes to one address, whatever number of records share it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailer.core.delivery import Skip
 from mailer.core.incident import Incident
 from mailer.core.pace import Hours, only_reminds
 from mailer.core.planned import work_of
-from mailer.core.standing import First, Kind, Standing
+from mailer.core.standing import NEW, First, Kind, Standing
 
 
 class RecipientState(StrEnum):
@@ -33,8 +33,7 @@ class RecipientState(StrEnum):
     DUPLICATE = "duplicate"  # told under another record that has the same address
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """A customer record that is affected now, or was."""
 
     customer_key: int  # customer.id: the lowest is the oldest record
@@ -45,12 +44,11 @@ class Person:
     zone: str | None = None  # IANA; none: the tenant's
     suppressed: bool = False  # mail to this address is pointless for anybody
     points: tuple[Mapping[str, Any], ...] = ()  # affected now; or those last told of
-    standing: Standing = field(default_factory=Standing)
+    standing: Standing = NEW
     state: RecipientState | None = None  # as recorded; none: not yet
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """A delivery to be written: queued, or skipped with its reason."""
 
     customer_key: int
@@ -61,8 +59,7 @@ class Notice:
     again: bool = False  # the current update left them out before, and the reason is gone or another
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What is to be done for those who share one address: all of it, or nothing."""
 
     notices: tuple[Notice, ...]
@@ -93,7 +90,7 @@ def _step(household: _Household) -> Step:
         told = people[notice.customer_key].standing
         if told.written or (notice.skip is not None and notice.skip == told.skipped):
             continue
-        notices.append(notice if told.skipped is None else replace(notice, again=True))
+        notices.append(notice if told.skipped is None else notice._replace(again=True))
     states = {key: state for key, state in household.states().items() if people[key].state is not state}
     return Step(tuple(notices), household.stale, states)
 
@@ -107,8 +104,7 @@ class _Scene:
     joining: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Household:
+class _Household(NamedTuple):
     """The records that share one address: one of them is written to."""
 
     closing: bool

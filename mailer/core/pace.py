@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from mailer.core.incident import Incident, IncidentState, Update
@@ -31,8 +32,7 @@ class Hours:
         return ZoneInfo(zone) if zone else self.zone
 
 
-@dataclass(frozen=True, slots=True)
-class Timing:
+class Timing(NamedTuple):
     """When a notice falls due, and when it may leave: then, or later."""
 
     due_at: datetime

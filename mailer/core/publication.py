@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailer.core.delivery import State
 from mailer.core.incident import Incident, facts, message_id
@@ -28,8 +28,7 @@ class Publisher:
     alone: bool = True  # no other campaign publishes incidents
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What an incident is to one customer from now on."""
 
     customer_key: int
@@ -38,8 +37,7 @@ class Record:
     thread: str | None  # the Message-ID their thread begins with; None: as it stands
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """A step with the rows that carry it out."""
 
     cancel: tuple[
@@ -130,7 +128,7 @@ def _delivery(
         kind=notice.kind,
         context={
             "kind": notice.kind.value,
-            "points": [dict(point) for point in notice.points],
+            "points": notice.points,
             "in_reply_to": notice.in_reply_to,
         },
         message_id=message_id(incident, number, person.customer_key, publisher.campaign, publisher.domain),

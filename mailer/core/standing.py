@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from mailer.core.delivery import Failure, State
 from mailer.core.incident import Incident
@@ -34,8 +35,7 @@ _UNSENT = (State.QUEUED, State.DEFERRED)
 _HOPELESS = (Failure.REFUSED, Failure.NOT_REPRESENTABLE, Failure.HEADER, Failure.BOUNCED)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
+class Told(NamedTuple):
     """One delivery of an incident to one customer, as the ledger has it."""
 
     delivery_id: int
@@ -48,8 +48,7 @@ class Told:
     at: datetime | None = None  # when it left, or began to
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What one customer has been told, folded from the ledger in the order of the updates."""
 
     first: First = First.NONE
@@ -63,43 +62,70 @@ class Standing:
     known: bool = False  # the ledger names them at all
 
 
-def standing(rows: Iterable[Told], incident: Incident, address: str) -> Standing:
+#: To somebody who was never told anything.
+NEW = Standing()
+
+
+def standing(rows: Sequence[Told], incident: Incident, address: str) -> Standing:
     """Fold what the ledger has of one customer, whose address is now `address`; rows in the order of updates.
 
     Rows before the incident's thread began only count as unsent: to a new thread everybody is new. An address
     that was refused counts no more once the customer has another.
     """
-    now = Standing()
+    if not rows:
+        return NEW
+    current, thread_start = incident.current.number, incident.thread_start
+    fold = _Fold()
     for row in rows:
-        unsent = row.state in _UNSENT and row.update < incident.current.number
-        if unsent and row.kind == Kind.UNAFFECTED:
-            now = replace(now, farewell=row.delivery_id)
-        elif unsent:
-            now = replace(now, unsent=(*now.unsent, row.delivery_id))
-        if row.update >= incident.thread_start:
-            now = _after(now, row, address, current=row.update == incident.current.number)
-    return now
+        if row.state in _UNSENT and row.update < current:
+            if row.kind == Kind.UNAFFECTED:
+                fold.farewell = row.delivery_id
+            else:
+                fold.unsent += (row.delivery_id,)
+        if row.update >= thread_start:
+            fold.take(row, address, current=row.update == current)
+    return fold.standing()
 
 
-def _after(now: Standing, row: Told, address: str, *, current: bool) -> Standing:
-    now = replace(now, known=True)
-    if current and row.state == State.SKIPPED:
-        return replace(now, skipped=row.reason)
-    if current:
-        now = replace(now, written=True)
-    if row.state == State.SENT or row.state in _IN_FLIGHT:
-        now = replace(now, newest=row.update, last_at=row.at)
-    if row.kind == Kind.FIRST:
-        return _after_first(now, row, address)
-    gone = row.kind == Kind.UNAFFECTED and row.state not in (*_UNSENT, State.CANCELLED)
-    return replace(now, first=First.NONE) if gone else now
+@dataclass(slots=True)
+class _Fold:
+    """A standing in the making: there may be a hundred thousand of them to be made before a notice can leave."""
 
+    first: First = First.NONE
+    newest: int = 0
+    last_at: datetime | None = None
+    thread: str | None = None
+    unsent: tuple[int, ...] = ()
+    farewell: int | None = None
+    written: bool = False
+    skipped: str | None = None
+    known: bool = False
 
-def _after_first(now: Standing, row: Told, address: str) -> Standing:
-    if row.state == State.SENT:
-        return replace(now, first=First.ACCEPTED, thread=now.thread or row.message_id)
-    if row.state in _IN_FLIGHT:
-        return replace(now, first=First.IN_FLIGHT)
-    if row.state == State.FAILED and row.reason in _HOPELESS and row.address == address:
-        return replace(now, first=First.REFUSED)
-    return now
+    def take(self, row: Told, address: str, *, current: bool) -> None:
+        """What a delivery of the thread adds."""
+        self.known = True
+        if current and row.state == State.SKIPPED:
+            self.skipped = row.reason
+            return
+        self.written = self.written or current
+        if row.state == State.SENT or row.state in _IN_FLIGHT:
+            self.newest, self.last_at = row.update, row.at
+        if row.kind == Kind.FIRST:
+            self._first(row, address)
+        elif row.kind == Kind.UNAFFECTED and row.state not in (*_UNSENT, State.CANCELLED):
+            self.first = First.NONE
+
+    def _first(self, row: Told, address: str) -> None:
+        if row.state == State.SENT:
+            self.first, self.thread = First.ACCEPTED, self.thread or row.message_id
+        elif row.state in _IN_FLIGHT:
+            self.first = First.IN_FLIGHT
+        elif row.state == State.FAILED and row.reason in _HOPELESS and row.address == address:
+            self.first = First.REFUSED
+
+    def standing(self) -> Standing:
+        """The standing, made."""
+        return Standing(
+            self.first, self.newest, self.last_at, self.thread, self.unsent, self.farewell, self.written, self.skipped,
+            self.known,
+        )  # fmt: skip

@@ -51,7 +51,7 @@ def rows_of(
     Meant for `insert(…).from_select(*rows_of(…))`. Values are what the columns take; instants are aware.
     """
     dialect = conn.dialect.name
-    whole = _json(_spelled(rows, table, names), default=partial(_plain, _INSTANTS[dialect]))
+    whole = _encoder(partial(_plain, _INSTANTS[dialect]))(_spelled(rows, table, names))
     if dialect == "sqlite":
         value = func.json_each(whole).table_valued("value").c.value
     else:
@@ -70,7 +70,7 @@ def _spelled(rows: Sequence[Sequence[Any]], table: Table, names: Sequence[str]) 
     spelled = [list(row) for row in rows]
     for row in spelled:
         for place in inner:
-            row[place] = None if row[place] is None else _json(row[place], default=dict)
+            row[place] = None if row[place] is None else _INNER(row[place])
     return spelled
 
 
@@ -79,8 +79,12 @@ def _field(value: ColumnElement[Any], place: int, column: Column[Any], dialect: 
     return type_coerce(text, column.type) if dialect == "sqlite" else cast(text, column.type)
 
 
-def _json(value: Any, default: Callable[[Any], Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=default)
+def _encoder(default: Callable[[Any], Any]) -> Callable[[Any], str]:
+    return json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, default=default).encode
+
+
+#: Of the values of JSON columns; json.dumps would make an encoder for each.
+_INNER = _encoder(dict)
 
 
 def _plain(form: str, value: Any) -> Any:

@@ -101,10 +101,11 @@ class Town:
                 if told.state in ("queued", "sending", "deferred", "in_doubt"):
                     self._set(told, state=state, reason=reason)
 
-    def _set(self, told: Told, **changes: object) -> None:
+    def _set(self, told: Told, state: str, reason: str | None = None) -> None:
         for rows in self.ledger.values():
             rows[:] = [
-                replace(row, **changes) if row.delivery_id == told.delivery_id else row for row in rows
+                row._replace(state=state, reason=reason) if row.delivery_id == told.delivery_id else row
+                for row in rows
             ]
 
     def _write(self, notice: Notice) -> None:
