@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -34,7 +33,7 @@ class Dispatch(Stores):
         An `urgent` one hands out incidents and other service mail only.
         """
         if not shared:
-            yield Embedded(partial(self.ledger.claim, urgent=urgent))
+            yield Embedded(self.ledger, urgent=urgent)
             return
         from mailer.cluster.taker import taking_shards  # noqa: PLC0415 (see above)
 
@@ -56,11 +55,7 @@ class Dispatch(Stores):
 
     @asynccontextmanager
     async def supply(self) -> AsyncIterator[Supply | None]:
-        """What keeps shards coming; none on SQLite.
-
-        Raises:
-            StoreError: the database cannot be reached.
-        """
+        """What keeps shards coming; none on SQLite."""
         if self.shards is None:
             yield None
             return

@@ -78,6 +78,10 @@ class ShardTaker:
             async with asyncio.timeout(seconds):
                 await self._here.wait()
 
+    async def overtaken(self, now: datetime, priority: int) -> bool:  # noqa: ARG002 - the port's signature
+        """Never: what is urgent has a slot of its own."""
+        return False
+
     async def serve(self) -> None:
         """Be a worker of Procrastinate's until cancelled, whatever becomes of the database meanwhile."""
         while True:

@@ -43,6 +43,7 @@ class SendJob:
     planned_at: datetime  # retries end so long after this
     expires_at: datetime | None = None
     zone: str | None = None  # IANA; none: the tenant's
+    priority: int = 0
     context: Mapping[str, Any] = field(default_factory=dict)  # of the delivery
     content: Mapping[str, Any] = field(default_factory=dict)  # of the run
     coupon: CouponView | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -28,16 +28,31 @@ class Dispatcher(Protocol):
 
     async def take(self, sender_id: int, now: datetime, limit: int) -> list[int]: ...
     async def wait(self, seconds: float) -> None: ...
+    async def overtaken(self, now: datetime, priority: int) -> bool: ...
+
+
+class DuePort(Protocol):
+    """The delivery rows, for one machine."""
+
+    async def claim(
+        self, sender_id: int, now: datetime, limit: int, *, urgent: bool = False
+    ) -> list[int]: ...
+    async def pending_above(self, now: datetime, priority: int) -> bool: ...
 
 
 class Embedded:
-    """The dispatcher of one machine: a share is whatever `claim` finds due at that moment."""
+    """The dispatcher of one machine: a share is whatever is due at that moment; of service mail only if `urgent`."""
 
-    def __init__(self, claim: Callable[[int, datetime, int], Awaitable[list[int]]]) -> None:
-        self._claim = claim
+    def __init__(self, ledger: DuePort, *, urgent: bool = False) -> None:
+        self._ledger = ledger
+        self._urgent = urgent
 
     async def take(self, sender_id: int, now: datetime, limit: int) -> list[int]:
-        return await self._claim(sender_id, now, limit)
+        return await self._ledger.claim(sender_id, now, limit, urgent=self._urgent)
+
+    async def overtaken(self, now: datetime, priority: int) -> bool:
+        """Whether something more urgent than `priority` is due: then what was not begun is better given back."""
+        return await self._ledger.pending_above(now, priority)
 
     async def wait(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

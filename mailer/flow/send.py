@@ -15,7 +15,7 @@ import structlog
 from mailer.core.handoff import SendJob
 from mailer.errors import Fenced, StoreError
 from mailer.flow.connection import Connection, JournalPort, Tools
-from mailer.flow.dispatch import Dispatcher, Embedded
+from mailer.flow.dispatch import Dispatcher, DuePort, Embedded
 from mailer.flow.waves import AdvancePort, Judge, Waves
 from mailer.flow.work import Work
 
@@ -25,16 +25,16 @@ LEASE_SECONDS = 20.0  # a dead sender's deliveries are free after this
 RENEW_SECONDS = 5.0
 FIRST_CLAIM = 20  # grows while chunks finish quickly, so that an incident waits for little
 QUICK_CHUNK = 1.0  # seconds
+OVERTAKE_SECONDS = 1.0  # between two looks for something more urgent than what is claimed
 IDLE_SECONDS = 0.5  # between two looks for work
 RELAY_DOWN = timedelta(minutes=1)  # how long deliveries wait for a relay that did not answer
 RELAY_LOOK = 5.0  # seconds between two tries to reach it
 STORE_LOOK = 1.0  # seconds between two tries to reach a database that is away
 
 
-class LedgerPort(AdvancePort, Protocol):
+class LedgerPort(AdvancePort, DuePort, Protocol):
     """The delivery rows."""
 
-    async def claim(self, sender_id: int, now: datetime, limit: int) -> list[int]: ...
     async def claimed(self, sender_id: int) -> list[int]: ...
     async def load(self, ids: Sequence[int]) -> list[SendJob]: ...
     async def release(self, sender_id: int, ids: Sequence[int]) -> None: ...
@@ -76,7 +76,7 @@ class SendLoop:
         dispatcher: Dispatcher | None = None,  # none: whatever the ledger has due
     ) -> None:
         self._tools = tools
-        self._dispatcher = dispatcher or Embedded(ledger.claim)
+        self._dispatcher = dispatcher or Embedded(ledger)
         self._open_journal = open_journal
         self._clock = tools.clock
         self._ledger = ledger
@@ -188,7 +188,10 @@ class SendLoop:
                 begun, asked, ids = time.monotonic(), len(ids), []
                 work.add(jobs)
                 await _either(self._running_low(work), stop)
-                if time.monotonic() - begun < QUICK_CHUNK and asked == limit:
+                if await self._overtaken(work):
+                    await self._ledger.release(sender_id, [job.delivery_id for job in work.take_back()])
+                    limit = min(FIRST_CLAIM, self._config.claim_size)
+                elif time.monotonic() - begun < QUICK_CHUNK and asked == limit:
                     limit = min(limit * 2, self._config.claim_size)
             elif not until_idle:
                 await _either(self._dispatcher.wait(IDLE_SECONDS), stop)
@@ -202,11 +205,21 @@ class SendLoop:
         work.end()
 
     async def _running_low(self, work: Work) -> None:
-        """Returns when few claimed deliveries are left to be marked."""
+        """Returns when few claimed deliveries are left to be marked, or something more urgent is due."""
         low = max(work.connections // 2, self._config.claim_size // 3)
-        await work.until(
-            lambda: len(work.claimed) <= min(low, work.low * 2 + work.connections) or work.stalled
-        )
+        while not await self._overtaken(work):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(OVERTAKE_SECONDS):
+                    await work.until(
+                        lambda: len(work.claimed) <= min(low, work.low * 2 + work.connections) or work.stalled
+                    )
+                    return
+
+    async def _overtaken(self, work: Work) -> bool:
+        """Whether what we hold and have not begun should wait for something more urgent."""
+        if not work.claimed:
+            return False
+        return await self._dispatcher.overtaken(self._clock(), max(job.priority for job in work.claimed))
 
     async def _wait_for_relay(
         self, sender_id: int, work: Work, waves: Waves, stop: asyncio.Event, *, wait: bool

@@ -131,6 +131,12 @@ class Ledger:
         async with self._db.read() as connection:
             return await claims.count_due(connection, now)
 
+    async def pending_above(self, now: datetime, priority: int) -> bool:
+        """Whether any delivery of a higher priority could be claimed now."""
+        async with self._db.read() as connection:
+            above = claims.open_runs(now).where(run.c.priority > priority).order_by(None).limit(1)
+            return (await connection.execute(above)).first() is not None
+
     async def pending(self, now: datetime) -> bool:
         """Whether any delivery could be claimed now."""
         async with self._db.read() as connection:

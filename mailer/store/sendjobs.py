@@ -32,7 +32,7 @@ _PERSON = (
 )
 _OURS = (
     "id", "run_id", "campaign", "purpose", "kind", "email", "due_at", "attempts", "message_id", "customer_id",
-    "expires_at",
+    "expires_at", "priority",
 )  # fmt: skip
 _WORTH = ("code", "percent", "amount_e4", "currency", "valid_until")
 
@@ -111,6 +111,7 @@ def _job(row: Mapping[str, Any], of: Mapping[str, Any], reminded: CouponView | N
         planned_at=known(row["planned_at"]),
         expires_at=instant(row["expires_at"]),
         zone=row["zone"],
+        priority=row["priority"],
         context=row["context"] or {},
         content=of["content"] or {},
         coupon=_view(row) if row["code"] else reminded,

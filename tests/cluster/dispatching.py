@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
-from functools import partial
 
 from sqlalchemy import text
 
@@ -35,7 +34,7 @@ class Site:
     async def dispatcher(self, *, urgent: bool = False) -> Dispatcher:
         """What a new sender takes its work from."""
         if not self.queued:
-            return Embedded(partial(self.ledger.claim, urgent=urgent))
+            return Embedded(self.ledger, urgent=urgent)
 
         async def claim(sender: int, now: datetime, limit: int, runs: Sequence[int]) -> list[int]:
             return await self.ledger.claim(sender, now, limit, runs=runs)

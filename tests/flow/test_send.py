@@ -69,8 +69,8 @@ class Flaky(Ledger):
         self._trouble(self.after, name)
         return answer
 
-    async def claim(self, *given: Any) -> list[int]:
-        return list(await self._call("claim", lambda: super(Flaky, self).claim(*given)))
+    async def claim(self, *given: Any, **named: Any) -> list[int]:
+        return list(await self._call("claim", lambda: super(Flaky, self).claim(*given, **named)))
 
     async def load(self, ids: Sequence[int]) -> list[SendJob]:
         return list(await self._call("load", lambda: super(Flaky, self).load(ids)))
@@ -437,3 +437,27 @@ async def test_an_outage_notice_goes_before_the_newsletter(database: Database) -
         urgent = set(await connection.scalars(select(delivery.c.email).where(delivery.c.run_id == notice)))
         assert await connection.scalar(select(run.c.state).where(run.c.id == notice)) == "running"
     assert {message.rcpt_to for message in relay.tried[:5]} == urgent
+
+
+async def test_what_is_more_urgent_overtakes_what_was_claimed(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.flow.send.OVERTAKE_SECONDS", 0.05)
+    bulk = await a_run(database, priority=20)
+    await add_many(database, bulk, 40)
+    urgent: list[int] = []
+
+    class Slow(FakeTransport):
+        async def send(self, message: Message, *given: Any, **hooks: Any) -> Outcome:
+            if len(self.tried) == 3:
+                of = await a_run(database, campaign="outage", priority=100, purpose="service")
+                urgent.append(await a_delivery(database, of, purpose="service", priority=100))
+            await asyncio.sleep(0.05)
+            return await super().send(message, *given, **hooks)
+
+    relay = Slow()
+    await sent_all(loop(database, relay, connections=1))
+    order = [message.message_id for message in relay.tried]
+    assert order.index(f"<{urgent[0]}@k.example>") < 12  # not behind the twenty that were claimed with the first
+    assert await states(database) == {"sent": 41}
+    assert len(set(order)) == len(order) == 41
