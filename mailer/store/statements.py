@@ -76,7 +76,7 @@ class Writing:
         lite = connection.dialect.name == "sqlite"
         if lite:
             values = {name: _lite(value) for name, value in values.items()}
-        whole = json.dumps(rows, ensure_ascii=False, default=_spelled if lite else datetime.isoformat)
+        whole = json.dumps(rows, ensure_ascii=False, default=_spelled if lite else _iso)
         await connection.execute(self._sqlite if lite else self._postgresql, {"rows": whole, **values})
 
 
@@ -104,6 +104,10 @@ def day(value: Any) -> date | None:
 
 def _lite(value: Any) -> Any:
     return _spelled(value) if isinstance(value, date) else value
+
+
+def _iso(value: date) -> str:
+    return value.isoformat()  # an instant's with its time: of both kinds, each by its own
 
 
 @lru_cache(64)  # the rows of a wave share most of theirs
