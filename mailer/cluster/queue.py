@@ -23,6 +23,8 @@ URGENT, OTHER = "mailer_urgent", "mailer_other"  # queues
 HEARTBEAT = 5.0  # seconds between two signs of life
 STALLED = 20.0  # seconds without one, and a worker counts as dead
 
+CONNECT_SECONDS = 10.0  # how long somebody who asks waits for a connection
+
 _BULK = 100  # so many at once change what the database's planner should know of the table
 _KEPT_HOURS = 24  # jobs that ended otherwise than well; the others are removed when they end
 
@@ -36,8 +38,9 @@ def connector(url: str, connections: int) -> PsycopgConnector:
     plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     return PsycopgConnector(
         conninfo=plain,
-        min_size=1,
+        min_size=0,  # made when one is asked for: a database that is away is found out by whoever asks
         max_size=connections,
+        timeout=CONNECT_SECONDS,
         kwargs={"connect_timeout": 10, "options": "-c lock_timeout=30s", "application_name": "mailer"},
     )
 
@@ -137,14 +140,9 @@ class Housekeeping:
 
 @asynccontextmanager
 async def housekeeping(url: str) -> AsyncIterator[Housekeeping]:
-    """Housekeeping on the database of our `database_url`.
-
-    Raises:
-        StoreError: it cannot be reached.
-    """
+    """Housekeeping on the database of our `database_url`."""
     app = App(connector=connector(url, 2))
-    with trouble():
-        await app.open_async()
+    await app.open_async()
     try:
         yield Housekeeping(app)
     finally:
