@@ -72,12 +72,13 @@ class Tools:
     jitter: Callable[[], float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Made:
     """A delivery whose message is made."""
 
     marked: Marked
     message: Message
+    begun: bool = False  # whether its envelope left, or may have
 
 
 class Connection:
@@ -135,8 +136,8 @@ class Connection:
         try:
             outcome = await self._session.send(
                 made.message,
-                self._work.may_start,
-                before_dot=lambda: self._before_dot(attempt),
+                lambda: self._may_start(made),
+                before_dot=lambda: self._journal.dot(attempt),
                 follow=self._follow,
             )
         except RenderError as error:  # this relay cannot carry it
@@ -149,10 +150,12 @@ class Connection:
         self._work.finish(self._finished(marked, outcome))
         return outcome if isinstance(outcome, TryLater) and outcome.phase in RELAY_PHASES else None
 
-    def _before_dot(self, attempt: tuple[int, int]) -> None:
-        if not self._work.may_start():  # we were frozen over the end of our lease
-            raise TimeoutError("the lease of this sender ran out")
-        self._journal.dot(attempt)
+    def _may_start(self, made: _Made) -> bool:
+        """Asked before the message begins, and once more before its dot: by then its mark may have grown old."""
+        if not self._work.may_start():
+            return False
+        made.begun = made.begun or made.marked.fresh
+        return made.begun
 
     def _follow(self) -> Message | None:
         """The message to glue behind a final dot."""
@@ -161,6 +164,7 @@ class Connection:
             if marked is None:
                 return None
             self._next = self._make(marked)
+        self._next.begun = True
         return self._next.message
 
     def _make(self, marked: Marked) -> _Made | None:

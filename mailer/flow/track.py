@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +11,11 @@ from typing import Protocol
 
 from mailer.core.token import BadToken, Keyring, verify
 from mailer.flow.compose import PREFERENCES, UNSUBSCRIBE
+from mailer.flow.work import MARK_SECONDS
 
 __all__ = ["PREFERENCES", "UNSUBSCRIBE", "BadToken", "Fate", "How", "Recipient", "Tracking"]
+
+_LOOK_SECONDS = 0.05  # between two looks for mails that are about to leave
 
 
 class How(StrEnum):
@@ -47,6 +51,9 @@ class ConsentPort(Protocol):
     ) -> bool:
         """Durable when it returns; False when nothing had to be changed."""
 
+    async def starting(self, email: str) -> bool:
+        """Whether a commercial mail to this address is marked to leave."""
+
 
 class Tracking:
     """Reads the links of mails, and does what those who follow them ask for."""
@@ -70,6 +77,9 @@ class Tracking:
     async def unsubscribe(self, recipient: Recipient, how: How) -> Fate:
         """Stop commercial mail to a recipient; the same however often it is asked.
 
+        Not one starts after this returned: a mail that was marked to leave already has begun by then, or never
+        will, since a mark is good for `MARK_SECONDS` only.
+
         Raises:
             StoreError: it could not be made durable; nothing may be promised.
         """
@@ -82,4 +92,8 @@ class Tracking:
             how=how,
             now=self._clock(),
         )
+        waited = 0.0
+        while waited <= MARK_SECONDS and await self._consent.starting(recipient.email):
+            await asyncio.sleep(_LOOK_SECONDS)
+            waited += _LOOK_SECONDS
         return Fate.DONE if changed else Fate.ALREADY

@@ -17,6 +17,9 @@ from mailer.core.delivery import TryLater
 from mailer.core.handoff import Finish, SendJob
 from mailer.errors import RelayError
 
+#: A mark is good for so long: whoever unsubscribes is told so when every mail marked before has begun, or never will.
+MARK_SECONDS = 2.0
+
 
 @dataclass(frozen=True, slots=True)
 class Marked:
@@ -24,6 +27,11 @@ class Marked:
 
     job: SendJob
     since: float
+
+    @property
+    def fresh(self) -> bool:
+        """Whether its message may begin."""
+        return time.monotonic() < self.since + MARK_SECONDS
 
     @property
     def attempt(self) -> tuple[int, int]:
@@ -55,7 +63,7 @@ class Work:
 
     def take(self) -> Marked | None:
         """The next delivery, if one is ready to leave and more shall."""
-        if not self.marked or self.stalled or self.ended:
+        if not self.marked or self.stalled or self.ended or not self.marked[0].fresh:
             return None
         if len(self.marked) == self.low + 1:
             self._changed.set()
@@ -109,7 +117,7 @@ class Work:
             self._changed.set()
 
     def may_start(self) -> bool:
-        """Whether the lease still holds, so that nobody else can have this delivery."""
+        """Whether the lease still holds, so that nobody else can have what we hold."""
         return time.monotonic() < self.deadline
 
     # What the feeder and the waves do

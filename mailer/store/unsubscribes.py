@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.consent import COMMERCIAL, UNSUBSCRIBED, Action, Via, fold
 from mailer.core.customer import normalise_address
+from mailer.core.delivery import State
 from mailer.store.consent import Said, bar, latest_entries
 from mailer.store.consent import record as record_word
 from mailer.store.engine import Database
@@ -58,6 +59,17 @@ class Unsubscribes:
             if sent:
                 await record_fact(connection, [Fact(delivery_id, UNSUBSCRIBED, at, {"how": how})])
         return True
+
+    async def starting(self, email: str) -> bool:
+        """Whether a commercial mail to this address is in `sending`."""
+        marked = exists().where(
+            delivery.c.sender_id.is_not(None),  # few are: an index of its own
+            delivery.c.state == State.SENDING,
+            delivery.c.purpose == COMMERCIAL,
+            delivery.c.email_key == normalise_address(email),
+        )
+        async with self._database.read() as connection:
+            return bool(await connection.scalar(select(marked)))
 
 
 async def _barred(connection: AsyncConnection, email_key: str) -> bool:
