@@ -120,6 +120,7 @@ class App(Mails, Dispatch):
             reload=self.reload,
             tell=self.tell,
             stock=self.stockroom,
+            looks=self.planner.looks,
         )
 
     def limit_memory(self) -> None:

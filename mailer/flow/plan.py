@@ -22,12 +22,13 @@ from mailer.core.segment import Rule
 from mailer.core.trigger import EventTrigger, IncidentTrigger, ManualTrigger, SegmentTrigger
 from mailer.errors import FeedFault, FileFault
 from mailer.flow.issue import FeedsPort, Issues
+from mailer.flow.looks import Looks
 from mailer.flow.plan_caps import Yielding
 from mailer.flow.plan_entries import EntryPlanning
 from mailer.flow.plan_events import EventPlanning
 from mailer.flow.plan_ports import KnownCampaign, People, RunBook, Version
 from mailer.flow.plan_rows import Rows
-from mailer.flow.score import Scoring, rules_of
+from mailer.flow.score import Scoring
 
 CHUNK = 2_000  # customers decided and written at a time
 MOST_BY_HAND = 1_000  # runs of one campaign started by hand on one day
@@ -87,6 +88,7 @@ class Planner:
             segments=segments, book=book, people=people, rows=self._rows, version=version, zone=rules.zone
         )
         self._scoring = Scoring(people, segments, rules.zone)
+        self.looks = Looks(campaigns, segments, self._scoring, self._entries)
 
     async def look(self, now: datetime) -> None:
         """Note the campaigns that are here now: nothing due before this moment is ever caught up."""
@@ -98,7 +100,7 @@ class Planner:
         """One pass: everything that fell due by `now`. A campaign that cannot be planned stops no other.
 
         `events_only` looks at nothing but what customers did: a quick pass between two whole ones. `only` names
-        the campaigns to look at; none: all.
+        the campaigns to look at; none: all. What takes a look at all customers is `looks`' affair.
         """
         report = PlanReport()
         seen = await self._book.seen(list(self._campaigns), now)
@@ -110,9 +112,8 @@ class Planner:
                 asleep += [campaign.name] if known.planned_at is not None else []
                 continue
             try:
-                if not events_only:
-                    await self._scoring.see_to(rules_of(campaign, self._segments), now)
-                    await self._entries.look(campaign, now)
+                if not await self.looks.ready(campaign):  # the first look will tell
+                    continue
                 await self._plan_campaign(campaign, known, now, report)
                 done.append(campaign.name)
             except FileFault as fault:

@@ -117,6 +117,7 @@ class Rehearsal:
         """Plan these campaigns; the faults of those that cannot go out."""
         faults: list[str] = []
         if campaigns := names - {_INCIDENTS}:
+            await self._parts.planner.looks.take(now, only=campaigns)
             report = await self._parts.planner.plan(now, only=campaigns)
             faults += report.faults
         if _INCIDENTS in names:

@@ -18,13 +18,13 @@ from mailer.flow.plan import Planner, PlanReport
 
 log = structlog.get_logger()
 
-PLANNING, IMPORTING = "planner", "import"  # leases
+PLANNING, IMPORTING, LOOKING = "planner", "import", "looks"  # leases
 LEASE_SECONDS = 30.0
 RENEW_SECONDS = 10.0
 WAIT_SECONDS = 0.25  # between two looks at a lease somebody else holds
 
 EVENTS_EVERY = 2  # seconds
-ALL_EVERY = 60  # seconds
+LOOKS_EVERY = 60  # seconds
 
 
 class LeasesPort(Protocol):
@@ -61,6 +61,12 @@ class StockPort(Protocol):
     async def alarms(self, now: datetime, *, taken: bool) -> Sequence[str]: ...
 
 
+class LooksPort(Protocol):
+    """What goes through all customers; see `flow.looks`."""
+
+    async def take(self, now: datetime) -> bool: ...
+
+
 class Scheduler:
     """Plans under a lease, so that of many schedulers one plans at a time; the others find it done."""
 
@@ -77,6 +83,7 @@ class Scheduler:
         reload: Callable[[], Awaitable[None]],
         tell: Callable[[str], None],
         stock: StockPort | None = None,
+        looks: LooksPort | None = None,
     ) -> None:
         self._planner = planner
         self._incidents = incidents
@@ -88,11 +95,17 @@ class Scheduler:
         self._reload = reload
         self._tell = tell
         self._stock = stock
+        self._looks = looks
         self._told: set[str] = set()
 
-    async def plan_once(self, *, events_only: bool = False) -> PlanReport:
-        """One pass at the clock's time. Waits for another planner and for an open import to end."""
-        async with self._alone():
+    async def plan_once(self, *, events_only: bool = False, looks: bool = True) -> PlanReport:
+        """One pass at the clock's time, after the `looks` it stands on unless it is one of events alone.
+
+        Waits for another planner and for an open import to end.
+        """
+        if looks and not events_only:
+            await self.look_once()
+        async with self._alone(PLANNING):
             await self._reload()
             now = self._clock()
             report = await self._planner.plan(now, events_only=events_only)
@@ -112,9 +125,19 @@ class Scheduler:
         self._told = set(report.faults) if not events_only else self._told | set(report.faults)
         return report
 
+    async def look_once(self) -> bool:
+        """Take the looks, while planning may go on; whether there may be something to plan now.
+
+        Of many who would, one looks at a time, and the others find little left to do.
+        """
+        if self._looks is None:
+            return False
+        async with self._alone(LOOKING):
+            return await self._looks.take(self._clock())
+
     async def run_by_hand(self, campaign: Campaign) -> tuple[str, int]:
         """Start a campaign now, when nobody else plans and no import is open; see `Planner.run_by_hand`."""
-        async with self._alone():
+        async with self._alone(PLANNING):
             now = self._clock()
             if self._stock is not None:
                 await self._stock.ready(campaign, now)
@@ -140,6 +163,7 @@ class Scheduler:
         waker.add_job(wake, "interval", seconds=EVENTS_EVERY, args=[True], **always)
         waker.start()
         stopped = asyncio.create_task(stop.wait())
+        looking = asyncio.create_task(self._keep_looking(wake))
         try:
             while not stop.is_set():
                 asked = asyncio.create_task(due.wait())
@@ -150,7 +174,7 @@ class Scheduler:
                 due.clear()
                 wanted, whole = whole, False
                 try:
-                    await self.plan_once(events_only=not wanted)
+                    await self.plan_once(events_only=not wanted, looks=False)
                     told = ""
                 except StoreError as trouble:
                     if str(trouble) != told:  # once, however long it lasts
@@ -161,14 +185,23 @@ class Scheduler:
                         await asyncio.wait_for(stop.wait(), EVENTS_EVERY)
         finally:
             stopped.cancel()
+            looking.cancel()
             waker.shutdown(wait=False)
 
+    async def _keep_looking(self, wake: Callable[[bool], None]) -> None:
+        """Look again and again, beside planning; what may have been found is planned at once."""
+        while self._looks is not None:
+            with contextlib.suppress(StoreError):  # planning tells of it
+                if await self.look_once():
+                    wake(False)
+            await asyncio.sleep(LOOKS_EVERY)
+
     @asynccontextmanager
-    async def _alone(self) -> AsyncIterator[None]:
+    async def _alone(self, name: str) -> AsyncIterator[None]:
         # Leases are held by other processes: there is no event of ours to wait for.
-        while not await self._leases.acquire(PLANNING, self._owner, LEASE_SECONDS):  # noqa: ASYNC110
+        while not await self._leases.acquire(name, self._owner, LEASE_SECONDS):  # noqa: ASYNC110
             await asyncio.sleep(WAIT_SECONDS)
-        keeper = asyncio.create_task(self._hold())
+        keeper = asyncio.create_task(self._hold(name))
         try:
             while await self._leases.holder(IMPORTING) is not None:  # noqa: ASYNC110
                 await asyncio.sleep(WAIT_SECONDS)
@@ -176,10 +209,10 @@ class Scheduler:
         finally:
             keeper.cancel()
             with contextlib.suppress(StoreError):  # it runs out by itself
-                await self._leases.release(PLANNING, self._owner)
+                await self._leases.release(name, self._owner)
 
-    async def _hold(self) -> None:
+    async def _hold(self, name: str) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             with contextlib.suppress(StoreError):
-                await self._leases.renew(PLANNING, self._owner, LEASE_SECONDS)
+                await self._leases.renew(name, self._owner, LEASE_SECONDS)

@@ -45,13 +45,27 @@ class Scoring:
         self._segments = segments
         self._zone = zone
 
-    async def see_to(self, rules: Iterable[Rule], now: datetime) -> None:
+    async def see_to(self, rules: Iterable[Rule], now: datetime) -> bool:
         """Score all customers anew if one of the rules asks for scores and those there are have grown stale.
+
+        Whether it did.
 
         Raises:
             SegmentFault: a segment that is named is unknown.
         """
         if not asks_scores(rules, self._segments):
-            return
-        if is_stale(await self._scores.last_scored(), now, self._zone):
+            return False
+        stale = is_stale(await self._scores.last_scored(), now, self._zone)
+        if stale:
             await self._scores.score(now)
+        return stale
+
+    async def ready(self, rules: Iterable[Rule]) -> bool:
+        """Whether there are scores, however old, if one of the rules asks for them.
+
+        Where nobody was ever scored such a rule finds nobody, which would be taken for the truth.
+
+        Raises:
+            SegmentFault: a segment that is named is unknown.
+        """
+        return not asks_scores(rules, self._segments) or await self._scores.last_scored() is not None

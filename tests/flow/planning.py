@@ -112,7 +112,10 @@ class Shop:
         await self.planner().look(at(since) if isinstance(since, str) else since)
 
     async def plan(self, now: str, *, events_only: bool = False) -> PlanReport:
-        return await self.planner().plan(at(now), events_only=events_only)
+        planner = self.planner()
+        if not events_only:
+            await planner.looks.take(at(now))
+        return await planner.plan(at(now), events_only=events_only)
 
     async def customer(
         self, name: str, *, birthday: str | None = None, set_at: datetime | str = LONG_AGO, **values: Any

@@ -55,12 +55,16 @@ class Passes:
 
 
 def scheduler(
-    database: Database, passes: Passes, tell: Callable[[str], None] = lambda _said: None, owner: str = "me"
+    database: Database,
+    passes: Passes,
+    tell: Callable[[str], None] = lambda _said: None,
+    owner: str = "me",
+    looks: Looks | None = None,
 ) -> Scheduler:
     return Scheduler(
         planner=passes,  # type: ignore[arg-type]  # a pass is all that is asked of it here
         incidents=passes, senders=passes, ledger=passes, leases=Leases(database), owner=owner,
-        clock=lambda: NOW, reload=passes.reload, tell=tell,
+        clock=lambda: NOW, reload=passes.reload, tell=tell, looks=looks,
     )  # fmt: skip
 
 
@@ -81,6 +85,48 @@ async def test_planning_waits_for_an_open_import(database: Database) -> None:
     await leases.release(IMPORTING, "an import")
     await asyncio.wait_for(planning, PATIENCE)
     assert passes.made == ["all"]
+
+
+class Looks:
+    """Looks at customers that take as long as the test wants."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.may_end, self.has_begun = asyncio.Event(), asyncio.Event()
+
+    async def take(self, _now: datetime) -> bool:
+        self.has_begun.set()
+        await self.may_end.wait()
+        self.taken += 1
+        return True
+
+
+async def test_planning_does_not_wait_for_looks_and_plans_what_they_found(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.flow.scheduler.EVENTS_EVERY", 3600)
+    passes, looks, stop = Passes(), Looks(), asyncio.Event()
+    running = asyncio.create_task(scheduler(sqlite_database, passes, looks=looks).keep(stop))
+    async with asyncio.timeout(PATIENCE):
+        await looks.has_begun.wait()
+        await passes.changed.wait()
+        assert (passes.made, looks.taken) == (["all"], 0)
+        passes.changed.clear()
+        looks.may_end.set()
+        await passes.changed.wait()
+    assert (passes.made, looks.taken) == (["all", "all"], 1)
+    stop.set()
+    await asyncio.wait_for(running, PATIENCE)
+
+
+async def test_who_stops_when_nothing_is_due_takes_the_looks_first(sqlite_database: Database) -> None:
+    passes, looks = Passes(), Looks()
+    planning = asyncio.create_task(scheduler(sqlite_database, passes, looks=looks).plan_once())
+    await asyncio.sleep(0.1)
+    assert passes.made == []
+    looks.may_end.set()
+    await asyncio.wait_for(planning, PATIENCE)
+    assert (looks.taken, passes.made) == (1, ["all"])
 
 
 async def test_a_pass_that_fails_gives_its_lease_back(database: Database) -> None:
