@@ -215,6 +215,7 @@ async def _begin(connection: AsyncConnection, sender_id: int, now: datetime, goi
         await _BEGIN.run(connection, rows, mine=sender_id, now=now)
 
 
+# The plus keeps SQLite from walking through all that the sender holds, and through the rows for each of them.
 _END = Writing(
     """
     update delivery set
@@ -229,7 +230,7 @@ _END = Writing(
         updated_at = :now,
         sender_id = null
     from {given}
-    where delivery.id = given.id and delivery.sender_id = :mine
+    where delivery.id = given.id and +delivery.sender_id = :mine
     """,
     {
         "id": "bigint", "state": "text", "reason": "text", "not_before": "timestamptz", "sent_at": "timestamptz",
@@ -246,7 +247,7 @@ _BEGIN = Writing(
         message_id = coalesce(delivery.message_id, given.message_id),
         updated_at = :now
     from {given}
-    where delivery.id = given.id and delivery.sender_id = :mine
+    where delivery.id = given.id and +delivery.sender_id = :mine
     """,
     {"id": "bigint", "message_id": "text"},
 )
