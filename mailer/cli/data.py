@@ -49,7 +49,10 @@ def import_customers(file: File, maps: Maps = None, dry_run: DryRun = False) -> 
 
     async def work() -> None:
         async with this.app() as app:
-            with open_rows(file, customer_row.FIELDS, maps, required=("id",)) as (rows, progress):
+            with open_rows(file, customer_row.FIELDS, maps, required=("id",), dry_run=dry_run) as (
+                rows,
+                progress,
+            ):
                 report = await app.customer_import.run(
                     rows, now=this.clock(), dry_run=dry_run, progress=progress
                 )
@@ -105,7 +108,10 @@ def import_events(file: File, maps: Maps = None, dry_run: DryRun = False) -> Non
 
     async def work() -> None:
         async with this.app() as app:
-            with open_rows(file, event_row.FIELDS, maps, required=("id",)) as (rows, progress):
+            with open_rows(file, event_row.FIELDS, maps, required=("id",), dry_run=dry_run) as (
+                rows,
+                progress,
+            ):
                 report = await app.event_import.run(
                     rows, now=this.clock(), dry_run=dry_run, progress=progress
                 )
@@ -141,7 +147,10 @@ def load_list(name: str, file: File) -> None:
 
 async def load_list_file(app: Any, name: str, file: Path) -> ImportReport:
     """Read a list from a file into the database."""
-    with open_rows(file, ("id", "email"), None, required=("id", "email"), single="id") as (rows, progress):
+    with open_rows(file, ("id", "email"), None, required=("id", "email"), single="id", whole=True) as (
+        rows,
+        progress,
+    ):
         report: ImportReport = await app.list_load.run(name, rows, now=this.clock(), progress=progress)
     return report
 
@@ -206,16 +215,32 @@ def open_rows(
     *,
     required: Collection[str],
     single: str | None = None,
+    dry_run: bool = False,
+    whole: bool = False,
 ) -> Iterator[tuple[RowFile, Callable[[int], None]]]:
-    """The file's rows, and a progress bar on a terminal."""
+    """The file's rows, and a progress bar on a terminal. `whole`: it counts when it was read to its end only."""
+
+    def kept(count: int) -> str:
+        if dry_run or whole:
+            return "Stopped; nothing has changed."
+        taken = f"after {count} rows of {file.name}, which are kept" if count else f"early in {file.name}"
+        return f"Stopped {taken}; import it again to take in the rest."
+
     with RowFile(file, Columns.mapped(fields, maps or ()), required=required, single=single) as rows:
         bar = Progress(
             TextColumn(f"{file.name}"), BarColumn(), TextColumn("{task.fields[rows]} rows"), TimeRemainingColumn(),
             console=errors, transient=True, disable=not errors.is_terminal,
         )  # fmt: skip
         task = bar.add_task("rows", total=rows.size or None, rows=0)
+
+        def done(count: int) -> None:
+            this.stopped = kept(count)
+            bar.update(task, completed=rows.position, rows=count)
+
+        this.stopped = kept(0)
         with bar:
-            yield rows, lambda count: bar.update(task, completed=rows.position, rows=count)
+            yield rows, done
+    this.stopped = "Stopped."
 
 
 def finish(report: ImportReport, *, dry_run: bool, warned: str = " (taken all the same)") -> None:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import typer
+
 from mailer import settings as settings_file
 from mailer.app import App, fixed_clock, mailbox_of, system_clock
 from mailer.cli.output import Output, ReaderGone, tell
@@ -28,6 +30,7 @@ class Invocation:
     now: datetime | None = None
     json: bool = False
     debug: bool = False
+    stopped: str = "Stopped."  # what Ctrl-C leaves behind, for whoever pressed it
 
     @property
     def out(self) -> Output:
@@ -83,6 +86,9 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(work)
         sys.stdout.flush()  # what is left in the buffer may find nobody either
+    except KeyboardInterrupt:  # typer ends the process without a word
+        tell(this.stopped)
+        raise typer.Exit(130) from None
     except BrokenPipeError:  # not for typer to see, which would end the process
         raise ReaderGone from None
 

@@ -7,7 +7,7 @@ import json
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +165,8 @@ def _sqlite(url: Any, where: str, *, durable: bool) -> AsyncEngine:
         ) from error
     engine = create_async_engine(
         url.set(database=str(Path(url.database).expanduser())),
-        pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS, connect_args={"timeout": LOCK_SECONDS},
+        pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS,
+        connect_args={"timeout": LOCK_SECONDS, "factory": _Undone},
         json_serializer=_json,
     )  # fmt: skip
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -173,6 +174,20 @@ def _sqlite(url: Any, where: str, *, durable: bool) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _waits_for_no_disk)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+class _Undone(sqlite3.Connection):
+    """Closing it undoes what was not committed.
+
+    SQLite itself waits with that for the last of its cursors. A task that was cancelled leaves one behind, and the
+    one writer's place would stay taken.
+    """
+
+    def close(self) -> None:
+        """Roll back, then close."""
+        with suppress(sqlite3.Error):
+            self.rollback()
+        super().close()
 
 
 def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:

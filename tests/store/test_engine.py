@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import delete, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from mailer.errors import SettingsError, StoreBusy, StoreError
@@ -167,3 +167,31 @@ async def test_a_cancelled_writer_leaves_nothing_locked(database: Database) -> N
         await write(database, "kept")
     async with database.read() as connection:
         assert (await connection.scalars(select(switch.c.name))).all() == ["kept"]
+
+
+async def test_a_writer_cancelled_in_the_middle_of_a_statement_leaves_nothing_locked(
+    database: Database,
+) -> None:
+    # A cursor of the statement that was under way outlives it, and kept the writer's place for half a minute.
+    async def work() -> None:
+        try:
+            while True:
+                async with database.write() as connection:
+                    await connection.execute(
+                        insert(switch), [{"name": f"{number}", "at": NOW} for number in range(50)]
+                    )
+                    await connection.execute(delete(switch))
+        finally:
+            await write(database, "kept")
+
+    for rounds in range(1, 120, 4):
+        task = asyncio.create_task(work())
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        await asyncio.sleep(rounds / 20_000)
+        task.cancel()
+        async with asyncio.timeout(5):
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        async with database.write() as connection:
+            assert (await connection.scalars(delete(switch).returning(switch.c.name))).all() == ["kept"]
