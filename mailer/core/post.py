@@ -14,6 +14,10 @@ MOST_LINK = 2_000  # characters
 #: A feed may be served from a cache: what it dates before the last issue, and shows only after, is still news.
 LATE = timedelta(days=1)
 
+#: The same of posts that come as events: stored after the last issue, they are still news for so long after their date.
+#: An archive of years, imported one day, is none.
+LATE_EVENT = timedelta(days=31)
+
 _BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 _INVISIBLE = re.compile(
     "[\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]"

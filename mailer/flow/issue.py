@@ -37,9 +37,9 @@ class Issues:
         Raises:
             FeedFault: its feed cannot be read now.
         """
-        since = await self._past.last_issue(campaign)
+        since, carried = await self._past.last_issue(campaign), await self._past.carried(campaign)
         if isinstance(content, FeedContent):
             posts = await self._feeds.posts(content.feed)
-            return new_posts(posts, since=since, until=due, carried=await self._past.carried(campaign))
+            return new_posts(posts, since=since, until=due, carried=carried)
         found = await self._past.posts(content.events, since, due)
-        return [{**post, "at": post["at"].isoformat()} for post in found]
+        return [{**post, "at": post["at"].isoformat()} for post in found if post["id"] not in carried]

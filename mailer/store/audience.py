@@ -7,12 +7,13 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, case, func, select
+from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select
 
 from mailer.core.audience import Selection
 from mailer.core.delivery import CLAIMABLE, HOLDING
 from mailer.core.handoff import Waiting
 from mailer.core.policy import Candidate
+from mailer.core.post import LATE_EVENT
 from mailer.core.rfm import Round
 from mailer.core.run import RunState
 from mailer.core.segment import Rule
@@ -175,34 +176,36 @@ class Audience:
         return found
 
     async def posts(self, name: str, after: datetime | None, until: datetime) -> list[dict[str, Any]]:
-        """Events about the shop in (after, until], newest first: what a newsletter carries."""
+        """Events about the shop in (after, until], newest first: what a newsletter may carry.
+
+        And those of shortly before that were stored only after `after`, which an issue may have carried.
+        """
         wanted = (
-            select(customer_event.c.properties, customer_event.c.at)
+            select(customer_event.c.ext_id, customer_event.c.properties, customer_event.c.at)
             .where(customer_event.c.name == name, customer_event.c.customer_id.is_(None),
                    customer_event.c.at <= until)
             .order_by(customer_event.c.at.desc(), customer_event.c.id.desc())
             .limit(50)
         )  # fmt: skip
         if after is not None:
-            wanted = wanted.where(customer_event.c.at > after)
+            late = and_(customer_event.c.stored_at > after, customer_event.c.at > after - LATE_EVENT)
+            wanted = wanted.where(or_(customer_event.c.at > after, late))
         async with self._db.read() as conn:
-            return [{**row.properties, "at": row.at} for row in await conn.execute(wanted)]
+            rows = (await conn.execute(wanted)).all()
+        return [{**row.properties, "id": row.ext_id, "at": row.at} for row in rows]
 
     async def last_issue(self, campaign: str) -> datetime | None:
-        """When the last issue with content was due."""
+        """When the last issue that anybody was sent, or will be, was due."""
+        wanted = select(run.c.due_at).where(*_issue(campaign)).order_by(run.c.due_at.desc()).limit(1)
         async with self._db.read() as conn:
-            found: datetime | None = await conn.scalar(
-                select(func.max(run.c.due_at)).where(
-                    run.c.campaign == campaign, run.c.state.not_in(_NO_ISSUE)
-                )
-            )
+            found: datetime | None = await conn.scalar(wanted)
             return found
 
     async def carried(self, campaign: str) -> set[str]:
-        """The ids of the posts that earlier issues carried, where they came from a feed."""
+        """The ids of the posts that earlier issues carried."""
         wanted = (
             select(run.c.content)
-            .where(run.c.campaign == campaign, run.c.state.not_in(_NO_ISSUE), run.c.content.is_not(None))
+            .where(*_issue(campaign), run.c.content.is_not(None))
             .order_by(run.c.due_at.desc())
             .limit(100)
         )
@@ -250,6 +253,12 @@ class Audience:
             for row in rows:
                 found.setdefault(row.email_key, {})[row.scope] = row.reason
         return found
+
+
+def _issue(campaign: str) -> tuple[ColumnElement[bool], ...]:
+    """A run of which somebody got an issue, or may have, or will."""
+    somebody = exists().where(delivery.c.run_id == run.c.id, delivery.c.state.in_(HOLDING))
+    return run.c.campaign == campaign, run.c.state.not_in(_NO_ISSUE), somebody
 
 
 def _candidate(row: Row[Any], barred: Mapping[str, Mapping[str, str]], *, dated: bool = False) -> Candidate:

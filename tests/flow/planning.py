@@ -155,8 +155,10 @@ class Shop:
         )  # fmt: skip
         return ext_id
 
-    async def post(self, when: str, title: str = "New") -> None:
-        await self.event("post.published", None, when, title=title, url="https://k.example", summary="")
+    async def post(self, when: str, title: str = "New", *, stored: str | None = None) -> None:
+        await self.event(
+            "post.published", None, when, stored=stored, title=title, url="https://k.example", summary=""
+        )
 
     async def rows(self, campaign: str | None = None) -> list[str]:
         """Every delivery: `occurrence customer state-or-reason not-before`, in the order of customers."""

@@ -217,6 +217,45 @@ async def test_an_issue_carries_what_came_since_the_last_one_newest_first(databa
     ]
 
 
+async def titles(database: Database) -> list[tuple[str, list[str]]]:
+    async with database.read() as conn:
+        issues = (await conn.execute(select(run.c.occurrence, run.c.content).order_by(run.c.id))).all()
+    return [
+        (issue.occurrence, [post["title"] for post in (issue.content or {}).get("posts", ())])
+        for issue in issues
+    ]
+
+
+async def test_a_post_that_was_stored_late_is_carried_by_the_next_issue_once(database: Database) -> None:
+    shop = await shop_of(database, newsletter=NEWSLETTER)
+    await shop.customer("a")
+    await shop.post("2027-03-15T12:00", "one")
+    await shop.post("2027-03-15T13:00", "stored as the issue was cut", stored="2027-03-16T07:01")
+    await shop.plan("2027-03-16T07:02")
+    await shop.settle("sent", "2027-03-16T07:03")
+    await shop.post("2027-03-15T14:00", "late", stored="2027-03-17T09:00")
+    await shop.post("2025-03-15T14:00", "from the archive", stored="2027-03-17T09:00")
+    for day in ("23", "30"):
+        await shop.plan(f"2027-03-{day}T07:00")
+        await shop.settle("sent", f"2027-03-{day}T07:01")
+    assert await titles(database) == [
+        ("2027-03-16", ["stored as the issue was cut", "one"]),
+        ("2027-03-23", ["late"]),
+        ("2027-03-30", []),
+    ]
+
+
+async def test_what_nobody_was_sent_is_still_new(database: Database) -> None:
+    shop = await shop_of(database, newsletter=NEWSLETTER)
+    await shop.customer("a")
+    await shop.post("2027-03-15T12:00", "one")
+    await shop.plan("2027-03-16T07:02")
+    await shop.settle("expired", "2027-03-16T08:00")
+    await shop.post("2027-03-22T12:00", "two")
+    await shop.plan("2027-03-23T07:00")
+    assert await titles(database) == [("2027-03-16", ["one"]), ("2027-03-23", ["two", "one"])]
+
+
 # Again, at once, interrupted ------------------------------------------------------------------------------
 
 
