@@ -29,7 +29,7 @@ class Keyring:
 
     current: str
     keys: Mapping[str, str]
-    _derived: dict[str, bytes] = field(default_factory=dict, init=False, compare=False)
+    _derived: dict[str, hmac.HMAC] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
         return f"Keyring(current={self.current!r})"
@@ -40,11 +40,15 @@ class Keyring:
         name = hashlib.sha256(b"key-id:" + secret.encode()).hexdigest()[:4]
         return cls(name, {name: secret})
 
-    def derived(self, purpose: str) -> bytes:
-        """The current key as tokens of one purpose are signed with it."""
-        if purpose not in self._derived:
-            self._derived[purpose] = self.signer(self.current, purpose).derive_key()
-        return self._derived[purpose]
+    def mac(self, purpose: str, said: bytes) -> bytes:
+        """HMAC-SHA256 under the current key, as derived for tokens of one purpose."""
+        ready = self._derived.get(purpose)
+        if ready is None:
+            key = self.signer(self.current, purpose).derive_key()
+            ready = self._derived[purpose] = hmac.new(key, digestmod="sha256")
+        made = ready.copy()
+        made.update(said)
+        return made.digest()
 
     def signer(self, key_id: str, purpose: str) -> Signer:
         """The signer of one key for one purpose."""
@@ -72,10 +76,7 @@ def sign_for(keys: Keyring, purposes: Sequence[str], claims: list[Any]) -> list[
     The signature is itsdangerous's, written out: its signer derives its key anew for every token.
     """
     said = _base64(_written(claims).encode()) + f".{keys.current}".encode()
-    return [
-        (said + b"." + _base64(hmac.digest(keys.derived(purpose), said, "sha256"))).decode("ascii")
-        for purpose in purposes
-    ]
+    return [(said + b"." + _base64(keys.mac(purpose, said))).decode("ascii") for purpose in purposes]
 
 
 def verify(keys: Keyring, purpose: str, token: str) -> list[Any]:

@@ -35,27 +35,27 @@ def body(rendered: Rendered, seed: str) -> Part:
 
 def text(said: str) -> Part:
     """Plain text."""
-    return _written("plain", _crlf(said).encode("utf-8", "replace"))
+    return _written("plain", _octets(said, "utf-8", "replace"))
 
 
 def html(page: str, *, exact: bool = False) -> Part:
     """A page. Where that is `exact`, as ASCII with character references, which every line of every relay carries."""
-    page = _crlf(page)
     if exact and not page.isascii():
-        data = page.encode("ascii", "xmlcharrefreplace")
+        data = _octets(page, "ascii", "xmlcharrefreplace")
         if len(data) <= len(page) * 4 // 3 and _fits(
             data
         ):  # more references than that, and base64 is shorter
             return Part(_CONTENT % ("html", "7bit"), data)
-    return _written("html", page.encode("utf-8", "replace"))
+    return _written("html", _octets(page, "utf-8", "replace"))
 
 
-def _crlf(said: str) -> str:
-    if "\r" in said:
-        said = said.replace("\r\n", "\n").replace("\r", "\n")
-    if not said.endswith("\n"):
-        said += "\n"
-    return said.replace("\n", "\r\n")
+def _octets(said: str, encoding: str, errors: str) -> bytes:
+    """With CRLF for every line end, and one at the end."""
+    data = said.encode(encoding, errors)
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    data = data.replace(b"\n", b"\r\n")
+    return data if data.endswith(b"\n") else data + b"\r\n"
 
 
 def _fits(data: bytes) -> bool:

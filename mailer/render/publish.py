@@ -4,7 +4,8 @@
      "parts": {"subject": {"": PART, "tr": PART}, "html": {…}, "text": {…}},
      "images": {"logo.png": {"type": "image/png", "cid": "…", "data": "<base64>"}}}
 
-where PART is `{"file", "source", "origins"}`: a flat Jinja source and its way back to the files (`pieces`).
+where PART is `{"file", "source", "origins"}`: a flat Jinja source and its way back to the files (`pieces`). A text
+made of the HTML says so: `"derived": true`.
 Everything that can be refused without data is refused here.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from jinja2 import TemplateSyntaxError, nodes
 
 from mailer.errors import TemplateFault
 from mailer.render import html as markup
+from mailer.render.derive import derived
 from mailer.render.environment import HTML as HTML_SANDBOX
 from mailer.render.environment import TEXT as TEXT_SANDBOX
 from mailer.render.environment import Sandbox
@@ -51,6 +53,7 @@ def publish(template: str, read: TemplateSource, public_url: str, tenant_locale:
     names = {folder: read.names(folder) for folder in (template, LAYOUT)}
     files = _files(template, sorted(names[template]))
     published: dict[str, Any] = {"format": FORMAT, "template": template, "parts": {}, "images": {}}
+    pages: dict[str, tuple[str, list[Piece]]] = {}
     for file in files:
         path = f"{template}/{file.name}"
         sandbox = HTML_SANDBOX if file.part == HTML else TEXT_SANDBOX
@@ -61,6 +64,7 @@ def publish(template: str, read: TemplateSource, public_url: str, tenant_locale:
             if file.suffix == "mjml":
                 pieces = markup.compile_mjml(pieces, path)
             pieces = list(broken(inline_css(place(pieces), path, marked_only=file.suffix == "mjml")))
+            pages[file.locale] = path, pieces
         elif file.part == SUBJECT:
             pieces = [_one_line(piece) for piece in pieces]
         source, origins = write(pieces)
@@ -68,7 +72,21 @@ def publish(template: str, read: TemplateSource, public_url: str, tenant_locale:
             published["images"][name] = _picture(name, template, read, path)
         part = {"file": path, "source": source, "origins": origins}
         published["parts"].setdefault(file.part, {})[file.locale] = part
+    if TEXT not in published["parts"]:
+        published["parts"] |= _texts(pages)
     return published
+
+
+def _texts(pages: Mapping[str, tuple[str, list[Piece]]]) -> dict[str, dict[str, Any]]:
+    """The texts of a template that was given none: for every page, or for none of them."""
+    texts: dict[str, Any] = {}
+    for locale, (path, page) in pages.items():
+        pieces = derived(page, path)
+        if pieces is None:
+            return {}
+        source, origins = write(pieces)
+        texts[locale] = {"file": path, "source": source, "origins": origins, "derived": True}
+    return {TEXT: texts}
 
 
 def _files(template: str, names: list[str]) -> list[PartFile]:

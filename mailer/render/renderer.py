@@ -12,6 +12,7 @@ import jinja2
 
 from mailer.core.message import Image, Rendered
 from mailer.errors import RenderError
+from mailer.render.environment import DERIVED
 from mailer.render.environment import HTML as HTML_SANDBOX
 from mailer.render.environment import TEXT as TEXT_SANDBOX
 from mailer.render.filters import SCENE, Scene
@@ -120,9 +121,9 @@ class Template:
         part = self._compiled.get((name, chosen))
         if part is None:
             entry: Mapping[str, Any] = self._parts["parts"][name][chosen]
-            sandbox = HTML_SANDBOX if name == HTML else TEXT_SANDBOX
+            sandbox = HTML_SANDBOX if name == HTML else DERIVED if entry.get("derived") else TEXT_SANDBOX
             try:
-                template = sandbox.from_string(entry["source"])
+                template = sandbox.ready(entry["source"])
                 known = letters(entry["source"], markup=name == HTML)
             except jinja2.TemplateSyntaxError as error:  # published by a version that understood it
                 file, line = origin(entry["origins"], error.lineno) or (entry["file"], None)

@@ -72,8 +72,8 @@ def an_incident(**facts: Any) -> dict[str, Any]:
     } | facts
 
 
-def a_scene(campaign: str, customer: Customer, *, kind: str = "", **changed: Any) -> dict[str, Any]:
-    """What the template of `campaign` sees, made as a sender makes it."""
+def a_job(campaign: str, customer: Customer, *, kind: str = "", **changed: Any) -> SendJob:
+    """A delivery of `campaign` as a sender claims it."""
     percent, coded = PERCENTS.get(campaign), campaign in PERCENTS
     content: Mapping[str, Any] = {}
     context: Mapping[str, Any] = {}
@@ -102,4 +102,10 @@ def a_scene(campaign: str, customer: Customer, *, kind: str = "", **changed: Any
         "context": context,
         "coupon": CouponView("XX-7KXQ9MBTRW", percent, valid_until=date(2026, 12, 8)) if coded else None,
     } | changed
-    return scene(SendJob(**facts), "", SHOP, LINKS if campaign in COMMERCIAL else {})
+    return SendJob(**facts)
+
+
+def a_scene(campaign: str, customer: Customer, *, kind: str = "", **changed: Any) -> dict[str, Any]:
+    """What the template of `campaign` sees, made as a sender makes it."""
+    job = a_job(campaign, customer, kind=kind, **changed)
+    return scene(job, "", SHOP, LINKS if campaign in COMMERCIAL else {})

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from email import message_from_bytes, policy
 from email.header import decode_header, make_header
+from email.headerregistry import Address
 from email.message import EmailMessage
 from typing import Any
 
@@ -14,6 +15,8 @@ from hypothesis import strategies as st
 from mailer.core.message import Image, Letter, Message, Rendered
 from mailer.errors import HeaderRefused, NotRepresentable, TooLarge
 from mailer.render.mime import assemble
+from mailer.render.plain import ODD
+from mailer.render.text import clean
 
 LETTER = Letter(
     from_name="Kardelen",
@@ -83,6 +86,51 @@ def test_what_goes_in_is_what_a_receiver_reads(subject: str, name: str, text: st
     for kind, given_text in (("plain", text), ("html", html)):
         wanted = given_text.replace("\r\n", "\n").replace("\r", "\n")
         assert body(message, kind) == (wanted if wanted.endswith("\n") else wanted + "\n")
+
+
+def by_the_library(rendered: Rendered, letter: Letter) -> EmailMessage:
+    """The same letter as the standard library writes it, read back."""
+    message = EmailMessage(policy=policy.SMTP)
+    message["To"] = Address(letter.to_name, addr_spec=letter.to_address)
+    message["Subject"] = rendered.subject
+    message["Date"] = letter.date
+    message.set_content(rendered.text)
+    message.add_alternative(rendered.html or "", subtype="html")
+    found = message_from_bytes(message.as_bytes(), policy=policy.SMTP)
+    assert isinstance(found, EmailMessage)
+    return found
+
+
+LETTERS = st.text(
+    st.characters(codec="utf-8", exclude_categories=("C", "Zl", "Zp", "Zs")) | st.just(" "), max_size=80
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    subject=LETTERS.map(collapsed).filter(lambda text: text and "=?" not in text),
+    name=LETTERS.map(collapsed).filter(lambda text: "=?" not in text),
+    text=BODIES,
+    html=BODIES,
+    exact=st.booleans(),
+)
+def test_it_says_what_the_library_would_have_said(
+    subject: str, name: str, text: str, html: str, exact: bool
+) -> None:
+    text, html = clean(text), clean(html)
+    exact = exact and not ODD.search(html)
+    ours = parsed(assemble(Rendered(subject, text, html, exact=exact), letter(to_name=name)))
+    theirs = by_the_library(Rendered(subject, text, html), letter(to_name=name))
+    assert (ours["Subject"], ours["Date"].datetime) == (theirs["Subject"], theirs["Date"].datetime)
+    assert name_of(dict(ours.raw_items())["To"]) == name_of(dict(theirs.raw_items())["To"])
+    assert [part.get_content_type() for part in ours.walk()] == [
+        part.get_content_type() for part in theirs.walk()
+    ]
+    assert body(ours, "plain") == body(theirs, "plain")
+    if "7bit" in str(ours.get_body(("html",))["Content-Transfer-Encoding"]) and exact:  # type: ignore[index]
+        assert all(page.isascii() for page in [body(ours, "html")])
+    else:
+        assert body(ours, "html") == body(theirs, "html")
 
 
 @pytest.mark.parametrize(

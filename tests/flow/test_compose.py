@@ -1,0 +1,119 @@
+"""From a claimed delivery to its message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from mailer.core.message import Letter, Message, Rendered
+from mailer.core.token import Keyring, verify
+from mailer.errors import RenderError
+from mailer.flow.compose import Composer, Identity
+from mailer.render.mime import assemble
+from mailer.render.renderer import Template
+from tests.campaigns.stock import CUSTOMERS, SHOP, a_job
+
+NOW = datetime(2026, 11, 24, 7, tzinfo=UTC)
+KEYS = Keyring.single("k" * 32)
+IDENTITY = Identity(SHOP, ZoneInfo("Europe/Istanbul"), "https://mail.example", KEYS)
+
+
+class Versions:
+    """Published templates by number: a source, or something nobody can read."""
+
+    def __init__(self, **parts: Any) -> None:
+        self._parts = parts
+        self.asked = 0
+
+    async def parts(self, version_id: int) -> dict[str, Any]:
+        self.asked += 1
+        return {"definition": {"description": "what it is"}, "parts": self._parts[f"v{version_id}"]}
+
+
+def published(text: str) -> dict[str, Any]:
+    part = {"": {"file": "t/body.txt", "source": text, "origins": [[1, "t/body.txt", 7]]}}
+    return {"format": 1, "template": "t", "parts": {"subject": part, "text": part}, "images": {}}
+
+
+def composer(versions: Versions, letters: list[tuple[Rendered, Letter]] | None = None) -> Composer:
+    def put_together(rendered: Rendered, letter: Letter) -> Message:
+        if letters is not None:
+            letters.append((rendered, letter))
+        return assemble(rendered, letter)
+
+    return Composer(identity=IDENTITY, versions=versions, compile_template=Template, assemble=put_together)
+
+
+JOB = replace(a_job("birthday", CUSTOMERS["named"]), version_id=1)
+
+
+async def test_every_attempt_makes_the_same_message() -> None:
+    versions = Versions(v1=published("Hi {{ customer.first_name }} {{ links.unsubscribe }}"))
+    made = []
+    for _attempt in range(2):  # two senders, nothing shared
+        each = composer(versions)
+        await each.prepare([JOB])
+        made += [each.compose(JOB, NOW), each.compose(JOB, NOW)]
+    assert len({message.data for message in made}) == 1
+    assert versions.asked == 2
+    assert made[0].message_id == composer(versions).message_id(JOB)
+    later = replace(JOB, message_id="<kept@kardelen.example>", attempts=1)
+    assert each.compose(later, NOW + timedelta(hours=1)).message_id == "<kept@kardelen.example>"
+
+
+async def test_the_links_are_those_of_this_delivery() -> None:
+    letters: list[tuple[Rendered, Letter]] = []
+    made = composer(Versions(v1=published("{{ links.unsubscribe }} {{ links.preferences }}")), letters)
+    await made.prepare([JOB])
+    made.compose(JOB, NOW)
+    [(rendered, letter)] = letters
+    unsubscribe, preferences = rendered.text.split()
+    assert letter.unsubscribe_url == unsubscribe
+    for purpose, link in (("unsubscribe", unsubscribe), ("preferences", preferences)):
+        assert verify(KEYS, purpose, link.rpartition("/")[2]) == [
+            JOB.delivery_id,
+            JOB.customer_key,
+            JOB.email,
+        ]
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({"format": 9}, "the published template cannot be used: KeyError"),
+        (published("{% frobnicate %}"), "t/body.txt"),
+        (published("{{ customer.name | gone }}"), "t/body.txt:7: No filter named 'gone'"),
+    ],
+    ids=["unreadable", "a tag of another time", "a filter of another time"],
+)
+async def test_a_template_nobody_can_use_fails_its_own_deliveries(
+    parts: Mapping[str, Any], said: str
+) -> None:
+    made = composer(Versions(v1=parts, v2=published("fine")))
+    fine = replace(JOB, version_id=2)
+    await made.prepare([JOB, fine])
+    for _ in range(2):
+        with pytest.raises(RenderError, match=said) as caught:
+            made.compose(JOB, NOW)
+        assert caught.value.reason == "render"
+    assert b"fine" in made.compose(fine, NOW).data
+
+
+async def test_a_test_says_that_it_is_one() -> None:
+    made = composer(Versions(v1=published("Hi")))
+    await made.prepare([JOB])
+    assert b"Subject: [TEST] Hi\r\n" in made.compose(JOB, NOW, mark=True).data
+
+
+async def test_names_with_controls_are_refused_not_trimmed() -> None:
+    made = composer(Versions(v1=published("Hi")))
+    await made.prepare([JOB])
+    for name in ("\nAda", "Ada\t", "A\x85"):
+        with pytest.raises(RenderError, match="control") as caught:
+            made.compose(replace(JOB, customer=replace(JOB.customer, first_name=name)), NOW)
+        assert caught.value.reason == "header"
