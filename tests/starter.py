@@ -33,8 +33,9 @@ class Server:
     def __init__(self, place: Path) -> None:
         self.selector = selectors.DefaultSelector()
         self.door = socket.socket(socket.AF_UNIX)
-        self.door.bind(str(place))
+        self.door.bind(f"{place}.new")
         self.door.listen(64)
+        Path(f"{place}.new").rename(place)  # whoever finds it is answered
         self.selector.register(self.door, selectors.EVENT_READ, None)
         self.selector.register(sys.stdin, selectors.EVENT_READ, None)
         self.asking: dict[int, tuple[int, socket.socket]] = {}  # pidfd → (pid, who waits for its end)

@@ -168,13 +168,14 @@ class Shop:
 
     def customers(self, *rows: Mapping[str, Any], now: str) -> None:
         """Import customers."""
-        self._import("customers", rows, now)
+        self.take("customers", rows, now)
 
     def events(self, *rows: Mapping[str, Any], now: str) -> None:
         """Import events."""
-        self._import("events", rows, now)
+        self.take("events", rows, now)
 
-    def _import(self, what: str, rows: Sequence[Mapping[str, Any]], now: str) -> None:
+    def take(self, what: str, rows: Sequence[Mapping[str, Any]], now: str) -> None:
+        """Import customers, events or points."""
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         file = self.write(f"{what}.jsonl", lines)
         self.mailer(what, "import", str(file), now=now)

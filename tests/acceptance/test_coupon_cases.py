@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections import Counter
 
 from tests.acceptance.conftest import OpenShop, StartRelay
-from tests.acceptance.shop import RelayProcess, Shop, balanced
+from tests.acceptance.shop import RelayProcess, Shop
 
 NOW = "2027-05-10T07:00:00Z"
 SHOWN = "{{ customer.id }} {{ coupon.code }} {{ coupon.valid_until | default('') }}"
@@ -26,34 +25,6 @@ def said(post: RelayProcess) -> list[tuple[str, str]]:
     bodies = [mail.get_body(("plain",)) for mail in post.mails()]
     words = [body.get_content().split() for body in bodies if body is not None]
     return [(each[0], each[1]) for each in words]
-
-
-def test_case_13_a_budget_under_eight_senders_and_two_schedulers(
-    shop: OpenShop, relay: StartRelay, postgresql_url: str
-) -> None:
-    here, post = shop(database_url=postgresql_url), relay()
-    here.set(sender={"processes": 4, "claim_size": 10})
-    here.relay(post.port, connections=4)
-    here.campaign(
-        "spring",
-        'purpose: commercial\ntrigger: {cron: "0 10 * * *"}\n'
-        "coupon: {kind: generated, prefix: SP, percent: 20, budget: 100}\n",
-        body=SHOWN,
-    )
-    people(here, 150)
-    both = [here.start("run", "--until-idle", now=NOW) for _ in range(2)]
-    told = "".join(each.end().err for each in both)
-    assert "The coupon budget of spring, 100, is used up" in told
-    rows = here.deliveries()
-    assert Counter((row["state"], row["reason"]) for row in rows) == {
-        ("sent", None): 100,
-        ("skipped", "budget"): 50,
-    }
-    mails = said(post)
-    assert len(mails) == len({who for who, _code in mails}) == len({code for _who, code in mails}) == 100
-    coupons = {each["customer"]: each["code"] for each in here.mailer("coupons", "list", "--json").rows}
-    assert coupons == dict(mails)
-    assert all(balanced(run) for run in here.runs())
 
 
 def test_uploaded_codes_from_the_file_to_the_till(shop: OpenShop, relay: StartRelay) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.acceptance.conftest import OpenShop, StartRelay
+from tests.acceptance.plays import Play, ledger, perform, rehearse
 from tests.acceptance.shop import Running, balanced, wait_until
 
 NOW = "2027-01-15T08:00:00Z"
@@ -25,7 +26,7 @@ def test_case_12_killed_between_the_relays_answer_and_our_commit(shop: OpenShop,
     # Two addresses get their 250 while the program is frozen, and two get no answer at all.
     slow = {"kept@*": {"dot": ["wait 1|250 2.0.0 kept", "250 2.0.0 kept"]}}
     mute = {"mute@*": {"dot": ["keep|wait 60", "250 2.0.0 kept"]}}
-    here, post = shop("offer", "outage"), relay({"to": slow | mute})
+    here, post = shop("offer", "outage", fresh=True), relay({"to": slow | mute})
     here.relay(post.port, connections=4)
     here.customers(
         {"id": "k1", "email": "kept@shop.example", "consent": "yes"},
@@ -36,6 +37,7 @@ def test_case_12_killed_between_the_relays_answer_and_our_commit(shop: OpenShop,
     )
     here.mailer("campaigns", "run", "offer", now=NOW)
     here.mailer("incidents", "open", "--title", "Kesinti", "--service", "fibre", now=NOW)
+    foreseen = perform(Play([rehearse(NOW, "2027-01-15T08:00:01Z")], []), here)
     running = here.start("run", "--until-idle", now=NOW)
     post.wait_for_dots(4, running)
     running.signal_all(signal.SIGSTOP)
@@ -51,6 +53,7 @@ def test_case_12_killed_between_the_relays_answer_and_our_commit(shop: OpenShop,
         "kept@home.example": "sent",
         "mute@home.example": "sent",
     }
+    assert [row[:4] for row in ledger(here)] == [row[:4] for row in foreseen]
     again = Counter(note["recipient"] for note in post.dots)
     assert again == {
         "kept@shop.example": 1,

@@ -16,7 +16,7 @@ def confirmed(customer: str, at: str) -> dict[str, Any]:
     return {"id": f"confirmed-{customer}", "customer": customer, "name": "consent.confirmed", "at": at}
 
 
-def test_cases_6_and_15_mornings_empty_issues_and_late_subscribers(shop: OpenShop, relay: StartRelay) -> None:
+def test_each_issue_holds_what_is_new(shop: OpenShop, relay: StartRelay) -> None:
     here, post = shop("newsletter"), relay()
     here.relay(post.port)
     here.customers(

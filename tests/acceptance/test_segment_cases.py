@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.acceptance.conftest import OpenShop, StartRelay
+from tests.acceptance.conftest import OpenShop
 
 SEGMENTS = {
     "spent_1000": {"spend": {"net": "1000..", "currency": "TRY", "settled": "14d"}},
@@ -31,32 +31,6 @@ def order(who: str, ref: str, at: str, net: int | None, name: str = "order.place
         "at": f"2027-{at}:00Z",
         "properties": properties,
     }
-
-
-def test_case_14_a_reward_once_the_return_window_is_over(shop: OpenShop, relay: StartRelay) -> None:
-    here = shop()
-    here.relay(relay().port)
-    here.write("jobs/_segments.yaml", json.dumps(SEGMENTS))
-    here.campaign("reward", "purpose: commercial\ntrigger: {segment: spent_1000}\nonce: ever\n")
-    here.customers(*people("a"), now="2027-08-31T09:00:00Z")
-    here.run("2027-08-31T10:00:00Z")
-    here.events(
-        order("a", "o1", "09-01T09:00", 600),
-        order("a", "o2", "09-02T09:00", 450),
-        order("a", "o2", "09-10T09:00", None, "order.refunded"),
-        now="2027-09-10T10:00:00Z",
-    )
-    here.run("2027-09-16T10:00:00Z")
-    assert here.deliveries() == []
-    for now in ("2027-09-20T10:00:00Z", "2027-09-21T10:00:00Z"):  # the webhook is replayed
-        here.events(order("a", "o3", "09-20T09:00", 500), now=now)
-    here.run("2027-10-04T08:59:00Z")
-    assert here.deliveries() == []
-    here.run("2027-10-04T09:00:00Z")
-    here.events(order("a", "o3", "09-20T09:00", 500), now="2027-10-04T10:00:00Z")
-    here.run("2027-10-05T09:00:00Z")
-    rows = [(row["occurrence"], row["customer"], row["state"], row["sent_at"]) for row in here.deliveries()]
-    assert rows == [("2027-10-04", "a", "sent", "2027-10-04T09:00:00Z")]
 
 
 def test_segments_are_counted_previewed_and_explained(shop: OpenShop) -> None:

@@ -11,7 +11,7 @@ COUNT = 300
 
 
 def test_two_runs_started_together_are_one(shop: OpenShop, relay: StartRelay, database_url: str) -> None:
-    here, post = shop(database_url=database_url), relay()
+    here, post = shop(database_url=database_url, fresh=True), relay()
     here.relay(post.port, connections=4)
     here.campaign("morning", 'purpose: commercial\ntrigger: {cron: "0 10 * * *"}\n')
     here.customers(
