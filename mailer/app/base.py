@@ -23,6 +23,7 @@ from mailer.files.key import secret_key
 from mailer.mailbox.storage import Mailbox
 from mailer.settings import Settings
 from mailer.store.engine import Database
+from mailer.store.switches import Switches
 
 Tell = Callable[[str], None]  # a sentence for the person at the terminal or in the log
 
@@ -55,10 +56,13 @@ class Installation:
         self.segments: dict[str, Rule] = {}
         self.faults: tuple[FileFault, ...] = ()
         self.sources: Mapping[str, str] = {}
+        self._seed: str | None = None
 
     async def reload(self, *, quiet: bool = False) -> None:
         """Read the campaigns again. A file that cannot be read is told once and stops no other."""
         found = await asyncio.to_thread(catalog.read, self.settings.jobs_dir)
+        if self._seed is None:  # from then on a new secret key moves nobody into a holdout, or out of one
+            self._seed = await Switches(self.db).seed(self.keys.current, self.clock())
         known = {str(fault) for fault in self.faults}
         self.campaigns.clear()
         self.campaigns.update(found.campaigns)
@@ -88,7 +92,7 @@ class Installation:
         return Rules(
             zone=self.settings.tenant.zone,
             quiet=QuietHours.parse(self.settings.policy.quiet_hours),
-            seed=self.keys.current,
+            seed=self._seed or "",
             cap=Cap(self.settings.policy.cap.day, self.settings.policy.cap.week),
         )
 

@@ -1,4 +1,7 @@
-"""The kill switch: while it is on, nothing is claimed and nothing is handed off."""
+"""What was put once and stays: the kill switch, and the seed of the holdouts.
+
+While the kill switch is on, nothing is claimed and nothing is handed off.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.tables import switch
 
-HALT = "halt"
+HALT, SEED = "halt", "seed"
 
 
 def halted() -> Exists:
@@ -35,6 +38,19 @@ class Switches:
         """Let everything go on."""
         async with self._db.write() as connection:
             await connection.execute(delete(switch).where(switch.c.name == HALT))
+
+    async def seed(self, first: str, now: datetime) -> str:
+        """What the holdouts are drawn with: `first` the first time it is asked for, and the same ever after."""
+        wanted = select(switch.c.note).where(switch.c.name == SEED)
+        async with self._db.read() as connection:
+            found = await connection.scalar(wanted)
+        if found is None:
+            async with self._db.write() as connection:
+                await connection.execute(
+                    insert(connection, switch).values(name=SEED, at=now, note=first).on_conflict_do_nothing()
+                )
+                found = await connection.scalar(wanted)
+        return str(found)
 
     async def halted_at(self) -> datetime | None:
         """Since when everything is stopped; None when it is not."""
