@@ -157,7 +157,7 @@ async def main() -> None:
                 await fill(app, chosen.mails)
             cpu_us = await send(chosen, made, filled, to, lambda: None, lambda: None)
             if chosen.cprofile:
-                profile = cProfile.Profile()
+                profile = cProfile.Profile(time.thread_time)
                 await send(chosen, made, filled, to, profile.enable, profile.disable)
                 statistics = pstats.Stats(profile)
                 statistics.sort_stats("tottime").print_stats(chosen.top)

@@ -188,8 +188,12 @@ class SendLoop:
                 begun, asked, ids = time.monotonic(), len(ids), []
                 work.add(jobs)
                 await _either(self._running_low(work), stop)
-                if await self._overtaken(work):
-                    await self._ledger.release(sender_id, [job.delivery_id for job in work.take_back()])
+                if work.overtaken:
+                    work.overtaken = False
+                    try:
+                        await self._ledger.release(sender_id, [job.delivery_id for job in work.take_back()])
+                    except StoreError:
+                        whole = False  # they are ours still, and read anew
                     limit = min(FIRST_CLAIM, self._config.claim_size)
                 elif time.monotonic() - begun < QUICK_CHUNK and asked == limit:
                     limit = min(limit * 2, self._config.claim_size)
@@ -207,19 +211,17 @@ class SendLoop:
     async def _running_low(self, work: Work) -> None:
         """Returns when few claimed deliveries are left to be marked, or something more urgent is due."""
         low = max(work.connections // 2, self._config.claim_size // 3)
-        while not await self._overtaken(work):
+        while not work.overtaken:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(OVERTAKE_SECONDS):
                     await work.until(
                         lambda: len(work.claimed) <= min(low, work.low * 2 + work.connections) or work.stalled
                     )
                     return
-
-    async def _overtaken(self, work: Work) -> bool:
-        """Whether what we hold and have not begun should wait for something more urgent."""
-        if not work.claimed:
-            return False
-        return await self._dispatcher.overtaken(self._clock(), max(job.priority for job in work.claimed))
+            if work.claimed:
+                highest = max(job.priority for job in work.claimed)
+                with contextlib.suppress(StoreError):  # whoever has something to write finds out
+                    work.overtaken = await self._dispatcher.overtaken(self._clock(), highest)
 
     async def _wait_for_relay(
         self, sender_id: int, work: Work, waves: Waves, stop: asyncio.Event, *, wait: bool

@@ -53,6 +53,7 @@ class Work:
         self.refused: RelayError | None = None
         self.served: set[object] = set()  # connections the relay has let in
         self.resting = 0  # connections with nothing in hand
+        self.overtaken = False  # whether something more urgent is due than what is claimed
         self.writing = False  # whether a wave is on its way to the database
         self.low = 0  # when so few marked deliveries are left, the next wave is due
         self._coming = 0  # connections on their way to ask
