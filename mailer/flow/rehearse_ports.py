@@ -12,10 +12,11 @@ from mailer.core.handoff import SendJob
 from mailer.core.message import Message
 from mailer.core.policy import Candidate
 from mailer.core.rehearsal import Line, Window
+from mailer.flow.claiming import LedgerPort
 from mailer.flow.diary import Stored
 from mailer.flow.plan import Planner
 from mailer.flow.scheduler import IncidentsPort
-from mailer.flow.send import LedgerPort, SendersPort
+from mailer.flow.send import SendersPort
 from mailer.flow.waves import Judge
 
 

@@ -315,7 +315,7 @@ async def test_a_mark_that_is_not_known_to_be_durable_starts_nothing(database: D
 async def test_a_database_away_between_two_chunks_loses_no_outcome_and_no_delivery(
     database: Database, call: str, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.flow.send.STORE_LOOK", 0.05)
+    monkeypatch.setattr("mailer.flow.claiming.STORE_LOOK", 0.05)
     await add_many(database, await a_run(database), 70)
     relay = FakeTransport()
     ledger = Flaky(database, **{when: {call: 0}})
@@ -442,7 +442,7 @@ async def test_an_outage_notice_goes_before_the_newsletter(database: Database) -
 async def test_what_is_more_urgent_overtakes_what_was_claimed(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.flow.send.OVERTAKE_SECONDS", 0.05)
+    monkeypatch.setattr("mailer.flow.claiming.OVERTAKE_SECONDS", 0.05)
     bulk = await a_run(database, priority=20)
     await add_many(database, bulk, 40)
     urgent: list[int] = []
