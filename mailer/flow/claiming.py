@@ -111,8 +111,10 @@ class Claiming:
         if work.overtaken:
             work.overtaken = False
             self._limit = min(FIRST_CLAIM, self._claim_size)
-            with contextlib.suppress(StoreError):  # then it keeps its turn
+            try:
                 await self._give_back()
+            except StoreError:
+                self._whole = False  # it is ours still, and read anew
         elif full and time.monotonic() - begun < QUICK_CHUNK:
             self._limit = min(self._limit * 2, self._claim_size)
 

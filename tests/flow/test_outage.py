@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.delivery import Accepted, Outcome, Reply
 from mailer.core.message import Message
 from mailer.errors import StoreError
+from mailer.flow import claiming, send
 from mailer.store.engine import Database
 from mailer.store.senders import Senders
 from mailer.testing import FakeTransport
@@ -48,8 +49,9 @@ class Fickle(Database):
 async def test_a_database_away_for_longer_than_a_lease_leaves_no_doubt(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, seconds in (("LEASE_SECONDS", LEASE), ("RENEW_SECONDS", RENEW), ("STORE_LOOK", RENEW)):
-        monkeypatch.setattr(f"mailer.flow.send.{name}", seconds)
+    monkeypatch.setattr(send, "LEASE_SECONDS", LEASE)
+    monkeypatch.setattr(send, "RENEW_SECONDS", RENEW)
+    monkeypatch.setattr(claiming, "STORE_LOOK", RENEW)
     await add_many(database, await a_run(database), 40)
     fickle, back = Fickle(database), asyncio.Event()
 
