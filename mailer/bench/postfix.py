@@ -83,12 +83,12 @@ async def sink(folder: Path) -> AsyncIterator[Sink]:
         counter.unlink()
 
 
-async def source(to: Sink, mails: int, size: int) -> Usage:
-    """Send so many mails of so many bytes each, over ten connections that are kept."""
+async def source(to: Sink, mails: int, size: int, *, kept: bool) -> Usage:
+    """Send so many mails of so many bytes each in ten sessions, over connections that are `kept` or new each time."""
     return await run(
         [
-            program("smtp-source"), "-s", str(SESSIONS), "-d", "-l", str(max(1, size - _HEADERS)),
-            "-m", str(mails), f"{HOST}:{to.port}",
+            program("smtp-source"), "-s", str(SESSIONS), *(["-d"] if kept else []),
+            "-l", str(max(1, size - _HEADERS)), "-m", str(mails), f"{HOST}:{to.port}",
         ]
     )  # fmt: skip
 

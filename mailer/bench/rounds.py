@@ -20,7 +20,8 @@ from mailer.bench.shop import Mode, fill, make_key, samples, write_shop
 from mailer.settings import forget_variables
 
 ENGINE = "mailer"
-SOURCE = f"smtp-source -s {SESSIONS} -d"
+SOURCE = f"smtp-source -s {SESSIONS}"
+KEPT = f"{SOURCE} -d"  # keeps its connections; the wire's own speed
 
 #: Mails of smtp-source: enough to measure, and its rate is the same for more.
 _FEWEST, _MOST = 20_000, 200_000
@@ -125,9 +126,9 @@ class Bench:
         self._tell(f"Each mail has about {each:,} bytes.")
         for number in range(1, self._plan.rounds + 1):
             count = min(max(size, _FEWEST), _MOST)
-            earlier = await source(self._sink, count, each)
+            earlier = await source(self._sink, count, each, kept=False)
             run = await self._engine(size, number, filled)
-            later = await source(self._sink, count, each)
+            later = await source(self._sink, count, each, kept=False)
             seconds = earlier.seconds + later.seconds
             base = 2 * count / seconds
             yield Result(
@@ -136,6 +137,9 @@ class Bench:
             )  # fmt: skip
             cpu, peak = earlier.cpu_seconds + later.cpu_seconds, max(earlier.peak_mb, later.peak_mb)
             yield Result(size, number, SOURCE, 2 * count, seconds, 1.0, cpu, peak)
+            wire = await source(self._sink, count, each, kept=True)
+            ratio = count / wire.seconds / base
+            yield Result(size, number, KEPT, count, wire.seconds, ratio, wire.cpu_seconds, wire.peak_mb)
             for peer in self._peers:
                 said = await peers.play(peer, self._sink, file, size)
                 ratio = said.mails / said.seconds / base
