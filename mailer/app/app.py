@@ -93,7 +93,8 @@ class App(Mails, Dispatch):
     def incidents(self) -> Notifier:
         """Tells customers of outages."""
         hours = Hours(self.rules.zone, self.rules.quiet)
-        return Notifier(Incidents(self.db), Recipients(self.db, self.shards), self, self.domain, hours)
+        recipients = Recipients(self.db, self.shards)
+        return Notifier(Incidents(self.db), recipients, self, self.audience, self.domain, hours)
 
     def incident_campaigns(self) -> list[str]:
         """Campaigns that carry outage notices."""

@@ -8,9 +8,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from mailer.core.delivery import State
+from mailer.core.duration import Duration
 from mailer.core.incident import Incident, facts, message_id
 from mailer.core.notice import Notice, Person, RecipientState, Step
 from mailer.core.pace import Hours, timing
+from mailer.core.quiet import expires_at
 from mailer.core.run import NewDelivery, NewRun, RunState
 from mailer.core.standing import Kind
 
@@ -26,6 +28,8 @@ class Publisher:
     version_id: int
     domain: str  # of Message-IDs
     alone: bool = True  # no other campaign publishes incidents
+    ttl: Duration | None = None  # a notice that did not leave so long after it was due is dropped
+    ends_at: datetime | None = None  # the same at a wall time of each customer
 
 
 class Record(NamedTuple):
@@ -110,6 +114,12 @@ def _move(
     return Move(step.cancel, deliveries, tuple(records.values()))
 
 
+def _expires_at(of: Publisher, due: datetime, zone: str | None, hours: Hours) -> datetime | None:
+    if of.ttl is None and of.ends_at is None:
+        return None
+    return expires_at(due, of.ttl, of.ends_at, hours.of(zone))
+
+
 def _delivery(
     incident: Incident, notice: Notice, person: Person, publisher: Publisher, hours: Hours, now: datetime
 ) -> NewDelivery:
@@ -125,6 +135,7 @@ def _delivery(
         not_before=when.not_before,
         state=State.SKIPPED if notice.skip else State.QUEUED,
         reason=notice.skip,
+        expires_at=_expires_at(publisher, when.due_at, person.zone, hours),
         kind=notice.kind,
         context={
             "kind": notice.kind.value,

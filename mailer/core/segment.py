@@ -194,6 +194,20 @@ def without_exclusions(rule: Rule) -> Rule:
     return rule.model_copy(update={"not_": None})
 
 
+def among_affected(rule: Rule) -> Rule:
+    """`rule` as it is asked of those an open incident is about to reach: `incident: {open: true}` holds for each.
+
+    They are written down as its recipients only with their first notice.
+    """
+    inner = {
+        name: below and tuple(among_affected(each) for each in below)
+        for name, below in (("all", rule.all), ("any", rule.any), ("not_", rule.not_))
+    }
+    if rule.incident is not None and not rule.incident.open:
+        inner["not_"] = (*(inner["not_"] or ()), Rule())  # leaves out everyone
+    return rule.model_copy(update={**inner, "incident": None})
+
+
 def live(rule: Rule, segments: Mapping[str, Rule]) -> Rule:
     """`rule` without what it asks of dates: what may be asked again later, when another day has begun.
 

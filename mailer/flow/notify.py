@@ -12,7 +12,7 @@ from mailer.core.incident import OPENING, Incident, IncidentState, Update
 from mailer.core.incident_change import Change, check, check_schedule, next_update
 from mailer.core.pace import Hours
 from mailer.errors import UsageError
-from mailer.flow.tell import Planned, PublicIncidents, RecipientStore, Teller, Versions
+from mailer.flow.tell import PeoplePort, Planned, PublicIncidents, RecipientStore, Teller, Versions
 
 SAMPLES = 20
 
@@ -72,11 +72,12 @@ class Notifier:
         incidents: IncidentStore,
         recipients: RecipientStore,
         versions: Versions,
+        people: PeoplePort,
         domain: str,
         hours: Hours,
     ) -> None:
         self._incidents = incidents
-        self._teller = Teller(incidents, recipients, versions, domain, hours)
+        self._teller = Teller(incidents, recipients, versions, people, domain, hours)
 
     async def preview(self, area: Area) -> Reach:
         """Whom an area would cover.

@@ -9,13 +9,18 @@ from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from mailer.core.area import Area
+from mailer.core.audience import Selection
+from mailer.core.campaign import Campaign
 from mailer.core.incident import CLOCK, Incident, Update, instant_text
 from mailer.core.incident_change import Change, next_update
 from mailer.core.notice import Person, steps
 from mailer.core.pace import Hours
 from mailer.core.planned import announcing, asks_zones, milestones, next_by_clock
+from mailer.core.policy import Candidate
 from mailer.core.publication import Publication, Publisher, publication
+from mailer.core.segment import among_affected
 from mailer.errors import MailerError, UsageError
+from mailer.flow.recheck import asks
 
 #: A first notice that was with the relay when the incident ended may turn out accepted this much later.
 LATE = timedelta(hours=24)
@@ -59,8 +64,18 @@ class Versions(Protocol):
     def incident_campaigns(self) -> Sequence[str]:
         """Names of the enabled campaigns with the trigger `{incident: any}`."""
 
+    def campaign(self, name: str) -> Campaign:
+        """A campaign by its name."""
+
     async def version_for(self, campaign: str) -> int:
         """The version a run of a campaign is released with; raises the campaign's fault."""
+
+
+class PeoplePort(Protocol):
+    """Customers, as segments see them."""
+
+    async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> Sequence[Candidate]:
+        """Those of a selection, by number above `after`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +97,11 @@ class Teller:
         incidents: PublicIncidents,
         recipients: RecipientStore,
         versions: Versions,
+        people: PeoplePort,
         domain: str,
         hours: Hours,
     ) -> None:
+        self._people = people
         self._incidents = incidents
         self._recipients = recipients
         self._versions = versions
@@ -181,7 +198,8 @@ class Teller:
         joining = announcing(incident, await self._zones(incident, now), now)
         queued = 0
         publisher = None
-        async for people in self._recipients.look(incident, campaign, joining=joining):
+        async for everybody in self._recipients.look(incident, campaign, joining=joining):
+            people = await self._addressed(campaign, everybody, now)
             decided = steps(incident, people, self._hours, joining=joining)
             if not decided:
                 continue
@@ -193,6 +211,16 @@ class Teller:
             queued += added
         return queued
 
+    async def _addressed(self, campaign: str, people: Sequence[Person], now: datetime) -> Sequence[Person]:
+        """Without those who would join and are not in the campaign's audience. Whoever was told goes on to hear."""
+        rule = among_affected(self._versions.campaign(campaign).audience)
+        joiners = tuple(each.customer_key for each in people if each.affected and not each.standing.known)
+        if not joiners or not asks(rule):
+            return people
+        found = await self._people.chunk(Selection(rule, keys=joiners), now, 0, len(joiners))
+        others = set(joiners).difference(each.key for each in found)
+        return [each for each in people if each.customer_key not in others]
+
     async def _zones(self, incident: Incident, now: datetime) -> list[ZoneInfo]:
         """The zones of the affected, where a decision at `now` may hang on them."""
         if not asks_zones(incident, now):
@@ -201,4 +229,6 @@ class Teller:
 
     async def _publisher(self, name: str) -> Publisher:
         alone = len(self._versions.incident_campaigns()) == 1
-        return Publisher(name, await self._versions.version_for(name), self._domain, alone)
+        campaign = self._versions.campaign(name)
+        version = await self._versions.version_for(name)
+        return Publisher(name, version, self._domain, alone, campaign.ttl, campaign.ends_at)

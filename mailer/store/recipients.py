@@ -245,7 +245,9 @@ async def _cancel(conn: AsyncConnection, ids: Sequence[int], now: datetime) -> S
     return back
 
 
-_TAKEN_UP = ("state", "reason", "kind", "context", "email", "email_key", "not_before", "message_id")
+_TAKEN_UP = (
+    "state", "reason", "kind", "context", "email", "email_key", "not_before", "expires_at", "message_id",
+)  # fmt: skip
 
 
 async def _take_up(conn: AsyncConnection, run_id: int, rows: Sequence[NewDelivery], now: datetime) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select, update
 
 from mailer.core.area import Area
+from mailer.core.campaign import Campaign
 from mailer.core.incident import IncidentState
 from mailer.core.incident_change import Change
 from mailer.core.pace import Hours
 from mailer.core.quiet import QuietHours
+from mailer.core.segment_facts import EvalContext
 from mailer.errors import CampaignFault, UsageError
 from mailer.flow.notify import Draft, Notifier
+from mailer.store.audience import Audience
 from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
 from mailer.store.recipients import Recipients
@@ -31,17 +35,25 @@ HOURS = Hours(ZoneInfo("Europe/Istanbul"), QuietHours.parse("21:00-09:00"))
 class Campaigns:
     """The campaigns incidents start; one whose template is broken cannot be published."""
 
-    def __init__(self, versions: dict[str, int]) -> None:
+    def __init__(self, versions: dict[str, int], **definition: Any) -> None:
         self.versions = versions
+        self.definition = {"purpose": "service", "trigger": {"incident": "any"}, **definition}
         self.broken: set[str] = set()
 
     def incident_campaigns(self) -> Sequence[str]:
         return sorted(self.versions)
 
+    def campaign(self, name: str) -> Campaign:
+        return Campaign.model_validate({**self.definition, "name": name})
+
     async def version_for(self, campaign: str) -> int:
         if campaign in self.broken:
             raise CampaignFault("its template is missing", f"jobs/{campaign}.yaml")
         return self.versions[campaign]
+
+
+def audience(database: Database) -> Audience:
+    return Audience(database, lambda: EvalContext(now=T0, tenant_zone=HOURS.zone))
 
 
 @pytest.fixture
@@ -53,7 +65,9 @@ async def campaigns(database: Database) -> Campaigns:
 async def desk(database: Database, campaigns: Campaigns) -> Notifier:
     for name, home in (("A", "34710"), ("B", "34722"), ("C", "34722")):
         await a_customer_row(database, name, postal_code=home)
-    return Notifier(Incidents(database), Recipients(database), campaigns, "kardelen.example", HOURS)
+    return Notifier(
+        Incidents(database), Recipients(database), campaigns, audience(database), "kardelen.example", HOURS
+    )
 
 
 async def settle(database: Database, state: str, *customers: str) -> None:
@@ -103,6 +117,27 @@ async def test_case_16(database: Database, desk: Notifier) -> None:
     assert [each["message"] for each in shown["updates"]] == ["", "", "Repaired."]
     assert shown["notices"] == {"first": {"sent": 2, "cancelled": 1}, "closure": {"queued": 2}}
     assert [(line["id"], line["reached"]) async for line in desk.list(T0)] == [(number, 2)]
+
+
+async def test_its_audience_says_who_may_join_and_its_ttl_until_when_a_notice_is_of_use(
+    database: Database,
+) -> None:
+    for name, language in (("A", "tr"), ("B", "en"), ("C", "tr")):
+        await a_customer_row(database, name, postal_code="34710", locale=language)
+    rule = {"attr": {"locale": "tr"}, "incident": {"open": True}}
+    campaigns = Campaigns({"outage": await a_version(database, "outage")}, audience=rule, ttl="6h")
+    desk = Notifier(
+        Incidents(database), Recipients(database), campaigns, audience(database), "kardelen.example", HOURS
+    )
+    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    assert await ledger(database) == ["1 A first queued", "1 C first queued"]
+    async with database.read() as conn:
+        assert set(await conn.scalars(select(delivery.c.expires_at))) == {T0 + 6 * HOUR}
+    await settle(database, "sent")
+    async with database.write() as conn:
+        await conn.execute(update(customer).values(locale="en"))  # whoever was told goes on to hear
+    await desk.resolve(number, now=T0 + HOUR, by="ayse")
+    assert (await ledger(database))[2:] == ["2 A closure queued", "2 C closure queued"]
 
 
 async def test_closure_reaches_who_was_with_the_relay_at_the_end(database: Database, desk: Notifier) -> None:

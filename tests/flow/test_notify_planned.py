@@ -16,7 +16,7 @@ from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
 from mailer.store.recipients import Recipients
 from mailer.store.tables import customer, delivery, incident_recipient, run
-from tests.flow.test_notify import HOURS, Campaigns
+from tests.flow.test_notify import HOURS, Campaigns, audience
 from tests.store.rows import a_customer_row, a_version
 
 AREA = Area.of(postal=["34710"])
@@ -78,7 +78,9 @@ class Shop:
 @pytest.fixture
 async def shop(database: Database) -> Shop:
     versions = Campaigns({"outage": await a_version(database, "outage")})
-    desk = Notifier(Incidents(database), Recipients(database), versions, "kardelen.example", HOURS)
+    desk = Notifier(
+        Incidents(database), Recipients(database), versions, audience(database), "kardelen.example", HOURS
+    )
     await a_customer_row(database, "A", postal_code="34710")
     await a_customer_row(database, "far", postal_code="35000", zone="Pacific/Kiritimati")
     return Shop(database, desk)
