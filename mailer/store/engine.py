@@ -36,6 +36,7 @@ class Database:
         self.where = where  # as it may be shown
         self._engine = engine
         self._reader = engine
+        self._writer = engine.execution_options(**{_WRITES: True})
         if self.dialect == "postgresql":
             self._reader = engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -106,8 +107,7 @@ class Database:
         """
         with self._trouble():
             async with self._queue():
-                engine = self._engine.execution_options(**{_WRITES: True})
-                async with engine.connect() as connection, connection.begin():
+                async with self._writer.connect() as connection, connection.begin():
                     yield connection
 
     async def close(self) -> None:
