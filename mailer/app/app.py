@@ -20,6 +20,7 @@ from mailer.core.pace import Hours
 from mailer.core.policy import judge
 from mailer.core.trigger import IncidentTrigger
 from mailer.feed.source import Feeds
+from mailer.flow.breaker import Breaker
 from mailer.flow.connection import Tools
 from mailer.flow.notify import Notifier
 from mailer.flow.plan import Planner
@@ -29,6 +30,7 @@ from mailer.flow.send import SenderConfig, SendLoop
 from mailer.render.guard import limit_memory
 from mailer.settings import Settings
 from mailer.store import migrate
+from mailer.store.breaker import Breakers
 from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
 from mailer.store.recipients import Recipients
@@ -162,6 +164,7 @@ class App(Mails, Dispatch):
                 config=config,
                 open_journal=self.journals.create,
                 dispatcher=dispatcher,
+                breaker=Breaker(Breakers(self.db), self.tell),
             )
             await loop.run(until_idle=until_idle, stop=stop)
 

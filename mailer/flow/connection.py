@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from mailer.core.delivery import Failure, InDoubt, Outcome, Phase, TryLater, Withdrawn
+from mailer.core.delivery import Failure, InDoubt, Outcome, Phase, Refused, TryLater, Withdrawn
 from mailer.core.handoff import Finish, SendJob
 from mailer.core.message import Message
 from mailer.core.retry import next_attempt
@@ -183,6 +183,8 @@ class Connection:
         reason, detail = Failure.RENDER.value, f"{type(error).__name__}: {error}"
         if isinstance(error, RenderError):
             reason, detail = error.reason, str(error)
+        if reason == Failure.RENDER:
+            self._work.suspect(marked.job.run_id)
         self._work.finish(Finish(marked.job.delivery_id, self._tools.clock(), failure=reason, detail=detail))
 
     def _withdraw(self) -> None:
@@ -204,4 +206,6 @@ class Connection:
             again = next_attempt(
                 now, job.attempts + 1, self._tools.jitter(), since=job.planned_at, expires_at=job.expires_at
             )
+        elif isinstance(outcome, Refused):
+            self._work.suspect(job.run_id)
         return Finish(job.delivery_id, now, outcome, detail=detail, next_attempt=again)

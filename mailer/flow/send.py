@@ -13,8 +13,8 @@ from typing import Protocol
 import structlog
 
 from mailer.errors import Fenced, StoreError
-from mailer.flow.claiming import Claiming, LedgerPort
 from mailer.flow.breaker import Breaker
+from mailer.flow.claiming import Claiming, LedgerPort
 from mailer.flow.connection import Connection, JournalPort, Tools
 from mailer.flow.dispatch import Dispatcher, Embedded
 from mailer.flow.waves import Judge, Waves

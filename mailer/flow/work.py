@@ -54,6 +54,8 @@ class Work:
         self.served: set[object] = set()  # connections the relay has let in
         self.resting = 0  # connections with nothing in hand
         self.overtaken = False  # whether something more urgent is due than what is claimed
+        self.suspects: set[int] = set()  # runs of which mails were refused or could not be made
+        self.suspected = asyncio.Event()
         self.writing = False  # whether a wave is on its way to the database
         self.low = 0  # when so few marked deliveries are left, the next wave is due
         self._coming = 0  # connections on their way to ask
@@ -116,6 +118,11 @@ class Work:
         self.over.append(end)
         if len(self.over) == 1 or self._asking:
             self._changed.set()
+
+    def suspect(self, run_id: int) -> None:
+        """A mail of this run was refused, or could not be made: is the run to go on?"""
+        self.suspects.add(run_id)
+        self.suspected.set()
 
     def may_start(self) -> bool:
         """Whether the lease still holds, so that nobody else can have what we hold."""

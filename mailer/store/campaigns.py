@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer.store.breaker import let_all_go_on
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.tables import campaign_state, campaign_version
@@ -76,11 +77,13 @@ class Campaigns:
             )
 
     async def pause(self, name: str, paused: bool) -> None:
-        """Pause or resume a campaign."""
+        """Pause or resume a campaign; when it is resumed, so are those of its runs that a breaker paused."""
         async with self._db.write() as conn:
             await conn.execute(
                 update(campaign_state).where(campaign_state.c.name == name).values(paused=paused)
             )
+            if not paused:
+                await let_all_go_on(conn, name)
 
     async def paused(self) -> set[str]:
         """Campaigns somebody paused."""

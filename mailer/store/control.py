@@ -11,6 +11,7 @@ from mailer.core.coupon import CouponState
 from mailer.core.delivery import CLAIMABLE, State
 from mailer.core.run import ENDED, RunState
 from mailer.errors import UsageError
+from mailer.store.breaker import let_go_on
 from mailer.store.engine import Database
 from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.reserve import reserve_again
@@ -72,9 +73,7 @@ class Control:
             state = await self._open(connection, run_id)
             if state is not RunState.PAUSED:
                 raise UsageError(f"Run {run_id} is {state}, not paused.")
-            await connection.execute(
-                update(run).where(run.c.id == run_id).values(state=RunState.QUEUED, reason=None)
-            )
+            await let_go_on(connection, run_id)
 
     async def retry(self, delivery_id: int, now: datetime) -> None:
         """Queue a failed, expired or cancelled delivery again, under the same Message-ID.
