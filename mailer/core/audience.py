@@ -1,10 +1,12 @@
-"""Whom a planner asks the store for: a rule, and what narrows it at this moment."""
+"""Whom a planner asks the store for: a rule, what narrows it at this moment, and what sets customers apart."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
+from mailer.core.policy import Candidate
 from mailer.core.segment import Rule
 
 
@@ -34,3 +36,47 @@ class Selection:
     entered: tuple[str, datetime] | None = (
         None  # only those owed a mail of this campaign since they entered then
     )
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRule:
+    """How the once-keys of customers in these zones are made: what stands before and after the customer."""
+
+    zones: frozenset[str | None]  # None in it: the tenant's
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Facts by which the customers of one audience differ, for one campaign falling due at one instant."""
+
+    due: datetime
+    once: tuple[KeyRule, ...] = ()  # whether their once-key is held; none: nobody's can be
+    campaign: str | None = None  # odd: who was sent this campaign, may have been, or will be
+    shared: bool = False  # odd: whose address another customer has
+    moved: tuple[str, ...] = ()  # odd: whose address is one of these
+    capped: bool = False  # the days on which commercial mails left; odd: for whom one waits
+    foreseen: tuple[Selection, ...] = ()  # odd: who is in one of these
+    events: tuple[tuple[str, datetime, datetime], ...] = ()  # odd: who did this in (start, end]
+    names: bool = False  # the shop's ids are wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Customers about whom the same is known."""
+
+    facts: Candidate  # without a number, an id and an address: true of each
+    used: tuple[date, ...]  # local days on which commercial mails left
+    customers: Sequence[int]
+    names: Sequence[str] = ()  # their ids at the shop, where asked for
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some customers of an audience, in order of their number."""
+
+    alike: Sequence[Alike]
+    odd: Sequence[int]  # those who have to be looked at one by one
+    last: int  # the highest number among them
+    count: int

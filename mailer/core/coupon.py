@@ -96,9 +96,17 @@ CouponSpec = Annotated[
 ]
 
 
+#: How many codes there are with one prefix.
+CODES = len(ALPHABET) ** CODE_LENGTH
+
+
 def make_code(prefix: str, choose: Callable[[int], int]) -> str:
-    """`PREFIX-` and ten letters. `choose(n)` gives an unguessable number below n."""
-    return f"{prefix}-" + "".join(ALPHABET[choose(len(ALPHABET))] for _ in range(CODE_LENGTH))
+    """`PREFIX-` and ten letters. `choose(n)` gives an unguessable number below n, each as likely."""
+    number, letters = choose(CODES), ""
+    for _ in range(CODE_LENGTH):
+        number, letter = divmod(number, len(ALPHABET))
+        letters += ALPHABET[letter]
+    return f"{prefix}-{letters}"
 
 
 def last_day(issued: date, valid: Duration | None) -> date | None:

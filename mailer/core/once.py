@@ -44,28 +44,40 @@ class Once(BaseModel):
 
 def period(per: Per, occurrence: str, day: date) -> str:
     """The period a local date lies in: `2027`, `2027-Q2`, `2027-W13` (ISO 8601); empty for ever."""
-    if per == "week":
-        year, week, _ = day.isocalendar()
-        return f"{year:04d}-W{week:02d}"
-    return {
-        "run": occurrence,
-        "day": f"{day:%Y-%m-%d}",
-        "quarter": f"{day.year:04d}-Q{(day.month + 2) // 3}",
-        "year": f"{day.year:04d}",
-        "ever": "",
-    }[per]
+    match per:
+        case "run":
+            return occurrence
+        case "day":
+            return f"{day:%Y-%m-%d}"
+        case "week":
+            year, week, _ = day.isocalendar()
+            return f"{year:04d}-W{week:02d}"
+        case "quarter":
+            return f"{day.year:04d}-Q{(day.month + 2) // 3}"
+        case "year":
+            return f"{day.year:04d}"
+        case "ever":
+            return ""
+
+
+#: How the customer's id is written in a once-key, in this order. It may be any text: no two share a key.
+ESCAPES = (("%", "%25"), (":", "%3A"))
+
+
+def once_around(campaign: str, per: Per, occurrence: str, day: date) -> tuple[str, str]:
+    """What stands before and after the customer's id, as it is written there, in a once-key."""
+    if per == "ever":
+        return f"{campaign}:", ""
+    when = period(per, occurrence, day)
+    return (f"{campaign}:{when}:", "") if per == "run" else (f"{campaign}:", f":{when}")
 
 
 def once_key(campaign: str, customer: str, per: Per, occurrence: str, day: date) -> str:
-    """What a delivery holds so that no second one goes out in the same period.
-
-    `customer` is the shop's id and may be any text, so its colons are escaped: no two share a key.
-    """
-    who = customer.replace("%", "%25").replace(":", "%3A")
-    if per == "ever":
-        return f"{campaign}:{who}"
-    when = period(per, occurrence, day)
-    return f"{campaign}:{when}:{who}" if per == "run" else f"{campaign}:{who}:{when}"
+    """What a delivery holds so that no second one goes out in the same period. `customer` is the shop's id."""
+    before, after = once_around(campaign, per, occurrence, day)
+    for plain, written in ESCAPES:
+        customer = customer.replace(plain, written)
+    return f"{before}{customer}{after}"
 
 
 def too_soon(last: datetime | None, due: datetime, once: Once, zone: ZoneInfo) -> bool:

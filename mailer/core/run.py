@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -81,3 +81,12 @@ class NewDelivery:
     context: Mapping[str, Any] | None = None
     message_id: str | None = None
     coupon: Reserve | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Deliveries that differ in nothing but their customer."""
+
+    like: NewDelivery  # without customer, once-key and address, which each has of its own
+    around: tuple[str, str]  # core.once.once_around
+    customers: Sequence[int]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from mailer.core.agenda import Group, Occasion, agenda, by_hand, window_start
@@ -15,7 +16,6 @@ from mailer.core.audience import Selection
 from mailer.core.calendar import LeapDay, local_date
 from mailer.core.campaign import Campaign
 from mailer.core.content import FeedContent
-from mailer.core.delivery import Skip
 from mailer.core.policy import Rules
 from mailer.core.run import NewRun, RunState
 from mailer.core.segment import Rule
@@ -26,11 +26,11 @@ from mailer.flow.looks import Looks
 from mailer.flow.plan_caps import Yielding
 from mailer.flow.plan_entries import EntryPlanning
 from mailer.flow.plan_events import EventPlanning
+from mailer.flow.plan_fill import Filling
 from mailer.flow.plan_ports import KnownCampaign, People, RunBook, Version
 from mailer.flow.plan_rows import Rows
 from mailer.flow.score import Scoring
 
-CHUNK = 2_000  # customers decided and written at a time
 MOST_BY_HAND = 1_000  # runs of one campaign started by hand on one day
 
 #: A record that changed so long before the last pass is looked at again: clocks of machines differ a little.
@@ -45,14 +45,6 @@ class PlanReport:
     runs: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     missed: int = 0  # found too late to be written to
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """One run being planned: the facts every chunk needs."""
-
-    campaign: Campaign
-    new: NewRun
 
 
 class Planner:
@@ -81,11 +73,17 @@ class Planner:
         self._leap_day = leap_day
         yielding = Yielding(campaigns=campaigns, people=people, rules=rules, leap_day=leap_day)
         self._rows = Rows(people, rules, currency, yielding)
+        self._filling = Filling(book, people, self._rows)
         self._events = EventPlanning(
             book=book, people=people, rows=self._rows, version=version, zone=rules.zone
         )
         self._entries = EntryPlanning(
-            segments=segments, book=book, people=people, rows=self._rows, version=version, zone=rules.zone
+            segments=segments,
+            book=book,
+            people=people,
+            filling=self._filling,
+            version=version,
+            zone=rules.zone,
         )
         self._scoring = Scoring(people, segments, rules.zone)
         self.looks = Looks(campaigns, segments, self._scoring, self._entries)
@@ -228,39 +226,21 @@ class Planner:
                 days=group.days,
                 before_year=occasion.local_date.year if group.days else None,
             )
-            run_id, more = await self._fill(_Target(campaign, new), selection, group.due, run_id, now, report)
-            grew = grew or more
+            filled = await self._filling.fill(
+                campaign,
+                new.occurrence,
+                selection,
+                group.due,
+                now,
+                run_id,
+                partial(self._begin, campaign, new, now),
+            )
+            run_id, grew = filled.run_id, grew or filled.grew
+            report.added += filled.added
+            report.missed += filled.missed
         if run_id is not None and (grew or state is RunState.PLANNING):
             await self._book.release(run_id, now, missed=missed)
             report.runs.append(f"{campaign.name} {occasion.key}")
-
-    async def _fill(
-        self,
-        target: _Target,
-        selection: Selection,
-        due: datetime,
-        run_id: int | None,
-        now: datetime,
-        report: PlanReport,
-    ) -> tuple[int | None, bool]:
-        """Add everyone selected, chunk by chunk; the run's number, and whether it grew."""
-        campaign, after, grew = target.campaign, 0, False
-        while True:
-            chunk = await self._people.chunk(replace(selection, run_id=run_id), now, after, CHUNK)
-            if not chunk:
-                break
-            after = chunk[-1].key
-            if run_id is None:
-                run_id = await self._begin(campaign, target.new, now)
-            if not grew:
-                await self._book.begin_planning(run_id)
-                grew = True
-            rows = await self._rows.of(campaign, target.new.occurrence, chunk, run_id, due, now)
-            report.missed += sum(row.reason == Skip.MISSED for row in rows)
-            report.added += await self._book.add(run_id, rows, now)
-            if len(chunk) < CHUNK:
-                break
-        return run_id, grew
 
     async def _standing(self, campaign: Campaign, occasion: Occasion) -> tuple[int | None, RunState | None]:
         """The occasion's run as it stands, if it was written down."""

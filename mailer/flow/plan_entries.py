@@ -14,14 +14,11 @@ from zoneinfo import ZoneInfo
 from mailer.core.agenda import Occasion, entry_occasion
 from mailer.core.audience import Selection
 from mailer.core.campaign import Campaign
-from mailer.core.delivery import Skip
 from mailer.core.run import NewRun, RunState
 from mailer.core.segment import Rule
 from mailer.core.trigger import SegmentTrigger
+from mailer.flow.plan_fill import Filling
 from mailer.flow.plan_ports import KnownCampaign, People, RunBook, Version
-from mailer.flow.plan_rows import Rows
-
-CHUNK = 2_000  # customers decided and written at a time
 
 
 @dataclass
@@ -42,14 +39,14 @@ class EntryPlanning:
         segments: Mapping[str, Rule],
         book: RunBook,
         people: People,
-        rows: Rows,
+        filling: Filling,
         version: Version,
         zone: ZoneInfo,
     ) -> None:
         self._segments = segments
         self._book = book
         self._people = people
-        self._rows = rows
+        self._filling = filling
         self._version = version
         self._zone = zone
 
@@ -88,23 +85,18 @@ class EntryPlanning:
         planned: PlannedEntries,
     ) -> None:
         """Add to the day's run those in the audience it does not have yet, and release it."""
-        after = 0
-        while True:
-            selection = Selection(rule=campaign.audience, entered=(campaign.name, entered_at), run_id=run_id)
-            chunk = await self._people.chunk(selection, now, after, CHUNK)
-            if not chunk:
-                break
-            if run_id is None:
-                run_id = (await self._book.open(await self._new_run(campaign, occasion, now), now)).id
-            if not after:
-                await self._book.begin_planning(run_id)
-            after = chunk[-1].key
-            rows = await self._rows.of(campaign, occasion.key, chunk, run_id, entered_at, now)
-            planned.added += await self._book.add(run_id, rows, now)
-            planned.missed += sum(row.reason == Skip.MISSED for row in rows)
-        if run_id is not None:  # also one that an earlier pass left half planned
-            await self._book.release(run_id, now, missed=entered_at <= campaign.catch_up.before(now))
-        if after:
+        selection = Selection(rule=campaign.audience, entered=(campaign.name, entered_at))
+
+        async def begin() -> int:
+            return (await self._book.open(await self._new_run(campaign, occasion, now), now)).id
+
+        filled = await self._filling.fill(campaign, occasion.key, selection, entered_at, now, run_id, begin)
+        planned.added += filled.added
+        planned.missed += filled.missed
+        if filled.run_id is not None:  # also one that an earlier pass left half planned
+            missed = entered_at <= campaign.catch_up.before(now)
+            await self._book.release(filled.run_id, now, missed=missed)
+        if filled.grew:
             planned.runs.append(occasion.key)
 
     async def _new_run(self, campaign: Campaign, occasion: Occasion, now: datetime) -> NewRun:

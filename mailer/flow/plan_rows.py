@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from mailer.core.audience import Alike, KeyRule, Watch
 from mailer.core.campaign import Campaign
 from mailer.core.coupon import GeneratedCoupon, PoolCoupon, ReminderCoupon, StaticCoupon, last_day
 from mailer.core.delivery import Skip, State
-from mailer.core.once import once_key
-from mailer.core.policy import Candidate, Rules, decide, local_day
-from mailer.core.run import NewDelivery, Reserve
+from mailer.core.once import once_around, once_key
+from mailer.core.policy import Candidate, Rules, decide, held_out, local_day
+from mailer.core.run import Batch, NewDelivery, Reserve
 from mailer.flow.plan_caps import Yielding
 from mailer.flow.plan_ports import People
 
@@ -35,6 +36,59 @@ class Rows:
         self._rules = rules
         self._currency = currency
         self.paused: set[str] = set()  # campaigns; what falls due for them is skipped
+
+    def watch(
+        self,
+        campaign: Campaign,
+        occurrence: str,
+        zones: Collection[str | None],
+        due: datetime,
+        now: datetime,
+    ) -> Watch:
+        """By which facts customers of these zones differ here; whoever differs in no other gets an equal row."""
+        selections, events = self._yielding.foreseen(campaign, zones, due, now)
+        keys: dict[tuple[str, str], set[str | None]] = {}
+        if campaign.once.per != "run":
+            for zone in zones:
+                keys.setdefault(self._around(campaign, zone, occurrence, due), set()).add(zone)
+        return Watch(
+            due=due,
+            once=tuple(KeyRule(frozenset(places), *around) for around, places in keys.items()),
+            campaign=campaign.name if campaign.once.gap is not None else None,
+            shared=campaign.commercial,
+            capped=self._yielding.counts(campaign),
+            foreseen=tuple(selections),
+            events=tuple(events),
+            names=bool(campaign.holdout),
+        )
+
+    def batches(
+        self, campaign: Campaign, occurrence: str, found: Sequence[Alike], due: datetime, now: datetime
+    ) -> list[Batch]:
+        """Rows for customers who are told apart by nothing that `watch` named."""
+        made: dict[tuple[NewDelivery, tuple[str, str]], list[int]] = {}
+        for each in self._by_holdout(campaign, found):
+            row = self.row(campaign, each.facts, occurrence, due, now)
+            if self._yielding.full(campaign, each.facts, row, each.used):
+                row = replace(row, state=State.SKIPPED, reason=Skip.CAPPED)
+            around = self._around(campaign, each.facts.zone, occurrence, due)
+            made.setdefault((replace(row, once_key=""), around), []).extend(each.customers)
+        return [Batch(like, around, customers) for (like, around), customers in made.items()]
+
+    def _by_holdout(self, campaign: Campaign, found: Sequence[Alike]) -> Iterator[Alike]:
+        """The same customers, those held out apart from the others; each group under the id of one of them."""
+        if not campaign.holdout:
+            yield from found
+            return
+        for each in found:
+            parts: dict[bool, tuple[list[int], list[str]]] = {}
+            for key, name in zip(each.customers, each.names, strict=True):
+                out = held_out(self._rules.seed, campaign.name, name, campaign.holdout)
+                keys, names = parts.setdefault(out, ([], []))
+                keys.append(key)
+                names.append(name)
+            for keys, names in parts.values():
+                yield Alike(replace(each.facts, id=names[0]), each.used, keys)
 
     async def of(
         self,
@@ -140,6 +194,11 @@ class Rows:
     def _once_key(self, campaign: Campaign, candidate: Candidate, occurrence: str, due: datetime) -> str:
         day = local_day(due, candidate.zone, self._rules)
         return once_key(campaign.name, candidate.id, campaign.once.per, occurrence, day)
+
+    def _around(
+        self, campaign: Campaign, zone: str | None, occurrence: str, due: datetime
+    ) -> tuple[str, str]:
+        return once_around(campaign.name, campaign.once.per, occurrence, local_day(due, zone, self._rules))
 
     def _reserve(self, campaign: Campaign, candidate: Candidate, handoff: datetime) -> Reserve | None:
         spec = campaign.coupon

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select
 
-from mailer.core.audience import Selection
+from mailer.core.audience import Page, Selection, Watch
 from mailer.core.delivery import CLAIMABLE, HOLDING
 from mailer.core.handoff import Waiting
 from mailer.core.policy import Candidate
@@ -21,6 +21,7 @@ from mailer.core.segment_facts import EvalContext
 from mailer.store.dialect import slices
 from mailer.store.engine import Database
 from mailer.store.members import Members
+from mailer.store.pages import as_page, page_of
 from mailer.store.scores import Scores
 from mailer.store.segment_context import SegmentContext
 from mailer.store.selection import candidates, unplanned
@@ -46,8 +47,16 @@ class Audience:
 
     async def zones(self) -> frozenset[str | None]:
         """The zones customers live in; None: the tenant's."""
+        # From each zone to the next by the index: there are few, and many customers in each.
+        first = select(func.min(customer.c.zone).label("zone")).cte("zones", recursive=True)
+        after = select(func.min(customer.c.zone)).where(customer.c.zone > first.c.zone).scalar_subquery()
+        named = first.union_all(select(after).where(first.c.zone.is_not(None)))
+        nowhere = select(customer.c.id).where(customer.c.zone.is_(None)).exists()
         async with self._db.read() as conn:
-            return frozenset((await conn.scalars(select(customer.c.zone).distinct())).all())
+            found = frozenset(
+                (await conn.scalars(select(named.c.zone).where(named.c.zone.is_not(None)))).all()
+            )
+            return found | {None} if await conn.scalar(select(nowhere)) else found
 
     async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> list[Candidate]:
         """The next candidates whose number is above `after`, at most `limit`."""
@@ -56,6 +65,25 @@ class Audience:
             rows = (await conn.execute(wanted.order_by(customer.c.id).limit(limit))).all()
             barred = await self._suppressions(conn, [row.email_key for row in rows])
         return [_candidate(row, barred, dated=selection.attribute is not None) for row in rows]
+
+    async def page(
+        self, selection: Selection, watch: Watch, now: datetime, after: int, limit: int
+    ) -> Page | None:
+        """The next customers whose number is above `after`, at most `limit`, those alike together; None: no more."""
+        wanted = page_of(selection, watch, await self._context(now), after, limit)
+        async with self._db.read() as conn:
+            return as_page((await conn.execute(wanted)).all())
+
+    async def moved(self, run_id: int) -> tuple[str, ...]:
+        """Addresses the run writes to, and whose customer has another one by now."""
+        wanted = (
+            select(delivery.c.email_key)
+            .join_from(delivery, customer, customer.c.id == delivery.c.customer_id)
+            .where(delivery.c.run_id == run_id, delivery.c.email_key != customer.c.email_key)
+            .distinct()
+        )
+        async with self._db.read() as conn:
+            return tuple((await conn.scalars(wanted)).all())
 
     async def answering(self, rule: Rule, events: Sequence[str], now: datetime) -> dict[str, Candidate]:
         """The events, by the shop's ids, whose customer `rule` finds as of the event; and that customer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache, partial
 from typing import Any
 
@@ -90,6 +90,8 @@ _INNER = _encoder(dict)
 def _plain(form: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return _instant(form, value)
+    if isinstance(value, date):
+        return value.isoformat()
     raise TypeError(f"{type(value)} is no value of a row")
 
 

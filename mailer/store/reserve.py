@@ -13,12 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.coupon import COUNTED, CouponState
 from mailer.core.delivery import Skip, State
 from mailer.core.run import NewDelivery, Reserve
+from mailer.store.bulk import among, rows_of
 from mailer.store.dialect import insert, slices
 from mailer.store.tables import coupon, coupon_reminder, delivery
 
 NewCode = Callable[[str], str]  # prefix → a code nobody can guess
 
 _TURN = 7_021_003  # our class among PostgreSQL's advisory locks of two numbers: budgets and pools
+
+#: What codes written together differ in.
+_CODE = (
+    "code", "kind", "once_key", "delivery_id", "customer_id", "percent", "amount_e4", "currency",
+    "valid_until",
+)  # fmt: skip
 
 #: What a reserved code says of its delivery, and what it is worth.
 _RESERVED = (
@@ -122,13 +129,10 @@ async def reserve_again(
 
 async def _had(conn: AsyncConnection, promises: Sequence[Promise]) -> dict[str, Any]:
     """The codes these once-keys had. Their deliveries are over, or the once-keys would still be held."""
-    found: dict[str, Any] = {}
-    for part in slices([promise.once_key for promise in promises]):
-        rows = await conn.execute(
-            select(coupon.c.id, coupon.c.once_key, coupon.c.state).where(coupon.c.once_key.in_(part))
-        )
-        found |= {row.once_key: row for row in rows}
-    return found
+    wanted = select(coupon.c.id, coupon.c.once_key, coupon.c.state).where(
+        among(coupon.c.once_key, [promise.once_key for promise in promises], conn.dialect.name)
+    )
+    return {row.once_key: row for row in await conn.execute(wanted)} if promises else {}
 
 
 async def _room(conn: AsyncConnection, campaign: str, promises: Sequence[Promise]) -> int | None:
@@ -147,20 +151,28 @@ async def _write_codes(
 ) -> dict[str, Promise]:
     """Write a code for each; returns those whose code somebody has already, to be tried with another."""
     values = [
-        {
-            "code": promise.reserve.code or new_code(promise.reserve.prefix),
-            "kind": promise.reserve.kind,
-            "created_at": now,
-            **_reserved(campaign, promise, now),
-        }
+        (
+            promise.reserve.code or new_code(promise.reserve.prefix),
+            promise.reserve.kind, promise.once_key, promise.delivery_id, promise.customer_key,
+            promise.reserve.percent, promise.reserve.amount_e4, promise.reserve.currency,
+            promise.reserve.valid_until,
+        )  # fmt: skip
         for promise in wanted.values()
     ]
-    statement = insert(conn, coupon).on_conflict_do_nothing().returning(coupon.c.once_key)
-    written = set((await conn.scalars(statement, values)).all())
-    standing: set[str] = set()
+    same = {"campaign": campaign, "state": CouponState.RESERVED, "created_at": now, "changed_at": now}
+    columns = rows_of(conn, coupon, _CODE, values, same)
+    statement = insert(conn, coupon).from_select(*columns).on_conflict_do_nothing()
+    written = set((await conn.scalars(statement.returning(coupon.c.once_key))).all())
     left = [key for key in wanted if key not in written]
-    for part in slices(left):
-        standing.update(await conn.scalars(select(coupon.c.once_key).where(coupon.c.once_key.in_(part))))
+    if not left:
+        return {}
+    standing = set(
+        (
+            await conn.scalars(
+                select(coupon.c.once_key).where(among(coupon.c.once_key, left, conn.dialect.name))
+            )
+        ).all()
+    )
     return {key: wanted[key] for key in left if key not in standing}
 
 

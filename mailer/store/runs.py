@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import State, Tally
-from mailer.core.run import ENDED, NewDelivery, NewRun, RunState
+from mailer.core.run import ENDED, Batch, NewDelivery, NewRun, RunState
+from mailer.store.batches import insert_batches
 from mailer.store.bulk import rows_of
 from mailer.store.campaigns import Campaigns
 from mailer.store.dialect import insert
@@ -76,38 +78,48 @@ def _row(of: NewDelivery) -> tuple[Any, ...]:
 
 
 async def insert_deliveries(
-    conn: AsyncConnection, run_id: int, rows: Sequence[NewDelivery], now: datetime, new_code: NewCode
+    conn: AsyncConnection,
+    run_id: int,
+    rows: Sequence[NewDelivery],
+    now: datetime,
+    new_code: NewCode,
+    batches: Sequence[Batch] = (),
 ) -> int:
     """Write deliveries and their coupons in this transaction; those already there stay as they are.
 
     Returns how many were new. A queued row that no coupon is left for becomes skipped, with the reason.
     """
-    if not rows:
+    if not rows and not batches:
         return 0
     head = (
         await conn.execute(select(run.c.campaign, run.c.purpose, run.c.priority).where(run.c.id == run_id))
     ).one()
-    await take_turns(conn, head.campaign, rows)
-    columns = rows_of(
-        conn, delivery, _ROW, [_row(row) for row in rows],
-        {"run_id": run_id, "campaign": head.campaign, "purpose": head.purpose, "priority": head.priority,
-         "created_at": now, "updated_at": now},
-    )  # fmt: skip
-    statement = (
-        insert(conn, delivery)
-        .from_select(*columns)
-        .on_conflict_do_nothing()
-        .returning(delivery.c.id, delivery.c.customer_id)
-    )
-    made = {customer_id: made_id for made_id, customer_id in (await conn.execute(statement)).all()}
-    promises = [
-        Promise(made[row.customer_key], row.customer_key, row.once_key, row.coupon)
-        for row in rows
-        if row.customer_key in made and row.coupon is not None and row.state == State.QUEUED
-    ]
+    await take_turns(conn, head.campaign, [*rows, *(batch.like for batch in batches)])
+    same = {
+        "run_id": run_id, "campaign": head.campaign, "purpose": head.purpose, "priority": head.priority,
+        "created_at": now, "updated_at": now,
+    }  # fmt: skip
+    added, promises = await insert_batches(conn, batches, same)
+    if rows:
+        columns = rows_of(conn, delivery, _ROW, [_row(row) for row in rows], same)
+        statement = (
+            insert(conn, delivery)
+            .from_select(*columns)
+            .on_conflict_do_nothing()
+            .returning(delivery.c.id, delivery.c.customer_id)
+        )
+        made = {customer_id: made_id for made_id, customer_id in (await conn.execute(statement)).all()}
+        added += len(made)
+        promises += [
+            Promise(made[row.customer_key], row.customer_key, row.once_key, row.coupon)
+            for row in rows
+            if row.customer_key in made and row.coupon is not None and row.state == State.QUEUED
+        ]
+    if batches:  # budgets and pools are spent in order of the customers
+        promises.sort(key=attrgetter("customer_key"))
     if promises:
         await keep_promises(conn, head.campaign, promises, now, new_code)
-    return len(made)
+    return added
 
 
 class Runs(Campaigns):
@@ -126,10 +138,12 @@ class Runs(Campaigns):
         async with self._db.write() as conn:
             return await open_run(conn, new, now)
 
-    async def add(self, run_id: int, rows: Sequence[NewDelivery], now: datetime) -> int:
-        """Add a chunk of deliveries; returns how many were new."""
+    async def add(
+        self, run_id: int, rows: Sequence[NewDelivery], now: datetime, batches: Sequence[Batch] = ()
+    ) -> int:
+        """Add deliveries, one by one and in batches, in one transaction; returns how many were new."""
         async with self._db.write() as conn:
-            return await insert_deliveries(conn, run_id, rows, now, self._new_code)
+            return await insert_deliveries(conn, run_id, rows, now, self._new_code, batches)
 
     async def add_small(self, wanted: Sequence[tuple[NewRun, NewDelivery]], now: datetime) -> int:
         """Runs of one delivery each (events), whole and released in one transaction."""

@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, exists, or_, select, tuple_
 
 from mailer.core.audience import Selection
+from mailer.store.bulk import among
 from mailer.store.segment_context import SegmentContext, origin
 from mailer.store.segments import where
 from mailer.store.tables import customer, customer_date, customer_event, delivery, run, segment_member
@@ -24,14 +25,27 @@ def candidates(selection: Selection, context: SegmentContext) -> Select[Any]:
     """The customers selected, with what a candidate is made of."""
     if selection.events is not None:
         return _answering(selection, selection.events, context)
-    conditions = and_(where(selection.rule, context), *_narrowed(selection))
+    dates = () if selection.attribute is None else (customer_date.c.set_at, customer_date.c.placeholder)
+    return chosen(selection, context, *_FACTS, *dates)
+
+
+def chosen(selection: Selection, context: SegmentContext, *columns: ColumnElement[Any]) -> Select[Any]:
+    """These columns of the customers selected, and of the date where an attribute is asked for."""
+    wanted = select(*columns).where(where(selection.rule, context), *_narrowed(selection, context))
     if selection.attribute is None:
-        return select(*_FACTS).where(conditions)
-    return (
-        select(*_FACTS, customer_date.c.set_at, customer_date.c.placeholder)
-        .join_from(customer, customer_date, customer_date.c.customer_id == customer.c.id)
-        .where(conditions, *_celebrating(selection))
-    )
+        return wanted
+    same = customer_date.c.customer_id == customer.c.id
+    return wanted.join_from(customer, customer_date, same).where(*_celebrating(selection))
+
+
+def is_chosen(selection: Selection, context: SegmentContext) -> Iterator[ColumnElement[bool]]:
+    """Whether a customer is among those selected, the cheap questions first."""
+    yield from _plain(selection, context)
+    if selection.attribute is not None:
+        # A day is celebrated by few: they are found once, not every customer asked.
+        yield customer.c.id.in_(select(customer_date.c.customer_id).where(*_celebrating(selection)))
+    yield from _related(selection)
+    yield where(selection.rule, context)
 
 
 def _answering(selection: Selection, events: tuple[str, ...], context: SegmentContext) -> Select[Any]:
@@ -40,7 +54,7 @@ def _answering(selection: Selection, events: tuple[str, ...], context: SegmentCo
     return (
         select(*_FACTS, origin.c.ext_id.label("event"))
         .join_from(origin, customer, customer.c.id == origin.c.customer_id)
-        .where(origin.c.ext_id.in_(events), rule, *_narrowed(selection))
+        .where(origin.c.ext_id.in_(events), rule, *_narrowed(selection, context))
     )
 
 
@@ -54,15 +68,13 @@ def _celebrating(selection: Selection) -> Iterator[ColumnElement[bool]]:
         yield customer_date.c.set_at <= selection.stored_by
 
 
-def _narrowed(selection: Selection) -> Iterator[ColumnElement[bool]]:
-    if selection.outside is not None:
-        name, occurrence = selection.outside
-        yield ~exists().where(
-            run.c.campaign == name, run.c.occurrence == occurrence,
-            delivery.c.run_id == run.c.id, delivery.c.customer_id == customer.c.id,
-        )  # fmt: skip
-    if selection.run_id is not None:
-        yield ~exists().where(delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id)
+def _narrowed(selection: Selection, context: SegmentContext) -> Iterator[ColumnElement[bool]]:
+    yield from _plain(selection, context)
+    yield from _related(selection)
+
+
+def _plain(selection: Selection, context: SegmentContext) -> Iterator[ColumnElement[bool]]:
+    """What the customer's own record tells."""
     if selection.zones is not None:
         here = customer.c.zone.in_([zone for zone in selection.zones if zone is not None])
         yield or_(here, customer.c.zone.is_(None)) if None in selection.zones else here
@@ -71,9 +83,21 @@ def _narrowed(selection: Selection) -> Iterator[ColumnElement[bool]]:
     if selection.changed_since is not None:
         yield customer.c.updated_at >= selection.changed_since
     if selection.keys is not None:
-        yield customer.c.id.in_(selection.keys)
+        yield among(customer.c.id, selection.keys, context.dialect)
     if selection.ids is not None:
-        yield customer.c.ext_id.in_(selection.ids)
+        yield among(customer.c.ext_id, selection.ids, context.dialect)
+
+
+def _related(selection: Selection) -> Iterator[ColumnElement[bool]]:
+    """What other tables tell."""
+    if selection.outside is not None:
+        name, occurrence = selection.outside
+        yield ~exists().where(
+            run.c.campaign == name, run.c.occurrence == occurrence,
+            delivery.c.run_id == run.c.id, delivery.c.customer_id == customer.c.id,
+        )  # fmt: skip
+    if selection.run_id is not None:
+        yield ~exists().where(delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id)
     if selection.entered is not None:
         campaign, entered_at = selection.entered
         # From the few who are owed something to the customers, not the other way round.

@@ -92,8 +92,12 @@ def test_vetting_tries_every_sample_customer_and_every_state_of_an_incident() ->
 
 
 def test_a_code_has_a_prefix_and_letters_nobody_mistakes() -> None:
-    numbers = iter(range(10))
-    assert make_code("DG", lambda below: next(numbers) % below) == "DG-ABCDEFGHJK"
+    letters = range(10)
+    number = sum(letter * len(ALPHABET) ** place for place, letter in enumerate(letters))
+    assert make_code("DG", lambda below: number % below) == "DG-ABCDEFGHJK"
+    assert {make_code("DG", lambda below, number=n: number % below) for n in (0, -1)} == {  # type: ignore[misc]
+        "DG-AAAAAAAAAA", "DG-9999999999"
+    }  # fmt: skip
     assert re.fullmatch(r"[A-Z2-9]+", ALPHABET)
     assert not set("ILO01") & set(ALPHABET)
 

@@ -65,6 +65,8 @@ class FakeFeeds:
 class Shop:
     """Campaigns and customers, planned by hand of the test."""
 
+    audience: type[Audience] = Audience
+
     def __init__(self, database: Database, leap_day: LeapDay = "feb28", **campaigns: dict[str, Any]) -> None:
         self.database = database
         self.leap_day = leap_day
@@ -87,7 +89,7 @@ class Shop:
             campaigns=self.campaigns,
             segments=self.segments,
             book=self.runs,
-            people=Audience(self.database, self._moment),
+            people=self.audience(self.database, self._moment),
             feeds=self.feeds,
             version=self._version,
             rules=Rules(zone=ISTANBUL, quiet=QuietHours.parse("21:00-09:00")),

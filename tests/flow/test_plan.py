@@ -288,19 +288,19 @@ async def test_time_going_backwards_sends_nothing_again(database: Database) -> N
 async def test_a_planner_that_died_half_way_is_carried_on(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mailer.flow.plan.CHUNK", 3)
+    monkeypatch.setattr("mailer.flow.plan_fill.PAGE", 3)
     shop = await shop_of(database, birthday=BIRTHDAY)
     for number in range(8):
         await shop.customer(f"c{number}", birthday="1990-05-11")
     planner = shop.planner()
-    rows, calls = planner._rows.of, iter(range(9))
+    batches, calls = planner._rows.batches, iter(range(9))
 
-    async def dies(*given: Any) -> Any:
+    def dies(*given: Any) -> Any:
         if next(calls) == 1:
             raise ConnectionError("killed")
-        return await rows(*given)
+        return batches(*given)
 
-    planner._rows.of = dies  # type: ignore[method-assign]
+    planner._rows.batches = dies  # type: ignore[method-assign]
     with pytest.raises(ConnectionError):
         await planner.plan(at("2027-05-11T07:00"))
     assert await shop.run_states() == ["2027-05-11 planning"]  # no sender sees half a run

@@ -1,0 +1,96 @@
+"""Filling a run: its audience, page by page. Customers about whom the same is known are decided and written as one.
+
+Few facts matter to a decision, and most customers share all of them: their zone, their consent, the days on which mails
+left. Only those whom something sets apart - another record with their address, another mail that waits - are looked at
+one by one. Both ways end in the same rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from mailer.core.audience import Page, Selection
+from mailer.core.campaign import Campaign
+from mailer.core.delivery import Skip
+from mailer.core.run import NewDelivery
+from mailer.flow.plan_ports import People, RunBook
+from mailer.flow.plan_rows import Rows
+
+PAGE = 10_000  # customers read, decided and written at a time
+
+
+@dataclass(slots=True)
+class Filled:
+    """What was added to a run."""
+
+    run_id: int | None  # none: nobody was found, and there was no run before
+    grew: bool = False  # somebody was found
+    added: int = 0
+    missed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """One run being filled: the facts every page needs."""
+
+    campaign: Campaign
+    occurrence: str
+    selection: Selection
+    run_id: int
+    due: datetime
+    now: datetime
+
+
+class Filling:
+    """Adds everybody an audience has to a run."""
+
+    def __init__(self, book: RunBook, people: People, rows: Rows) -> None:
+        self._book = book
+        self._people = people
+        self._rows = rows
+
+    async def fill(
+        self,
+        campaign: Campaign,
+        occurrence: str,
+        selection: Selection,
+        due: datetime,
+        now: datetime,
+        standing: int | None,
+        begin: Callable[[], Awaitable[int]],
+    ) -> Filled:
+        """Add everyone selected to the run that stands. Without one, `begin` writes it down once somebody is found."""
+        watch = self._rows.watch(campaign, occurrence, await self._people.zones(), due, now)
+        selection = replace(selection, run_id=standing)
+        page = await self._people.page(selection, watch, now, 0, PAGE)
+        if page is None:
+            return Filled(standing)
+        run_id = await begin() if standing is None else standing
+        await self._book.begin_planning(run_id)
+        selection = replace(selection, run_id=run_id)
+        moved = await self._people.moved(run_id) if standing is not None and watch.shared else ()
+        if moved:  # addresses it was planned for, and whose customer has another one since
+            watch = replace(watch, moved=moved)
+            page = await self._people.page(selection, watch, now, 0, PAGE)
+        target = _Target(campaign, occurrence, selection, run_id, due, now)
+        filled = Filled(run_id, grew=True)
+        while page is not None:
+            await self._add(target, page, filled)
+            if page.count < PAGE:
+                break
+            page = await self._people.page(selection, watch, now, page.last, PAGE)
+        return filled
+
+    async def _add(self, to: _Target, page: Page, filled: Filled) -> None:
+        """Write a page. Nobody odd has an address that another of the page gets a mail at, so all are decided first."""
+        batches = self._rows.batches(to.campaign, to.occurrence, page.alike, to.due, to.now)
+        rows: list[NewDelivery] = []
+        if page.odd:
+            odd = replace(to.selection, keys=tuple(page.odd))
+            chunk = await self._people.chunk(odd, to.now, 0, len(page.odd))
+            rows = await self._rows.of(to.campaign, to.occurrence, chunk, to.run_id, to.due, to.now)
+        filled.added += await self._book.add(to.run_id, rows, to.now, batches)
+        filled.missed += sum(row.reason == Skip.MISSED for row in rows)
+        filled.missed += sum(len(each.customers) for each in batches if each.like.reason == Skip.MISSED)
