@@ -153,10 +153,15 @@ async def _write_codes(
     values = [
         (
             promise.reserve.code or new_code(promise.reserve.prefix),
-            promise.reserve.kind, promise.once_key, promise.delivery_id, promise.customer_key,
-            promise.reserve.percent, promise.reserve.amount_e4, promise.reserve.currency,
+            promise.reserve.kind,
+            promise.once_key,
+            promise.delivery_id,
+            promise.customer_key,
+            promise.reserve.percent,
+            promise.reserve.amount_e4,
+            promise.reserve.currency,
             promise.reserve.valid_until,
-        )  # fmt: skip
+        )
         for promise in wanted.values()
     ]
     same = {"campaign": campaign, "state": CouponState.RESERVED, "created_at": now, "changed_at": now}

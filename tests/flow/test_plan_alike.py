@@ -96,7 +96,9 @@ async def people(shop: Shop, per: Any, given: list[dict[str, Any]]) -> None:
     database = shop.database
     for name, each in zip(NAMES, given, strict=False):
         facts = dict(each)
-        values = {key: facts[key] for key in ("zone", "consent", "consent_at", "email") if key in facts}
+        values: dict[str, Any] = {
+            key: facts[key] for key in ("zone", "consent", "consent_at", "email") if key in facts
+        }
         if "shares" in facts:
             values["email"] = f"shared{facts['shares']}@shop.example"
         if "city" in facts:
@@ -212,7 +214,7 @@ async def test_together_as_one_by_one(
 
 
 async def test_nearly_everybody_is_decided_together(database: Database) -> None:
-    shop = Shop(database, planned=PLANNED[0], **BESIDE)
+    shop = Shop(database, planned=PLANNED[0], evening=BESIDE["evening"], thanks=BESIDE["thanks"])
     for name in NAMES:
         await shop.customer(name, zone="America/New_York" if name == "a" else None)
     watch = shop.planner()._rows.watch(
