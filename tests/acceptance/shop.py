@@ -73,8 +73,17 @@ class Running:
         with suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def status(self) -> int | None:
+        """Its exit status, negative the signal that ended it; None while it runs."""
+        return self._process.poll()
+
     def over(self) -> bool:
-        return self._process.poll() is not None
+        return self.status is not None
 
     def end(self, status: int = 0) -> Answer:
         """Wait for its end."""

@@ -1,0 +1,335 @@
+"""What all scripts here need: a shop in a temporary folder, the oracle beside it, and the reckoning at the end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import select
+from sqlalchemy.engine import make_url
+
+from mailer.store import migrate
+from mailer.store.engine import Database
+from mailer.store.tables import coupon, delivery, delivery_event, run
+from tests import counterparts, started
+from tests.acceptance import shop as acceptance
+from tests.acceptance.shop import Running, Shop
+
+acceptance.PATIENCE = 900.0  # these runs are long, and the machine may be busy
+
+HERE = Path(__file__).parent
+SEAM = HERE / "seam"
+SOON = "2027-01-15T08:00:00Z"
+LATER = "2027-01-15T13:00:00Z"  # whatever was put off is due
+IMPORTED = "2027-01-01T00:00:00Z"
+GIFT = """
+purpose: commercial
+trigger: {at: 2027-01-15T11:00}
+coupon: {kind: generated, prefix: GF, percent: 20}
+"""
+TERMINAL = {"sent", "failed", "skipped", "cancelled", "expired", "in_doubt"}
+
+
+class Oracle:
+    """The oracle as a program."""
+
+    def __init__(self, folder: Path, *, port: int = 0, pause: float = 0.0) -> None:
+        self.log = folder / "kept.jsonl"
+        self.log.touch()
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "oracle.py"), "--log", str(self.log), "--port", str(port),
+             "--pause", str(pause)],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        self.port = int(json.loads(self._process.stdout.readline())["port"])
+
+    def trap(self, point: str, after: int, group: int) -> None:
+        """Kill that group at a point; an empty point takes a trap away."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"point": point, "after": after, "group": group}) + "\n")
+        self._process.stdin.flush()
+
+    def kept(self) -> list[dict[str, str]]:
+        """What it accepted."""
+        notes = [json.loads(line) for line in self.log.read_text().splitlines()]
+        return [note for note in notes if note["phase"] == "kept"]
+
+    def count(self) -> int:
+        """How many messages came whole; quick."""
+        return self.log.read_bytes().count(b"\n")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+@dataclass
+class Place:
+    """A shop, the oracle it sends through, and its database."""
+
+    shop: Shop
+    oracle: Oracle
+    database_url: str
+    connections: int
+    audience: dict[str, int]  # by purpose
+
+    def start(self, *words: str, now: str | None = SOON, seam: str = "") -> Running:
+        """Start the program; with a seam it kills itself around a commit."""
+        path = f"{SEAM}{os.pathsep}{acceptance.ROOT}"
+        more = {"PYTHONPATH": path, "CHAOS_KILL": seam} if seam else {}
+        return self.shop.start(*words, now=now, env=more)
+
+    def finish(self) -> None:
+        """Let whatever is left be done."""
+        for now in (SOON, LATER):
+            self.shop.run(now)
+
+
+@dataclass
+class Tally:
+    """What a script prints: faults tried, and what they did to the mail. Counts of deliveries, but `faults`."""
+
+    faults: int = 0
+    deliveries: int = 0
+    sent: int = 0
+    in_doubt: int = 0  # commercial, held for a person
+    resent: int = 0  # service, sent again with the same Message-ID
+    lost: int = 0
+    repeated: int = 0  # commercial, accepted more than once
+    broken: list[str] = field(default_factory=list)
+    at: Counter[str] = field(default_factory=Counter)  # faults by their kind
+
+    def claim(self, holds: object, said: str) -> None:
+        """What must hold."""
+        if not holds:
+            self.broken.append(said)
+
+    def end(self, what: str, **more: object) -> None:
+        """Print the line that docs/reliability.md quotes; never returns."""
+        facts = asdict(self) | {"at": dict(sorted(self.at.items()))}
+        facts["broken"] = self.broken[:20]
+        print(json.dumps({"what": what, **facts, **more}))
+        sys.exit(1 if self.broken or self.lost or self.repeated else 0)
+
+
+async def _read(url: str) -> dict[str, list[Any]]:
+    database = await Database.connect(url)
+    try:
+        async with database.read() as connection:
+            return {
+                table.name: list((await connection.execute(select(table))).all())
+                for table in (delivery, delivery_event, run, coupon)
+            }
+    finally:
+        await database.close()
+
+
+def reckon(place: Place, tally: Tally, *, kills: int, most_in_flight: int | None = None) -> None:
+    """Compare the ledger with the oracle. Everything must be over: call `finish` before.
+
+    `most_in_flight` deliveries may be in doubt for each kill; the number of connections unless it is given.
+    """
+    rows = asyncio.run(_read(place.database_url))
+    kept: Counter[str] = Counter()
+    bodies: dict[str, str] = {}
+    for note in place.oracle.kept():
+        kept[note["message_id"]] += 1
+        bodies[note["message_id"]] = note["recipient"]
+    doubts: Counter[int] = Counter()
+    for fact in rows["delivery_event"]:
+        if fact.kind == "in_doubt" and fact.detail and fact.detail.get("cause"):
+            doubts[fact.delivery_id] += 1
+    named = {row.message_id: row for row in rows["delivery"] if row.message_id}
+    tally.claim(set(kept) <= set(named), "the oracle knows a message that is in no ledger")
+    tally.claim(
+        all(named[name].email == to for name, to in bodies.items() if name in named),
+        "a message to somebody else",
+    )
+    resent = 0
+    for row in rows["delivery"]:
+        copies = kept[row.message_id] if row.message_id else 0
+        tally.deliveries += 1
+        tally.sent += row.state == "sent"
+        tally.claim(row.state in TERMINAL, f"delivery {row.id} is {row.state}")
+        tally.claim(row.sender_id is None, f"delivery {row.id} is held by {row.sender_id}")
+        tally.lost += row.state not in TERMINAL or (row.state == "sent" and not copies)
+        tally.claim(not copies or row.state in {"sent", "in_doubt"}, f"{row.id} arrived and is {row.state}")
+        if row.purpose == "commercial":
+            tally.repeated += copies > 1
+            tally.in_doubt += row.state == "in_doubt"
+            tally.claim(
+                (row.state == "in_doubt") == bool(doubts[row.id]), f"the doubt of {row.id} has no cause"
+            )
+        else:
+            tally.claim(row.state != "in_doubt", f"service delivery {row.id} is held")
+            tally.claim(
+                copies <= 1 + doubts[row.id], f"{row.id} came {copies} times, doubts {doubts[row.id]}"
+            )
+            resent += doubts[row.id]
+    tally.resent += resent
+    bound = kills * (most_in_flight if most_in_flight is not None else place.connections)
+    tally.claim(sum(doubts.values()) <= bound, f"{sum(doubts.values())} doubts after {kills} kills")
+    tally.claim(
+        Counter(row.purpose for row in rows["delivery"]) == place.audience, "the ledger is not the audience"
+    )
+    for each in rows["run"]:
+        tally.claim(each.state == "finished", f"run {each.id} is {each.state}")
+    _coupons(rows, tally)
+
+
+def _coupons(rows: dict[str, list[Any]], tally: Tally) -> None:
+    codes = [row.code for row in rows["coupon"]]
+    tally.claim(len(set(codes)) == len(codes), "two coupons of one code")
+    states = {row.id: row.state for row in rows["delivery"]}
+    expected = {"sent": "issued", "in_doubt": "quarantined"}
+    for row in rows["coupon"]:
+        state = states.get(row.delivery_id, "")
+        tally.claim(
+            row.state == expected.get(state, "released"), f"a coupon is {row.state}, its mail {state}"
+        )
+
+
+class Ground:
+    """Where places are: SQLite files, or databases of our own beside the one of a URL."""
+
+    def __init__(self, database: str) -> None:
+        self._server = None
+        self._let_go: Callable[[], None] = lambda: None
+        if database == "postgresql":
+            counterparts.make_scratch()
+            self._server, self._let_go = counterparts.server()
+        elif database != "sqlite":
+            self._server = make_url(database).set(drivername="postgresql")
+        self.kind = "postgresql" if self._server is not None else "sqlite"
+
+    @contextmanager
+    def place(
+        self,
+        *,
+        recipients: int = 0,
+        hit: int = 0,
+        connections: int = 4,
+        pause: float = 0.0,
+        processes: int = 2,
+        campaigns: tuple[str, ...] = ("outage",),
+    ) -> Iterator[Place]:
+        """A shop with so many customers, for whom a gift is planned; `hit` of them have an outage."""
+        folder = Path(tempfile.mkdtemp(prefix="mailer-chaos-"))
+        url, drop = self._database(folder)
+        place = Place(
+            Shop(folder, *campaigns, database_url=url, fresh=True), Oracle(folder, pause=pause), url, connections,
+            {purpose: count for purpose, count in (("commercial", recipients), ("service", hit)) if count},
+        )  # fmt: skip
+        try:
+            place.shop.relay(place.oracle.port, connections=connections)
+            place.shop.set(sender={"processes": processes, "claim_size": 100})
+            if recipients:
+                place.shop.campaign("gift", GIFT, body="{{ coupon.code }}")
+                place.shop.customers(*people(recipients, hit), now=IMPORTED)
+            if hit:
+                place.shop.mailer("incidents", "open", "--title", "Kesinti", "--service", "fibre", now=SOON)
+            yield place
+        finally:
+            place.shop.close()
+            place.oracle.close()
+            drop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _database(self, folder: Path) -> tuple[str, Callable[[], None]]:
+        if self._server is None:
+            url = f"sqlite:///{folder}/mailer.db"
+            asyncio.run(_migrated(url))
+            return url, lambda: None
+        server, name = self._server, f"mailer_chaos_{uuid4().hex[:12]}"
+        counterparts.admin(server, f"CREATE DATABASE {name}")
+        url = server.set(database=name).render_as_string(hide_password=False)
+        asyncio.run(_migrated(url))
+        return url, lambda: counterparts.admin(server, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def close(self) -> None:
+        self._let_go()
+        if counterparts.SCRATCH in os.environ:
+            counterparts.drop_scratch()
+
+
+def people(count: int, hit: int) -> Iterator[dict[str, str]]:
+    for number in range(count):
+        yield {
+            "id": f"c{number}", "email": f"c{number}@x.example", "first_name": f"Ad{number}", "consent": "yes",
+            "services": "fibre" if number < hit else "",
+        }  # fmt: skip
+
+
+async def _migrated(url: str) -> None:
+    database = await Database.connect(url)
+    await migrate.upgrade(database)
+    await database.close()
+
+
+@contextmanager
+def ground(options: argparse.Namespace) -> Iterator[Ground]:
+    """The ground for a script's `--database`; nothing is left of it."""
+    made = Ground(options.database)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def parser(about: str) -> argparse.ArgumentParser:
+    """The options every script has."""
+    made = argparse.ArgumentParser(description=about)
+    made.add_argument(
+        "--database",
+        default="sqlite",
+        help="sqlite, postgresql (a server of our own), or the URL of a server where we may make databases",
+    )
+    made.add_argument("--seed", type=int, default=20270115)
+    return made
+
+
+def end_of(running: Running, *, within: float) -> int | None:
+    """Wait for it; its exit status, None when it still runs."""
+    end = time.monotonic() + within
+    while not running.over():
+        if time.monotonic() > end:
+            return None
+        time.sleep(0.01)
+    return running.status
+
+
+def children(pid: int) -> list[int]:
+    """Processes it started."""
+    with suppress(OSError):
+        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return []
+
+
+def kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+__all__ = [
+    "LATER", "SOON", "Ground", "Oracle", "Place", "Running", "Tally", "children", "end_of", "ground", "kill",
+    "parser", "people", "reckon", "started",
+]  # fmt: skip

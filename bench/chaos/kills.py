@@ -1,0 +1,113 @@
+"""`kill -9`, again and again: at random instants and at every named point.
+
+    python bench/chaos/kills.py --kills 200 [--database postgresql] [--seed N] [--only POINT]
+
+A shop sends a commercial mail with a coupon to everybody and an outage notice to some, by `mailer run --until-idle`
+with two sender processes. Each run is killed once; the next one recovers. Half of the kills come at a random instant
+and take the whole process group, one sender or the supervisor alone; the others come at a named point, in turn: in the
+relay's conversation (`oracle.py`), or right before and right after the COMMIT that plans, claims, marks, writes
+outcomes or recovers (`seam/`). When a shop's mail is out, the ledger is compared with the oracle, and another opens.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+from itertools import cycle
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from bench.chaos.field import Ground, Place, Tally, children, end_of, ground, kill, parser, reckon
+from bench.chaos.oracle import POINTS
+
+COMMITS = [
+    f"{kind}:{side}"
+    for kind in ("plan", "claim", "mark", "outcome", "recover")
+    for side in ("before", "after")
+]
+MOST = {"plan": 2, "claim": 3, "mark": 12, "outcome": 12, "recover": 1}  # which one of its kind
+
+
+class Kills:
+    """All kills of one call."""
+
+    def __init__(self, seed: int, only: str | None) -> None:
+        self._chance = random.Random(seed)  # noqa: S311 - instants, not secrets
+        named = [*POINTS, *COMMITS]
+        self._named = cycle([only] if only else named)
+        self._random = only is None or only == "random"
+        self._turn = 0
+
+    def one(self, place: Place) -> list[str]:
+        """Start the program and kill it, or part of it first; what was done that it was still there for."""
+        self._turn += 1
+        if self._random and self._turn % 2:
+            return self._at_random(place)
+        point = next(self._named)
+        if ":" in point:
+            number = self._chance.randint(1, MOST[point.partition(":")[0]])
+            running = place.start("run", "--until-idle", seam=f"{point}:{number}")
+        else:
+            running = place.start("run", "--until-idle")
+            place.oracle.trap(point, self._chance.randint(1, 60), running.pid)
+        status = end_of(running, within=self._chance.uniform(5.0, 9.0))
+        place.oracle.trap("", 0, 0)
+        if status is None:  # the point was not reached: nothing to recover, or less to plan than that
+            running.kill()
+            return ["random:group"]
+        return [point] if status == -signal.SIGKILL else []
+
+    def _at_random(self, place: Place) -> list[str]:
+        running = place.start("run", "--until-idle")
+        if end_of(running, within=self._chance.uniform(0.3, 4.0)) is not None:
+            return []
+        whom = self._chance.choices(["group", "sender", "supervisor"], [6, 3, 1])[0]
+        senders = children(running.pid)
+        if whom == "sender" and senders:
+            kill(self._chance.choice(senders))
+            # The supervisor recovers what it held, and goes on for a while.
+            rest = (
+                [] if end_of(running, within=self._chance.uniform(0.5, 4.0)) is not None else ["random:group"]
+            )
+            running.kill()
+            return ["random:sender", *rest]
+        if whom == "supervisor":
+            kill(running.pid)  # its senders notice; the next run may begin before they have ended
+            return ["random:supervisor"]
+        running.kill()
+        return ["random:group"]
+
+
+def one_shop(where: Ground, kills: Kills, tally: Tally, options: object) -> None:
+    """Kill until everything is sent, or often enough."""
+    wanted, recipients = options.kills, options.recipients  # type: ignore[attr-defined]
+    with where.place(recipients=recipients, hit=recipients // 3) as place:
+        mine = 0
+        total = recipients + recipients // 3
+        while tally.faults < wanted and place.oracle.count() < total - 20:
+            points = kills.one(place)
+            mine += len(points)
+            tally.faults += len(points)
+            tally.at.update(points)
+        place.finish()
+        reckon(place, tally, kills=mine)
+
+
+def main() -> None:
+    made = parser("kill -9 at random instants and at named points.")
+    made.add_argument("--kills", type=int, default=200)
+    made.add_argument("--recipients", type=int, default=1500)
+    made.add_argument("--only", help="one point: random, " + ", ".join([*POINTS, *COMMITS]))
+    options = made.parse_args()
+    tally, kills = Tally(), Kills(options.seed, options.only)
+    with ground(options) as where:
+        while tally.faults < options.kills:
+            one_shop(where, kills, tally, options)
+            print(f"{tally.faults} kills, {len(tally.broken)} broken", file=sys.stderr)
+    tally.end("kill -9", database=where.kind, seed=options.seed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Loaded by Python at its start when this folder is on PYTHONPATH: kills the process group around a COMMIT.
+
+`CHAOS_KILL=mark:before:3` means: in the process that commits its third transaction of that kind, right before the
+COMMIT (or right after it). The program itself knows nothing of this. Kinds: `plan` (deliveries are written), `claim`,
+`mark` (they become `sending`), `outcome`, `recover` (what a dead sender held).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import Engine
+from sqlalchemy.engine.default import DefaultDialect
+
+SIGNS = {  # how a transaction of each kind is known by one of its statements; the last that fits counts
+    "plan": "insert into delivery ",
+    "claim": "update delivery set sender_id = ",
+    "mark": "state = 'sending'",
+    "outcome": "state = given.state",
+    "recover": "delete from sender",
+}
+
+
+def install(kind: str, side: str, count: int) -> None:
+    """Listen to everything the database is told."""
+    left = [count]
+    seen: set[int] = set()  # connections whose open transaction is of the kind
+    commit = DefaultDialect.do_commit
+
+    def told(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+        said = " ".join(statement.lower().split())
+        if SIGNS[kind] in said and not (kind == "mark" and "update delivery" not in said):
+            seen.add(id(connection.connection.dbapi_connection))
+
+    def rolled_back(connection: Connection) -> None:
+        seen.discard(id(connection.connection.dbapi_connection))
+
+    def do_commit(self: DefaultDialect, dbapi_connection: Any) -> None:
+        raw = getattr(dbapi_connection, "dbapi_connection", dbapi_connection)
+        ours = id(raw) in seen
+        seen.discard(id(raw))
+        left[0] -= ours
+        fatal = ours and left[0] == 0
+        if fatal and side == "before":
+            os.killpg(0, signal.SIGKILL)
+        commit(self, dbapi_connection)
+        if fatal:
+            os.killpg(0, signal.SIGKILL)
+
+    event.listen(Engine, "before_cursor_execute", told)
+    event.listen(Engine, "rollback", rolled_back)
+    DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
+
+
+if "CHAOS_KILL" in os.environ:
+    named, when, number = os.environ["CHAOS_KILL"].split(":")
+    install(named, when, int(number))
