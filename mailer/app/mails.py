@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mailer.app.desks import Desks
@@ -81,7 +83,7 @@ class Mails(Desks):
         samples = [Sample(name, scene, locale, tenant_locale, zone) for name, locale, scene in scenes]
         found: list[FileFault] = [] if campaign.commercial else list(promotions(parts))
         found += await vet(parts, samples)
-        return found or list(sizes(parts, samples))
+        return [self._as_typed(fault) for fault in found or sizes(parts, samples)]
 
     async def some_customers(self) -> list[Customer]:
         """A few real customers to try templates with."""
@@ -93,7 +95,16 @@ class Mails(Desks):
         Raises:
             TemplateFault: something in them cannot be published.
         """
-        return publish(template, self.templates, self.settings.public_url, self.settings.tenant.locale)
+        try:
+            return publish(template, self.templates, self.settings.public_url, self.settings.tenant.locale)
+        except TemplateFault as fault:
+            raise self._as_typed(fault) from None
+
+    def _as_typed(self, fault: FileFault) -> FileFault:
+        """The fault with its file's name as a person in this folder would type it: `templates/offer/body.html`."""
+        place = self.settings.templates_dir / fault.file
+        here = Path.cwd()
+        return replace(fault, file=str(place.relative_to(here) if place.is_relative_to(here) else place))
 
     @cached_property
     def identity(self) -> Identity:

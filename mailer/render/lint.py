@@ -1,8 +1,13 @@
-"""What a template may not do though it works: promote in service mail, or grow until Gmail hides its end."""
+"""What a template may not do though it works: promote in service mail, or grow until Gmail hides its end.
+
+A link that a person wrote is looked for before layouts, MJML and styles make another text of the page: only there is
+its line known. Publishing notes those that lead to an offer; only service mail may not have them.
+"""
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,7 +17,7 @@ from jinja2 import nodes
 from mailer.errors import WARNING, TemplateFault
 from mailer.render.bodies import html as encoded
 from mailer.render.environment import HTML as HTML_SANDBOX
-from mailer.render.pieces import origin
+from mailer.render.pieces import Piece, origin
 from mailer.render.renderer import Template
 from mailer.render.variants import HTML
 from mailer.render.vet import Sample
@@ -32,23 +37,36 @@ _OFFER = re.compile(
 def promotions(parts: Mapping[str, Any]) -> list[TemplateFault]:
     """Each place where a service template promotes: a coupon variable, a link to an offer."""
     found: dict[tuple[str, int | None, str], TemplateFault] = {}
-    for kind, variants in parts["parts"].items():
+    for variants in parts["parts"].values():
         for part in variants.values():
-            for message, line in _promoting(part["source"], html=kind == HTML):
-                file, number = origin(part["origins"], line) or (part["file"], line)
-                found.setdefault((file, number, message), TemplateFault(message, file, number))
+            for fault in _promoting(part):
+                found.setdefault((fault.file, fault.line, fault.message), fault)
     return list(found.values())
 
 
-def _promoting(source: str, *, html: bool) -> Iterator[tuple[str, int]]:
-    tree = HTML_SANDBOX.parse(source)
-    for name in tree.find_all(nodes.Name):
+def _promoting(part: Mapping[str, Any]) -> Iterator[TemplateFault]:
+    for name in HTML_SANDBOX.parse(part["source"]).find_all(nodes.Name):
         if name.ctx == "load" and name.name in _PROMOTION:
-            yield f"a service mail may carry no promotion; take {name.name} out", name.lineno
-    if html:
-        for link in _OFFER.finditer(source):
-            line = source.count("\n", 0, link.start()) + 1
-            yield f"a service mail may carry no promotion; this link leads to one ({link[1]})", line
+            file, number = origin(part["origins"], name.lineno) or (part["file"], name.lineno)
+            yield TemplateFault(f"a service mail may carry no promotion; take {name.name} out", file, number)
+    for file, number, word in part.get("offers", ()):
+        message = f"a service mail may carry no promotion; this link leads to one ({word})"
+        yield TemplateFault(message, file, number)
+
+
+def offers(pieces: Sequence[Piece]) -> list[list[Any]]:
+    """The links of a page that lead to an offer: file, line and the word that says so, as they were written."""
+    begins, length = list[int](), 0
+    for piece in pieces:
+        begins.append(length)
+        length += len(piece.text)
+    found: list[list[Any]] = []
+    for link in _OFFER.finditer("".join(piece.text for piece in pieces)):
+        at = bisect_right(begins, link.start(1)) - 1
+        piece = pieces[at]
+        line = piece.line + piece.text.count("\n", 0, link.start(1) - begins[at])
+        found.append([piece.file, line, link[1]])
+    return found
 
 
 def sizes(parts: Mapping[str, Any], samples: Sequence[Sample]) -> list[TemplateFault]:

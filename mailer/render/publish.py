@@ -5,7 +5,7 @@
      "images": {"logo.png": {"type": "image/png", "cid": "…", "data": "<base64>"}}}
 
 where PART is `{"file", "source", "origins"}`: a flat Jinja source and its way back to the files (`pieces`). A text
-made of the HTML says so: `"derived": true`.
+made of the HTML says so: `"derived": true`; a page with links to offers says where: `"offers": [[file, line, word]]`.
 Everything that can be refused without data is refused here.
 """
 
@@ -28,6 +28,7 @@ from mailer.render.environment import TEXT as TEXT_SANDBOX
 from mailer.render.environment import Sandbox
 from mailer.render.flatten import LAYOUT, Flattener, TemplateSource
 from mailer.render.lines import broken
+from mailer.render.lint import offers
 from mailer.render.pieces import Origins, Piece, origin, write
 from mailer.render.scan import place
 from mailer.render.styles import inline_css
@@ -59,7 +60,9 @@ def publish(template: str, read: TemplateSource, public_url: str, tenant_locale:
         sandbox = HTML_SANDBOX if file.part == HTML else TEXT_SANDBOX
         layout = file.locale or _own_language(file.part, files, tenant_locale)
         pieces = Flattener(template, layout, read, sandbox).flatten(path)
+        promoted: list[list[Any]] = []
         if file.part == HTML:
+            promoted = offers(pieces)
             pieces = markup.address_pictures(pieces, template, names, public_url)
             if file.suffix == "mjml":
                 pieces = markup.compile_mjml(pieces, path)
@@ -71,6 +74,8 @@ def publish(template: str, read: TemplateSource, public_url: str, tenant_locale:
         for name in _check(source, origins, path, sandbox):
             published["images"][name] = _picture(name, template, read, path)
         part = {"file": path, "source": source, "origins": origins}
+        if promoted:
+            part["offers"] = promoted
         published["parts"].setdefault(file.part, {})[file.locale] = part
     if TEXT not in published["parts"]:
         published["parts"] |= _texts(pages)

@@ -139,7 +139,7 @@ def test_hostile_templates_stop_their_own_campaigns_only(shop: OpenShop, relay: 
     answer = here.run(NOW)
     lines = answer.err.splitlines()
     for name in TEMPLATES:
-        assert [line for line in lines if f" {name} cannot go out: {name}/body.txt" in line], (
+        assert [line for line in lines if f" {name} cannot go out: templates/{name}/body.txt" in line], (
             f"{name}: {answer.err}"
         )
     assert len(lines) == len(TEMPLATES)
