@@ -1,0 +1,75 @@
+"""Environment variables laid over what a settings file says: `MAILER_RELAY__PORT` stands for `port` below `relay`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from mailer.errors import SettingsError
+
+PREFIX = "MAILER_"
+TESTS_OWN = "MAILER_TEST_"
+
+Key = tuple[str | int, ...]
+
+#: Keys under which names or numbers of the owner's stand, so that a variable may give all of it at once, as JSON.
+WHOLE = {("relays",), ("pacing", "domains")}
+
+
+def without_blanks(value: Any) -> Any:
+    """A key left blank (`password:`) means its default."""
+    if isinstance(value, dict):
+        return {key: without_blanks(inner) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [without_blanks(inner) for inner in value]
+    return value
+
+
+def overlay(values: dict[str, Any], variables: Mapping[str, str]) -> dict[Key, str]:
+    """Lay MAILER_A__B over values; which variable set which key.
+
+    Raises:
+        SettingsError: a variable that is no setting, or cannot be read. Its value is never shown.
+    """
+    named: dict[Key, str] = {}
+    for variable in sorted(variables):
+        if not variable.startswith(PREFIX) or variable.startswith(TESTS_OWN):
+            continue
+        path = tuple(variable[len(PREFIX) :].lower().split("__"))
+        if path in {("file",), ("places",)}:
+            raise SettingsError(f"{variable} is not a setting; take it out of the environment")
+        named[_lay(values, path, variables[variable], variable)] = variable
+    return named
+
+
+def _lay(values: dict[str, Any], path: tuple[str, ...], text: str, variable: str) -> Key:
+    place: Any = values
+    key: Key = ()
+    for name in path:
+        if isinstance(place, list):
+            if not name.isdecimal() or int(name) >= len(place):
+                raise SettingsError(
+                    f"{variable} is not a setting: {'.'.join(map(str, key))} has no number {name}"
+                )
+            key = (*key, int(name))
+        elif isinstance(place, dict):
+            key = (*key, name)
+        else:
+            raise SettingsError(f"{variable} is not a setting: {key[-1]} has no keys below it")
+        if len(key) < len(path):
+            place = place[key[-1]] if isinstance(place, list) else place.setdefault(name, {})
+    if path == ("staff",):
+        place[key[-1]] = [part.strip() for part in text.split(",") if part.strip()]
+    elif text == "" and isinstance(place, dict):
+        place.pop(key[-1], None)
+    else:
+        place[key[-1]] = _whole(text, variable) if path in WHOLE else text
+    return key
+
+
+def _whole(text: str, variable: str) -> Any:
+    try:
+        return without_blanks(json.loads(text))
+    except ValueError:  # its own sentence would show a part of it
+        raise SettingsError(f"{variable}: cannot be read as JSON") from None
