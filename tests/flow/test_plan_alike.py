@@ -155,7 +155,7 @@ async def planned(shop: Shop, definition: dict[str, Any], given: list[dict[str, 
     """Everything that is written down for these people, in a database that is empty before and after."""
     for name, each in {"planned": definition, **BESIDE}.items():
         shop.campaign(name, each)
-    await shop.seen("2027-05-10T00:00")
+    await shop.seen("2027-05-11T00:00")
     await people(shop, shop.campaigns["planned"].once.per, given)
     await shop.plan(DUE)
     await move(shop, given)
