@@ -7,18 +7,18 @@ from collections.abc import Mapping
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from mailer.core.calendar import zone_named
 from mailer.core.quiet import QuietHours
+from mailer.core.relays import OneOfSeveral, Relay, dealt
+from mailer.core.throttle import Pacing
 from mailer.errors import FileFault, SettingsError
 from mailer.files import yaml
-
-PREFIX = "MAILER_"
-TESTS_OWN = "MAILER_TEST_"
+from mailer.files.variables import PREFIX, TESTS_OWN, Key, overlay, without_blanks
 
 _LAST_PORT = 65_535
 
@@ -78,26 +78,6 @@ class Tenant(_Section):
         return ZoneInfo(self.timezone)
 
 
-class Relay(_Section):
-    """Where mail goes. Without a host, to the built-in mailbox."""
-
-    host: str | None = None
-    port: Annotated[int, Field(ge=1, le=65535)] = 25
-    username: str | None = None
-    password: SecretStr | None = None
-    tls: Literal["none", "starttls", "implicit"] = "starttls"
-    connections: Annotated[int, Field(ge=1, le=1000)] = 10  # over all senders
-    rate: Annotated[float, Field(gt=0)] | None = None  # messages a second over all senders
-
-    @model_validator(mode="after")
-    def _whole(self) -> Relay:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username and password go together; set both or neither")
-        if self.username is not None and self.host is None:
-            raise ValueError("a user name needs a host; set relay.host")
-        return self
-
-
 class Cap(_Section):
     """How many commercial mails one customer gets."""
 
@@ -143,11 +123,34 @@ class Settings(_Section):
     tenant: Tenant = Tenant()
     staff: tuple[str, ...] = ()
     relay: Relay = Relay()
+    relays: tuple[OneOfSeveral, ...] = ()
+    pacing: Pacing = Pacing()
     policy: Policy = Policy()
     tracking: Tracking = Tracking()
     sender: Sender = Sender()
     file: Path = Path("settings.yaml")  # where they were read: set by `load`, never written
     places: dict[str, str] = {}  # key → `file:line` or the variable that set it; set by `load`
+
+    @model_validator(mode="after")
+    def _one_way_out(self) -> Settings:
+        if self.relays and self.relay != Relay():
+            raise ValueError("relay and relays are both set; write every relay below relays, or keep the one")
+        keys = [each.key for each in self.relays]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"relays: {key} is there twice; give it a weight instead")
+        return self
+
+    @property
+    def ways(self) -> tuple[Relay, ...]:
+        """The relays mails leave by; none: the built-in mailbox."""
+        return self.relays or ((self.relay,) if self.relay.host is not None else ())
+
+    @property
+    def connections(self) -> int:
+        """Connections to all relays, over all senders."""
+        ways = self.ways or (self.relay,)
+        return len(dealt([each.connections for each in ways], [each.share for each in ways]))
 
     @property
     def state(self) -> Path:
@@ -172,8 +175,8 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
     for own in ("file", "places"):
         if own in document.values:
             raise SettingsError(f"{file}:{document.line((own,))}: {own}: unknown key; take it out")
-    values = _without_blanks(document.values)
-    named = _overlay(values, variables)
+    values = without_blanks(document.values)
+    named = overlay(values, variables)
     base = file.resolve().parent
     try:
         settings = Settings.model_validate(values)
@@ -184,11 +187,13 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
         update={
             "file": file.resolve(),
             "places": {".".join(map(str, path)): f"{file}:{line}" for path, line in document.lines.items()}
-            | {".".join(path): variable for path, variable in named.items()},
+            | {".".join(map(str, path)): variable for path, variable in named.items()},
             "database_url": SecretStr(url),
             "state_dir": _state_dir(settings.state_dir, url, base),
             "jobs_dir": base / settings.jobs_dir,
             "templates_dir": base / settings.templates_dir,
+            "relay": settings.relay.under(str(base)),
+            "relays": tuple(each.under(str(base)) for each in settings.relays),
         }
     )
 
@@ -198,47 +203,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _without_blanks(value: Any) -> Any:
-    """A key left blank (`password:`) means its default."""
-    if isinstance(value, dict):
-        return {key: _without_blanks(inner) for key, inner in value.items() if inner is not None}
-    return value
-
-
-def _overlay(values: dict[str, Any], variables: Mapping[str, str]) -> dict[tuple[str, ...], str]:
-    """Lay MAILER_A__B over values; remember which variable set which key."""
-    named: dict[tuple[str, ...], str] = {}
-    for variable in sorted(variables):
-        if not variable.startswith(PREFIX) or variable.startswith(TESTS_OWN):
-            continue
-        path = tuple(variable[len(PREFIX) :].lower().split("__"))
-        if path in {("file",), ("places",)}:
-            raise SettingsError(f"{variable} is not a setting; take it out of the environment")
-        place = values
-        for key in path[:-1]:
-            inner = place.setdefault(key, {})
-            if not isinstance(inner, dict):
-                raise SettingsError(f"{variable} is not a setting: {key} has no keys below it")
-            place = inner
-        text = variables[variable]
-        if path == ("staff",):
-            place[path[-1]] = [part.strip() for part in text.split(",") if part.strip()]
-        elif text == "":
-            place.pop(path[-1], None)
-        else:
-            place[path[-1]] = text
-        named[path] = variable
-    return named
-
-
-def _sentence(error: ValidationError, document: yaml.Document, named: dict[tuple[str, ...], str]) -> str:
+def _sentence(error: ValidationError, document: yaml.Document, named: Mapping[Key, str]) -> str:
     """One plain sentence for the first fault: where, which key, what to do. Never the value of a secret."""
     fault = error.errors(include_url=False, include_input=False)[0]
-    path = tuple(str(part) for part in fault["loc"])
-    key = ".".join(path)
+    path = tuple(fault["loc"])
+    key = ".".join(map(str, path))
     # The fault may lie in a part of what a variable says (staff), or in how several go together (relay).
     variable = next(
-        (said for of, said in named.items() if path[: len(of)] == of or of[: len(path)] == path), None
+        (said for of, said in named.items() if path and (path[: len(of)] == of or of[: len(path)] == path)),
+        None,
     )
     line = document.line(path)
     where = variable or (f"{document.file}:{line}" if line else document.file)
@@ -273,5 +246,7 @@ def child_environment(more: Mapping[str, str]) -> dict[str, str]:
 
 def forget_variables() -> None:
     """Take our variables out of this process, so that a file alone decides here and in children of ours."""
-    for variable in [each for each in os.environ if each.startswith(PREFIX) and not each.startswith(TESTS_OWN)]:
+    for variable in [
+        each for each in os.environ if each.startswith(PREFIX) and not each.startswith(TESTS_OWN)
+    ]:
         del os.environ[variable]

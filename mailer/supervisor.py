@@ -12,10 +12,12 @@ from typing import Any
 from mailer import settings as settings_file
 from mailer.app import App
 from mailer.cluster.processes import SenderProcesses, shares, slots
+from mailer.core.delivery import TryLater
+from mailer.core.relays import Relay
 from mailer.errors import MailerError, RelayError, SettingsError, StoreError
 from mailer.mailbox.server import serve
 from mailer.mailbox.storage import Mailbox
-from mailer.settings import Relay
+from mailer.smtp.relay import RelayConfig
 from mailer.smtp.session import Session
 
 PER_SENDER = 200  # deliveries that are worth a sender process of their own
@@ -52,7 +54,7 @@ async def stop_on_signals(*, patient: bool = False) -> AsyncIterator[asyncio.Eve
 @asynccontextmanager
 async def relay_at_hand(app: App) -> AsyncIterator[Mapping[str, str]]:
     """The environment sender processes get: with the built-in mailbox as their relay where none is set."""
-    if app.settings.relay.host is not None:
+    if app.settings.ways:
         yield settings_file.child_environment({})
         return
     server = await serve(Mailbox(app.settings.state / "mailbox", app.clock), "127.0.0.1", 0)
@@ -132,7 +134,7 @@ async def work(app: App, command: tuple[str, ...]) -> None:
     async with relay_at_hand(app) as environment, stop_on_signals() as stop:
         await _admitted(app)
         dealt, reserved = slots(
-            app.settings.relay.connections, app.settings.sender.processes or settings_file.cores()
+            app.settings.connections, app.settings.sender.processes or settings_file.cores()
         )
         processes = SenderProcesses(command, environment)
         await _together(stop, processes.keep(dealt, stop, reserved=reserved), _recover(app, stop))
@@ -162,18 +164,24 @@ async def _together(stop: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> N
 
 
 async def _admitted(app: App) -> None:
-    """Ask the relay for entry before anything is sent; one that is away is waited for, one that refuses us is not."""
-    session = Session(app.relay())
+    """Ask the relays for entry before anything is sent; one that is away is waited for, one that refuses us is not."""
+    relays = app.relays()
+    found = await asyncio.gather(*(_answer(app, number, relay) for number, relay in enumerate(relays)))
+    away = {str(relay): trouble for relay, trouble in zip(relays, found, strict=True) if trouble is not None}
+    wait = "mails wait for it" if len(away) == len(relays) else "the others take its mails"
+    for name, trouble in away.items():
+        app.tell(f"The relay {name} does not answer ({trouble.detail or trouble.reply}); {wait}.")
+
+
+async def _answer(app: App, number: int, relay: RelayConfig) -> TryLater | None:
+    """What keeps us from a relay; None: it lets us in."""
+    session = Session(relay)
     try:
-        trouble = await session.ready()
-        if trouble is not None:
-            app.tell(
-                f"The relay {app.relay()} does not answer ({trouble.detail or trouble.reply}); mails wait for it."
-            )
+        return await session.ready()
     except RelayError as refusal:
-        places = app.settings.places
-        place = places.get("relay.password") or places.get("relay") or str(app.settings.file)
-        raise SettingsError(f"{place}: relay.password: {refusal}") from None
+        places, above = app.settings.places, f"relays.{number}" if app.settings.relays else "relay"
+        place = places.get(f"{above}.password") or places.get(above) or str(app.settings.file)
+        raise SettingsError(f"{place}: {above}.password: {refusal}") from None
     finally:
         with contextlib.suppress(OSError):
             await session.close()
@@ -181,7 +189,7 @@ async def _admitted(app: App) -> None:
 
 def _shares(app: App, waiting: int) -> list[int]:
     most = app.settings.sender.processes or settings_file.cores()
-    return shares(app.settings.relay.connections, min(most, -(-waiting // PER_SENDER)))
+    return shares(app.settings.connections, min(most, -(-waiting // PER_SENDER)))
 
 
 async def _or_stop(

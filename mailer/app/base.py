@@ -51,7 +51,7 @@ class Installation:
         self.db = db
         self.clock = clock
         self.tell = tell
-        self.catches_mail = settings.relay.host is None  # the built-in mailbox stands in for a relay
+        self.catches_mail = not settings.ways  # the built-in mailbox stands in for a relay
         self.campaigns: dict[str, Campaign] = {}
         self.segments: dict[str, Rule] = {}
         self.faults: tuple[FileFault, ...] = ()

@@ -119,23 +119,27 @@ class Mails(Desks):
         )
 
     def session(self) -> Session:
-        """A connection to the relay."""
-        return Session(self.relay())
+        """A connection to the first relay."""
+        return Session(self.relays()[0])
 
-    def relay(self) -> RelayConfig:
-        """The relay of the settings.
+    def relays(self) -> list[RelayConfig]:
+        """The relays of the settings.
 
         Raises:
             UsageError: none is set.
         """
-        relay = self.settings.relay
-        if relay.host is None:
+        if not self.settings.ways:
             raise UsageError("No relay is set; write relay.host in the settings.")
-        return RelayConfig(
-            host=relay.host,
-            port=relay.port,
-            username=relay.username or "",
-            password=relay.password.get_secret_value() if relay.password else "",
-            tls=Tls(relay.tls),
-            local_hostname=self.domain if self.domain.isascii() else "",
-        )
+        return [
+            RelayConfig(
+                host=relay.host or "",
+                port=relay.port,
+                username=relay.username or "",
+                password=relay.password.get_secret_value() if relay.password else "",
+                tls=Tls(relay.tls),
+                local_hostname=self.domain if self.domain.isascii() else "",
+                verify=relay.verify,
+                ca_file=relay.ca_file,
+            )
+            for relay in self.settings.ways
+        ]

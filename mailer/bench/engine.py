@@ -75,7 +75,7 @@ async def measure(settings: Settings, command: Command, to: Sink) -> EngineRun:
 async def _signed_on(app: App, stop: asyncio.Event) -> list[int]:
     """The process ids of the senders once all are there, and planning has had its first look."""
     most = app.settings.sender.processes or cores()
-    wanted = len(shares(app.settings.relay.connections, most))
+    wanted = len(shares(app.settings.connections, most))
     while not stop.is_set():
         async with app.db.read() as connection:
             pids = list(await connection.scalars(select(sender.c.pid)))

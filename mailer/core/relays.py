@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -37,6 +37,17 @@ class Relay(BaseModel):
         return self
 
     @property
+    def share(self) -> int:
+        """Its weight among several."""
+        return 1
+
+    def under(self, folder: str) -> Self:
+        """The same, its CA file counted from this folder."""
+        if self.ca_file is None or self.ca_file.startswith("/"):
+            return self
+        return self.model_copy(update={"ca_file": f"{folder}/{self.ca_file}"})
+
+    @property
     def key(self) -> str:
         """What tells it from the others."""
         return f"{self.username}@{self.host}:{self.port}" if self.username else f"{self.host}:{self.port}"
@@ -50,6 +61,11 @@ class OneOfSeveral(Relay):
 
     host: str
     weight: Annotated[int, Field(ge=1, le=1000)] = 1  # its share of the connections, and so of the mails
+
+    @property
+    def share(self) -> int:
+        """Its weight among several."""
+        return self.weight
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,25 +46,26 @@ def overlay(values: dict[str, Any], variables: Mapping[str, str]) -> dict[Key, s
 def _lay(values: dict[str, Any], path: tuple[str, ...], text: str, variable: str) -> Key:
     place: Any = values
     key: Key = ()
-    for name in path:
+    for number, name in enumerate(path, 1):
         if isinstance(place, list):
             if not name.isdecimal() or int(name) >= len(place):
                 raise SettingsError(
                     f"{variable} is not a setting: {'.'.join(map(str, key))} has no number {name}"
                 )
-            key = (*key, int(name))
+            step: Any = int(name)
         elif isinstance(place, dict):
-            key = (*key, name)
+            step = name
         else:
             raise SettingsError(f"{variable} is not a setting: {key[-1]} has no keys below it")
-        if len(key) < len(path):
-            place = place[key[-1]] if isinstance(place, list) else place.setdefault(name, {})
+        key = (*key, step)
+        if number < len(path):
+            place = place[step] if isinstance(place, list) else place.setdefault(name, {})
     if path == ("staff",):
-        place[key[-1]] = [part.strip() for part in text.split(",") if part.strip()]
+        place[step] = [part.strip() for part in text.split(",") if part.strip()]
     elif text == "" and isinstance(place, dict):
-        place.pop(key[-1], None)
+        place.pop(step, None)
     else:
-        place[key[-1]] = _whole(text, variable) if path in WHOLE else text
+        place[step] = _whole(text, variable) if path in WHOLE else text
     return key
 
 

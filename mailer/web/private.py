@@ -38,7 +38,7 @@ async def home(mailer: Product) -> Response[str]:
                 for each in await mailer.campaign_desk.list(mailer.clock())
             ],
             "faults": [str(fault) for fault in mailer.faults],
-            "relay": None if mailer.catches_mail else str(mailer.relay()),
+            "relay": None if mailer.catches_mail else ", ".join(map(str, mailer.relays())),
             "database": mailer.db.where,
             "mails": mails[:_LATEST],
             "caught": len(mails),
