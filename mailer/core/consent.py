@@ -35,6 +35,7 @@ class Via(StrEnum):
     IMPORT = "import"  # a file of the shop
     EVENT = "event"  # consent.confirmed, consent.revoked
     LINK = "link"  # the person, on a page of ours
+    REPORT = "report"  # the person, through their mailbox provider: a complaint
     PERSON = "person"  # somebody of the shop, for them
 
 

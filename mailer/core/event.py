@@ -23,6 +23,7 @@ class EventKind(StrEnum):
     REDEEMED = "redeemed"  # the shop, of the mail's coupon
     OPENED = "opened"  # the tracking picture; its detail says by whom
     CLICKED = "clicked"  # a tracked link; its detail says by whom
+    DELAYED = "delayed"  # the receiving side: not delivered yet (RFC 3464)
     BOUNCED = "bounced"  # the receiving side (RFC 3464)
     COMPLAINED = "complained"  # the mailbox provider (RFC 5965)
     UNSUBSCRIBED = "unsubscribed"  # the customer (RFC 8058)

@@ -19,7 +19,7 @@ _FROM = {
     CouponState.RESERVED: (CouponState.QUARANTINED,),  # a released one: `reserve.reserve_again`
     CouponState.ISSUED: (CouponState.RESERVED, CouponState.QUARANTINED),
     CouponState.RELEASED: (CouponState.RESERVED, CouponState.QUARANTINED),
-    CouponState.QUARANTINED: (CouponState.RESERVED,),
+    CouponState.QUARANTINED: (CouponState.RESERVED, CouponState.ISSUED),  # an issued one: its mail came back
 }
 
 

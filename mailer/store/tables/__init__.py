@@ -30,6 +30,7 @@ from mailer.store.tables.people import (
     suppression,
 )
 from mailer.store.tables.processes import lease, sender, switch
+from mailer.store.tables.returned import returned
 
 __all__ = [
     "WAITING",
@@ -55,6 +56,7 @@ __all__ = [
     "list_member",
     "metadata",
     "named_list",
+    "returned",
     "run",
     "score_round",
     "segment_member",

@@ -445,6 +445,31 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     )
     op.create_index(op.f("ix_delivery_event_delivery_id"), "delivery_event", ["delivery_id"], unique=False)
     op.create_table(
+        "returned",
+        sa.Column("id", Id, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("ext_id", sa.Text(), nullable=True),
+        sa.Column("delivery_id", Id, nullable=True),
+        sa.Column("attempt", sa.Integer(), nullable=True),
+        sa.Column("run_id", Id, nullable=True),
+        sa.Column("email_key", sa.Text(), nullable=False),
+        sa.Column("fault", sa.Text(), nullable=True),
+        sa.Column("status", sa.Text(), server_default="", nullable=False),
+        sa.Column("diagnostic", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", Instant, nullable=False),
+        sa.Column("spent", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_returned_delivery_id")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_returned_run_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_returned")),
+        sa.UniqueConstraint(
+            "delivery_id", "attempt", "kind", name=op.f("uq_returned_delivery_id_attempt_kind")
+        ),
+        sa.UniqueConstraint("ext_id", name=op.f("uq_returned_ext_id")),
+    )
+    op.create_index(op.f("ix_returned_email_key"), "returned", ["email_key"], unique=False)
+    op.create_index(op.f("ix_returned_run_id"), "returned", ["run_id"], unique=False)
+    op.create_table(
         "coupon_reminder",
         sa.Column("delivery_id", Id, nullable=False),
         sa.Column("coupon_id", Id, nullable=False),

@@ -1,0 +1,138 @@
+"""What came back is believed as far as it can be checked, and booked to the mail it is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from mailer.core import verp
+from mailer.core.booking import Later, NeverLeft
+from mailer.core.bounce import Fault, Kind, Returned, fault
+from mailer.core.token import BadToken, Keyring
+
+log = structlog.get_logger()
+
+#: What we write into every mail; the number of its delivery comes first. The database says whether it is that.
+_OUR_MESSAGE_ID = re.compile(r"<([0-9]{1,18})\.[0-9a-f]{20}@[^<>@\s]{1,255}>")
+
+
+class BookedPort(Protocol):
+    """What was written down."""
+
+    @property
+    def campaign(self) -> str: ...
+    @property
+    def delivery_id(self) -> int | None: ...
+    @property
+    def address(self) -> str: ...
+    @property
+    def suppressed(self) -> str | None: ...
+    @property
+    def paused(self) -> str | None: ...
+
+
+class BookPort(Protocol):
+    """Where it is written down."""
+
+    async def write(
+        self,
+        what: Returned,
+        fault: Fault | None,
+        now: datetime,
+        *,
+        delivery_id: int | None,
+        number: int | None = None,
+        message_id: str | None = None,
+    ) -> BookedPort | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of some reports."""
+
+    booked: int = 0
+    known: int = 0  # said before
+    strange: int = 0  # about no mail of ours, as far as can be checked
+    later: int = 0  # their mails are under way this moment: to be brought again
+
+    def __add__(self, other: Taken) -> Taken:
+        """The sum."""
+        return Taken(
+            self.booked + other.booked,
+            self.known + other.known,
+            self.strange + other.strange,
+            self.later + other.later,
+        )
+
+
+class Returns:
+    """Takes in what came back, whatever way."""
+
+    def __init__(
+        self, keys: Keyring, book: BookPort, clock: Callable[[], datetime], tell: Callable[[str], None]
+    ) -> None:
+        self._keys = keys
+        self._book = book
+        self._clock = clock
+        self._tell = tell
+
+    async def take(self, found: Iterable[Returned]) -> Taken:
+        """Book each report once, in the order given.
+
+        Raises:
+            StoreError: what was not booked is to be brought again.
+        """
+        total = Taken()
+        for what in found:
+            total += await self._take(what)
+        return total
+
+    async def _take(self, what: Returned) -> Taken:
+        wrong = fault(what.status, what.diagnostic) if what.kind is Kind.BOUNCE else None
+        attempt = self._attempt(what.tokens)
+        number = _OUR_MESSAGE_ID.fullmatch(what.message_id)
+        try:
+            if attempt is not None:
+                booked = await self._book.write(
+                    what, wrong, self._clock(), delivery_id=attempt.delivery_id, number=attempt.number
+                )
+            elif number is not None and (what.vouched or what.kind is Kind.COMPLAINT):
+                booked = await self._book.write(
+                    what, wrong, self._clock(), delivery_id=int(number[1]), message_id=what.message_id
+                )
+            elif what.vouched and "@" in what.recipient:
+                booked = await self._book.write(what, wrong, self._clock(), delivery_id=None)
+            else:
+                raise NeverLeft
+        except Later:
+            return Taken(later=1)
+        except NeverLeft:
+            log.info("returned_strange", kind=what.kind, source=what.source)
+            return Taken(strange=1)
+        if booked is None:
+            return Taken(known=1)
+        log.info("returned", kind=what.kind, source=what.source, delivery=booked.delivery_id, fault=wrong)
+        if wrong is Fault.POLICY:
+            self._alarm(what, booked)
+        return Taken(booked=1)
+
+    def _attempt(self, tokens: Sequence[str]) -> verp.Attempt | None:
+        for token in tokens:
+            try:
+                return verp.read(self._keys, token)
+            except BadToken:
+                continue
+        return None
+
+    def _alarm(self, what: Returned, booked: BookedPort) -> None:
+        said = what.diagnostic or what.status
+        stopped = f" {booked.paused} is paused; resume it when the cause is gone." if booked.paused else ""
+        whose = f" of {booked.campaign}" if booked.campaign else ""
+        self._tell(
+            f"A mail{whose} to {booked.address} was refused for what it is or where it comes from: {said}{stopped}"
+        )
