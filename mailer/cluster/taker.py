@@ -34,7 +34,7 @@ class _Held:
 
 
 class ShardTaker:
-    """One shard at a time; it counts as worked when the sender comes for the next. See `taking_shards`.
+    """One shard at a time; it is over when all of it is claimed. See `taking_shards`.
 
     A sender that dies leaves its shard to `Housekeeping.take_back`, and what it had claimed to its lease.
     """
@@ -56,8 +56,6 @@ class ShardTaker:
             Fenced: this sender's lease ran out, and its deliveries were given to others.
             StoreError: the database cannot be used; the shard stays in hand.
         """
-        if self._held is not None and self._held.left <= 0:
-            self._end()
         if self._held is None:
             await self.wait(PROMPT)
         held = self._held
@@ -65,9 +63,9 @@ class ShardTaker:
             return []
         asked = min(limit, held.left)
         ids = await self._claim(sender_id, now, asked, held.runs)
-        held.left = held.left - len(ids) if len(ids) == asked else 0
-        if not ids and self._held is held:
-            self._end()  # others were faster, or it is paused: no reason to keep it
+        held.left -= len(ids)
+        if (len(ids) < asked or not held.left) and self._held is held:
+            self._end()  # all there is of it is claimed: the next may come while this is sent
         return ids
 
     async def wait(self, seconds: float) -> None:
