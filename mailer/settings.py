@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from mailer.core.calendar import zone_named
+from mailer.core.dkim import Dkim
 from mailer.core.quiet import QuietHours
 from mailer.core.relays import OneOfSeveral, Relay, dealt
 from mailer.core.throttle import Pacing
@@ -125,11 +126,17 @@ class Settings(_Section):
     relay: Relay = Relay()
     relays: tuple[OneOfSeveral, ...] = ()
     pacing: Pacing = Pacing()
+    dkim: Dkim = Dkim()
     policy: Policy = Policy()
     tracking: Tracking = Tracking()
     sender: Sender = Sender()
     file: Path = Path("settings.yaml")  # where they were read: set by `load`, never written
     places: dict[str, str] = {}  # key → `file:line` or the variable that set it; set by `load`
+
+    @model_validator(mode="after")
+    def _signs_its_own(self) -> Settings:
+        self.dkim.check_sender(parseaddr(self.tenant.from_)[1])
+        return self
 
     @model_validator(mode="after")
     def _one_way_out(self) -> Settings:
@@ -194,6 +201,7 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
             "templates_dir": base / settings.templates_dir,
             "relay": settings.relay.under(str(base)),
             "relays": tuple(each.under(str(base)) for each in settings.relays),
+            "dkim": settings.dkim.under(str(base)),
         }
     )
 

@@ -54,6 +54,7 @@ async def stop_on_signals(*, patient: bool = False) -> AsyncIterator[asyncio.Eve
 @asynccontextmanager
 async def relay_at_hand(app: App) -> AsyncIterator[Mapping[str, str]]:
     """The environment sender processes get: with the built-in mailbox as their relay where none is set."""
+    app.check_keys()
     if app.settings.ways:
         yield settings_file.child_environment({})
         return

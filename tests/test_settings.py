@@ -176,3 +176,41 @@ def test_children_get_our_environment_and_what_we_add(monkeypatch: pytest.Monkey
         {"MAILER_RELAY__PORT": "9"}
     ).items()
     assert cores() >= 1
+
+
+KEY = "domain: kardelen.example, selector: s, key_file: keys/s.pem"
+
+
+def test_keys_lie_beside_the_settings(tmp_path: Path) -> None:
+    assert read(tmp_path).dkim.domain is None
+    found = read(tmp_path, f"dkim: {{{KEY}, ed25519_selector: e, ed25519_key_file: /srv/e.pem}}").dkim
+    assert (found.key_file, found.ed25519_key_file) == (f"{tmp_path}/keys/s.pem", "/srv/e.pem")
+    alone = read(
+        tmp_path, "dkim: {domain: KARDELEN.example}", DKIM__SELECTOR="s", DKIM__KEY_FILE="k.pem"
+    ).dkim
+    assert (alone.domain, alone.key_file) == ("kardelen.example", f"{tmp_path}/k.pem")
+
+
+@pytest.mark.parametrize("sender", ["a@kardelen.example", "a@mail.kardelen.example", "a@KARDELEN.EXAMPLE"])
+def test_the_senders_own_domain_signs(tmp_path: Path, sender: str) -> None:
+    assert read(tmp_path, f"tenant: {{from: Kardelen <{sender}>}}\ndkim: {{{KEY}}}").dkim.selector == "s"
+    below = f"tenant: {{from: {sender}}}\ndkim: {{{KEY.replace('kardelen', 'x.mail.kardelen')}}}"
+    assert read(tmp_path, below).dkim.selector == "s"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("dkim: {domain: kardelen.example}", "settings.yaml:1: dkim: a domain and a key go together"),
+        ("dkim: {selector: s, key_file: k}", "a domain and a key go together"),
+        ("dkim: {domain: a.example, selector: s}", "selector and key_file go together"),
+        ("dkim: {domain: a.example, ed25519_key_file: s}", "ed25519_selector and ed25519_key_file go together"),
+        (f"dkim: {{{KEY}, ed25519_selector: s, ed25519_key_file: e}}", "give each key its own"),
+        (f"dkim: {{{KEY.replace('selector: s', 'selector: a b')}}}", "settings.yaml:1: dkim.selector"),
+        (f"dkim: {{{KEY.replace('kardelen.example', 'example')}}}", "'example' is not a domain"),
+        (f"dkim: {{{KEY.replace('kardelen', 'ardelen')}}}", "tenant.from is merhaba@kardelen.example"),
+        (f"tenant: {{from: a@lale.example}}\ndkim: {{{KEY}}}", "kardelen.example and tenant.from is a@lale"),
+    ],
+)  # fmt: skip
+def test_signatures_nobody_would_believe_are_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    assert sentence in said(tmp_path, text)

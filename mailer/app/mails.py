@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from mailer.app.desks import Desks
 from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
+from mailer.core.message import Letter, Message, Rendered
 from mailer.core.samples import vetting_scenes
 from mailer.core.segment import Rule
 from mailer.errors import FileFault, TemplateFault, UsageError
@@ -115,8 +116,30 @@ class Mails(Desks):
     def composer(self) -> Composer:
         """Makes messages."""
         return Composer(
-            identity=self.identity, versions=self.runs, compile_template=Template, assemble=assemble
+            identity=self.identity, versions=self.runs, compile_template=Template, assemble=self.put_together
         )
+
+    @cached_property
+    def put_together(self) -> Callable[[Rendered, Letter], Message]:
+        """Makes a letter a message, signed where the settings have a key for it.
+
+        Raises:
+            SettingsError: a key cannot be read.
+        """
+        if self.settings.dkim.domain is None:
+            return assemble
+        from mailer.app.signatures import signer  # noqa: PLC0415 (20 MB no sender should pay that signs nothing)
+
+        sign = signer(self.settings).sign
+        return lambda rendered, letter: sign(assemble(rendered, letter))
+
+    def check_keys(self) -> None:
+        """See that mails can be signed, before any is made.
+
+        Raises:
+            SettingsError: they are to be signed, and a key cannot be read.
+        """
+        _ = self.put_together
 
     def session(self) -> Session:
         """A connection to the first relay."""

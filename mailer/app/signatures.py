@@ -1,0 +1,33 @@
+"""The keys that sign mails, from the files the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mailer.errors import SettingsError
+from mailer.render.dkim import Signer, SigningKey, read_key
+from mailer.settings import Settings
+
+
+def signer(settings: Settings) -> Signer:
+    """What signs for the domain of the settings.
+
+    Raises:
+        SettingsError: a key file cannot be read, or holds no key that could sign.
+    """
+    dkim = settings.dkim
+    keys: list[SigningKey] = []
+    for key, selector, file in (
+        ("key_file", dkim.selector, dkim.key_file),
+        ("ed25519_key_file", dkim.ed25519_selector, dkim.ed25519_key_file),
+    ):
+        if file is None or selector is None:
+            continue
+        place = settings.places.get(f"dkim.{key}", str(settings.file))
+        try:
+            keys.append(read_key(Path(file).read_bytes(), selector, rsa=key == "key_file"))
+        except OSError as error:
+            raise SettingsError(f"{place}: dkim.{key}: {file} cannot be read: {error.strerror}") from None
+        except ValueError as fault:
+            raise SettingsError(f"{place}: dkim.{key}: {file} {fault}") from None
+    return Signer(dkim.domain or "", keys)
