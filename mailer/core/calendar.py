@@ -10,7 +10,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from mailer.core.customer import PartialDate
 from mailer.core.duration import Duration
 
 #: What 29 February means in a common year.
@@ -50,11 +49,6 @@ def wall_time(moment: datetime, zone: ZoneInfo) -> datetime:
 def local_date(moment: datetime, zone: ZoneInfo) -> date:
     """The day it is in `zone` at `moment`."""
     return moment.astimezone(zone).date()
-
-
-def local_days_between(earlier: datetime, later: datetime, zone: ZoneInfo) -> int:
-    """How many midnights of `zone` lie between the two; negative when they are the other way round."""
-    return (local_date(later, zone) - local_date(earlier, zone)).days
 
 
 def add_duration(moment: datetime, duration: Duration, zone: ZoneInfo) -> datetime:
@@ -100,13 +94,6 @@ def latest_at(at: time, zone: ZoneInfo, moment: datetime, *, strictly: bool = Fa
         if found < moment or (found == moment and not strictly):
             return found
         day -= timedelta(days=1)
-
-
-def anniversary_on(stored: PartialDate, year: int, leap: LeapDay) -> date:
-    """The day on which `stored` is celebrated in `year`."""
-    if (stored.month, stored.day) == _LEAP and not is_leap(year):
-        return date(year, 2, 28) if leap == "feb28" else date(year, 3, 1)
-    return date(year, stored.month, stored.day)
 
 
 def celebrated_on(day: date, leap: LeapDay) -> tuple[tuple[int, int], ...]:

@@ -141,8 +141,3 @@ class Tally:
     skipped: int = 0
     cancelled: int = 0
     expired: int = 0
-
-    def balanced(self) -> bool:
-        """The ledger equation at rest."""
-        ended = self.sent + self.failed + self.skipped + self.cancelled + self.expired + self.in_doubt
-        return self.audience == ended

@@ -6,7 +6,7 @@ Windows are open at the start and closed at the end: neighbouring ones together 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TypeVar
@@ -120,26 +120,6 @@ def anniversary_days(
             found.append(AnniversaryDay(day, due, wall, celebrated_on(day, leap)))
         day += timedelta(days=1)
     return found
-
-
-def zone_groups(
-    zones: Iterable[ZoneInfo], days: Callable[[ZoneInfo], Iterable[T]]
-) -> dict[T, list[ZoneInfo]]:
-    """The zones that share each occurrence: most of the world's 600 fall into some forty groups.
-
-    `days` is `occurrences` or `anniversary_days` of one zone; their answers are equal when local date
-    and due instant are.
-    """
-    groups: dict[T, list[ZoneInfo]] = {}
-    for zone in zones:
-        for day in days(zone):
-            groups.setdefault(day, []).append(zone)
-    return groups
-
-
-def first_due_over_zones(wall: datetime, zones: Iterable[ZoneInfo]) -> datetime:
-    """The first instant at which any of `zones`, at least one, reaches the naive `wall`."""
-    return min(instant(wall, zone) for zone in zones)
 
 
 def last_due_over_zones(wall: datetime, zones: Iterable[ZoneInfo]) -> datetime:

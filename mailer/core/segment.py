@@ -131,18 +131,17 @@ def parse_rule(value: Any, *, name: str = "", file: str = "") -> Rule:
         return Rule.model_validate(value)
     except ValidationError as error:
         path, sentence = faults(error)[0]
-        key = ".".join(part for part in (name, path) if part)
+        key = ".".join(part for part in (name, *path) if part)
         raise SegmentFault(sentence, file=file, key=key or None) from None
 
 
-def faults(error: ValidationError) -> list[tuple[str, str]]:
-    """Each thing wrong as (path, sentence): `("all.0.atr", "unknown key; did you mean 'attr'?")`."""
+def faults(error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
+    """Each thing wrong as (path, sentence): `(("all", "0", "atr"), "unknown key; did you mean 'attr'?")`."""
     found = []
     for one in error.errors(include_url=False, include_input=False):
         path = [part for part in one["loc"] if part != "[key]"]
-        found.append(
-            (".".join(str(part)[:LONGEST_NAME] for part in path), _sentence(one["type"], one["msg"], path))
-        )
+        words = tuple(str(part)[:LONGEST_NAME] for part in path)
+        found.append((words, _sentence(one["type"], one["msg"], path)))
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from mailer.core.campaign import NAME, Campaign
 from mailer.core.mentions import mentions
 from mailer.core.segment import Rule, check_segments
+from mailer.core.segment import faults as rule_faults
 from mailer.core.trigger import EventTrigger, SegmentTrigger
 from mailer.errors import CampaignFault, FileFault, SegmentFault
 from mailer.files import yaml
@@ -152,11 +154,17 @@ def _fault(
 ) -> FileFault:
     """The first fault, at the deepest place the file has for it; a misspelt key explains a missing one."""
     faults = error.errors(include_url=False, include_input=False)
-    fault = next((each for each in faults if each["type"] == "extra_forbidden"), faults[0])
+    chosen = next((n for n, each in enumerate(faults) if each["type"] == "extra_forbidden"), 0)
+    fault = faults[chosen]
     path = _in_file((*above, *fault["loc"]), document.values, missing=fault["type"] == "missing")
     what = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "extra_forbidden":
-        what = "unknown key; take it out or correct its spelling"
+    if above or fault["loc"][:1] == ("audience",):
+        what = rule_faults(error)[chosen][1]
+    elif fault["type"] == "extra_forbidden":
+        known = Campaign.model_fields if len(fault["loc"]) == 1 else ()
+        near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "take it out or correct its spelling"
+        what = f"unknown key; {hint}"
     elif fault["type"] == "missing":
         what = "is missing; write it"
     more = error.error_count() - 1

@@ -6,17 +6,19 @@ wait until the file is whole. Every step is idempotent, so an import that was cu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from mailer.core.customer_row import CustomerReader, CustomerRow
 from mailer.core.event_row import EventReader, EventRow
 from mailer.core.importing import ImportReport, Row, RowFault
 from mailer.core.merge import Fate, Merged, Noted
 from mailer.core.point_row import PointRow, read_point
-from mailer.flow.lots import Leases, Progress, Rows, lots, open_import, settle, tally
+from mailer.flow.lots import Keep, Leases, Progress, Rows, lots, open_import, settle, tally
+
+T = TypeVar("T")
 
 
 class Merging(Protocol):
@@ -89,15 +91,11 @@ class CustomerImport:
     ) -> ImportReport:
         """Take every row that can be taken; with `dry_run` say what would become of them."""
         report = ImportReport()
-        if dry_run:
-            async with self._store.rehearsal() as pretend:
-                async for lot in lots(rows, self._reader.read, report, progress):
-                    self._count(lot, await pretend.merge(lot, now), report)
-            return report
-        async with open_import(self._leases) as keep:
+        real: Merging = self._store
+        async with _writing(real, self._store.rehearsal if dry_run else None, self._leases) as (store, keep):
             async for lot in lots(rows, self._reader.read, report, progress):
                 await keep()
-                self._count(lot, await self._store.merge(lot, now), report)
+                self._count(lot, await store.merge(lot, now), report)
         return report
 
     def _count(self, lot: Sequence[CustomerRow], merged: Sequence[Merged], report: ImportReport) -> None:
@@ -119,17 +117,13 @@ class EventImport:
     async def run(
         self, rows: Rows, *, now: datetime, dry_run: bool = False, progress: Progress | None = None
     ) -> ImportReport:
-        """Take every event that can be taken, once by its id."""
+        """Take every event that can be taken, once by its id; with `dry_run` say what would become of them."""
         report = ImportReport()
-        if dry_run:
-            async with self._store.rehearsal() as pretend:
-                async for lot in lots(rows, self._reader.read, report, progress):
-                    settle(report, await pretend.add(lot, now))
-            return report
-        async with open_import(self._leases) as keep:
+        real: Adding = self._store
+        async with _writing(real, self._store.rehearsal if dry_run else None, self._leases) as (store, keep):
             async for lot in lots(rows, self._reader.read, report, progress):
                 await keep()
-                settle(report, await self._store.add(lot, now))
+                settle(report, await store.add(lot, now))
         return report
 
 
@@ -180,6 +174,22 @@ class ListLoad:
                 raise
             await self._store.swap(fresh, name)
         return report
+
+
+@asynccontextmanager
+async def _writing(
+    store: T, rehearsal: Callable[[], AbstractAsyncContextManager[T]] | None, leases: Leases
+) -> AsyncIterator[tuple[T, Keep]]:
+    """Where rows go: to the store while an import is open, or to what only pretends."""
+    if rehearsal is None:
+        async with open_import(leases) as keep:
+            yield store, keep
+    else:
+        async with rehearsal() as pretend:
+            yield pretend, _nothing_to_keep
+
+
+async def _nothing_to_keep() -> None: ...
 
 
 def _member(row: Row) -> tuple[int, str, str] | RowFault:

@@ -121,7 +121,7 @@ def test_heights_are_ignored() -> None:
         (polygon([[0, 0], [True, 0], [1, 1], [0, 0]]), "no position"),
         (polygon([[0, 0], [float("nan"), 0], [1, 1], [0, 0]]), "no position"),
         (polygon([[0], [1], [1], [0]]), "no position"),
-        (polygon(7), "a list is missing"),  # type: ignore[arg-type]
+        (polygon(7), "a list is missing"),  # type: ignore[arg-type]  # no list is the case
         (polygon([[0, 0]] * (MOST_POSITIONS + 1)), "simplify"),
     ],
 )  # fmt: skip

@@ -373,7 +373,7 @@ def _play(town: Town, moves: Iterable[tuple[str, object]]) -> None:
             elif verb == "state":
                 decided = town.update(0.1, state=IncidentState(str(what)))
             elif verb == "move":
-                key, home = what  # type: ignore[misc]
+                key, home = what  # type: ignore[misc]  # what a move says is a pair
                 town.homes[key] = home
                 decided = town.plan()
             else:

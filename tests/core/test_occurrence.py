@@ -261,17 +261,9 @@ def test_an_event_falls_due_after_calendar_days() -> None:
     assert occurrence.due_for_event(at, Duration(), berlin) == at
 
 
-def test_zones_that_share_an_occurrence_are_planned_together() -> None:
-    world = [ZoneInfo(name) for name in ("Europe/Berlin", "Europe/Paris", "Europe/Istanbul", "Pacific/Apia")]
-    start, end = utc("2027-05-09T20:00"), utc("2027-05-11T20:00")
-    groups = occurrence.zone_groups(world, lambda zone: occurrence.occurrences(NEWSLETTER, zone, start, end))
-    assert [(day.key, [zone.key for zone in sharing]) for day, sharing in groups.items()] == [
-        ("2027-05-11", ["Europe/Berlin", "Europe/Paris"]),
-        ("2027-05-11", ["Europe/Istanbul"]),
-        ("2027-05-11", ["Pacific/Apia"]),
-    ]
-    wall = next(iter(groups)).wall
-    assert occurrence.first_due_over_zones(wall, world) == utc("2027-05-10T21:00")
+def test_the_last_zone_of_a_wall_time() -> None:
+    world = [ZoneInfo(name) for name in ("Europe/Berlin", "Europe/Istanbul", "Pacific/Apia")]
+    wall = datetime.fromisoformat("2027-05-11T10:00")
     assert occurrence.last_due_over_zones(wall, world) == utc("2027-05-11T08:00")
 
 
