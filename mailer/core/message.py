@@ -39,7 +39,7 @@ class Rendered:
     exact: bool = False  # a character reference says the same as any letter of the HTML that is not ASCII
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every mail, and that would take six times as long
 class Letter:
     """Everything about a message that does not come from its template."""
 

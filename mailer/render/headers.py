@@ -42,6 +42,7 @@ _HARMLESS_ADDRESS = re.compile(
 )
 _LOCAL = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\x80-\U0010ffff-]+")
 _Q_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_LINK = re.compile(r"(?:https?://|mailto:)[!-;=?-~]+")
 _ID = re.compile(r"<[!-;=?-~]{1,400}@[!-;=?-~]{1,400}>")
 _PLAIN_WORD = 70
 _PLAIN_NAME = 60
@@ -151,11 +152,11 @@ def addresses_in_brackets(field: str, links: Sequence[str]) -> Field:
     RFC 8058 one-click needs the very characters; an encoded word or a fold inside would break it.
     """
     for link in links:
-        if not re.fullmatch(r"(?:https?://|mailto:)[!-;=?-~]+", link):
+        if not _LINK.fullmatch(link):
             raise HeaderRefused(f"{field} needs an http, https or mailto address in ASCII")
     parts = [f"<{link}>" for link in links]
     written = f"{field}: " + ",\r\n ".join(parts)
-    if any(len(line) > LINE_LIMIT for line in written.split("\r\n")):
+    if len(written) > LINE_LIMIT and any(len(line) > LINE_LIMIT for line in written.split("\r\n")):
         raise HeaderRefused(f"an address in {field} is longer than a line may be")
     return Field(field, written, ", ".join(parts), proven=True)
 

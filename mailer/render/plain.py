@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -36,36 +37,36 @@ def check_plain(value: Any) -> bool:
         RenderError: something else, with the path to it; or data too deep or too large.
     """
     texts: list[str] = []
-    _check(value, None, texts, [_NODE_LIMIT])
+    budget = _NODE_LIMIT
+    waiting: list[tuple[Any, _Path, int]] = [(value, None, 0)]
+    while waiting:
+        each, path, depth = waiting.pop()
+        budget -= 1
+        if depth > _DEPTH_LIMIT or budget < 0:
+            where = _named(path, "the top")
+            raise RenderError(f"the data for this message is too deep or too large at {where}")
+        for key, inner in _members(each, path, texts):
+            if type(inner) is str:
+                texts.append(inner)
+            elif type(inner) not in _SCALARS:
+                waiting.append((inner, (path, key), depth + 1))
     text = "".join(texts)
     return text.isprintable() or ODD.search(text) is None
 
 
-def _check(value: Any, path: _Path, texts: list[str], budget: list[int], depth: int = 0) -> None:
-    """Collect all text there is in `value`."""
-    budget[0] -= 1
-    if depth > _DEPTH_LIMIT or budget[0] < 0:
-        raise RenderError(f"the data for this message is too deep or too large at {_named(path, 'the top')}")
+def _members(value: Any, path: _Path, texts: list[str]) -> Iterable[tuple[str | int, Any]]:
     kind = type(value)
     if kind is dict:
         if not set(map(type, value)) <= _TEXT:
             raise RenderError(f"{_named(path, 'the context')} has a key that is not text")
         texts.extend(value)
-        members = value.items()
-    elif kind is list or kind is tuple:
-        members = enumerate(value)
-    elif kind in _SCALARS:
-        texts.append(str(value))
-        return
-    else:
-        raise RenderError(
-            f"{_named(path, 'the context')} is a {kind.__name__}; templates take plain data only"
-        )
-    for key, inner in members:
-        if type(inner) is str:
-            texts.append(inner)
-        elif type(inner) not in _SCALARS:
-            _check(inner, (path, key), texts, budget, depth + 1)
+        members: Iterable[tuple[str, Any]] = value.items()
+        return members
+    if kind is list or kind is tuple:
+        return enumerate(value)
+    if kind in _SCALARS:
+        return ((0, value),)
+    raise RenderError(f"{_named(path, 'the context')} is a {kind.__name__}; templates take plain data only")
 
 
 def _named(path: _Path, top: str) -> str:
