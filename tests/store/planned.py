@@ -57,8 +57,11 @@ async def plan(
 ) -> int:
     """A run of these deliveries; its number."""
     book = runs_of(database)
+    budgets = [row.coupon.budget for row in rows if row.coupon is not None]
+    definition = {"coupon": {"budget": budgets[0]}} if budgets and budgets[0] is not None else {}
+    version = await a_version(database, campaign, definition=definition)  # trying again looks there
     new = NewRun(
-        campaign=campaign, occurrence=f"o{next(_numbers)}", version_id=await a_version(database, campaign),
+        campaign=campaign, occurrence=f"o{next(_numbers)}", version_id=version,
         purpose="commercial", priority=40, due_at=NOW, closes_at=NOW, state=RunState.PLANNING,
     )  # fmt: skip
     run_id = (await book.open(new, now)).id
