@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -96,7 +96,10 @@ class Signer:
             made = base64.b64encode(key.sign(said + value)).decode("ascii")
             lines = [made[at : at + _LINE] for at in range(0, len(made), _LINE)]
             signatures.append(unsigned + "\r\n ".join(lines) + "\r\n")
-        return replace(message, data="".join(signatures).encode("ascii") + message.data)
+        data = "".join(signatures).encode("ascii") + message.data
+        return Message(
+            message.mail_from, message.rcpt_to, data, message.message_id, smtputf8=message.smtputf8
+        )
 
 
 @lru_cache(maxsize=64)
@@ -140,6 +143,6 @@ def canonical_body(body: bytes) -> bytes:
 def _single(text: bytes) -> bytes:
     if b"\t" in text:
         text = text.replace(b"\t", b" ")
-    while b"  " in text:
-        text = text.replace(b"  ", b" ")
+    while (shorter := text.replace(b"  ", b" ")) != text:
+        text = shorter
     return text
