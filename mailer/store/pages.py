@@ -23,6 +23,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    text,
     type_coerce,
 )
 
@@ -34,8 +35,16 @@ from mailer.core.policy import Candidate
 from mailer.store.bulk import among
 from mailer.store.segment_context import SegmentContext
 from mailer.store.selection import chosen, is_chosen
-from mailer.store.slots import APART, UNSENT
-from mailer.store.tables import cap_slot, customer, customer_date, customer_event, delivery, suppression
+from mailer.store.slots import APART
+from mailer.store.tables import (
+    UNSENT,
+    cap_slot,
+    customer,
+    customer_date,
+    customer_event,
+    delivery,
+    suppression,
+)
 
 #: What stands for the address of customers who have one: which one it is matters to no decision about them.
 ADDRESS = "someone@there.invalid"
@@ -109,11 +118,11 @@ def _alike(row: Row[Any]) -> Alike:
     return Alike(facts, used, row.customers, row.names or ())
 
 
-def escaped(text: ColumnElement[str]) -> ColumnElement[str]:
+def escaped(name: ColumnElement[str]) -> ColumnElement[str]:
     """A customer's id as it stands in a once-key; see `core.once.once_key`."""
     for plain, written in ESCAPES:
-        text = func.replace(text, plain, written, type_=Text)
-    return text
+        name = func.replace(name, plain, written, type_=Text)
+    return name
 
 
 def _suppressed(dialect: str) -> ColumnElement[str]:
@@ -171,10 +180,7 @@ def _odd(watch: Watch, context: SegmentContext) -> Iterator[ColumnElement[bool]]
     if watch.moved:
         yield among(customer.c.email_key, watch.moved, context.dialect)
     if watch.capped:
-        yield exists().where(
-            delivery.c.customer_id == customer.c.id, delivery.c.purpose == "commercial",
-            delivery.c.state.in_(UNSENT),
-        )  # fmt: skip
+        yield exists().where(delivery.c.customer_id == customer.c.id, text(UNSENT))
     for selection in watch.foreseen:
         yield and_(*is_chosen(selection, context))
     for name, start, end in watch.events:

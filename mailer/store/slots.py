@@ -9,14 +9,11 @@ from datetime import date, datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.cap import WEEK
-from mailer.core.delivery import State
 from mailer.core.handoff import Waiting
 from mailer.store.statements import Reading, Writing, known, known_day
 
 #: A local date is never further than this from the UTC date.
 APART = timedelta(days=1)
-
-UNSENT = (State.QUEUED, State.DEFERRED)  # one that is being sent has its place
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from mailer.store.tables.columns import Id, Instant, Json, metadata
 from mailer.store.tables.coupons import coupon, coupon_reminder
 from mailer.store.tables.incidents import incident, incident_recipient, incident_update
 from mailer.store.tables.mail import (
+    UNSENT,
     WAITING,
     campaign_state,
     campaign_version,
@@ -33,6 +34,7 @@ from mailer.store.tables.processes import lease, sender, switch
 from mailer.store.tables.returned import returned
 
 __all__ = [
+    "UNSENT",
     "WAITING",
     "Id",
     "Instant",

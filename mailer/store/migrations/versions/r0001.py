@@ -342,7 +342,6 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
         sa.UniqueConstraint("run_id", "customer_id", name=op.f("uq_delivery_run_id_customer_id")),
     )
-    op.create_index("ix_delivery_campaign_customer", "delivery", ["campaign", "customer_id"], unique=False)
     op.create_index(
         "ix_delivery_claim",
         "delivery",
@@ -351,7 +350,7 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sqlite_where=sa.text("state in ('queued', 'deferred') and sender_id is null"),
         postgresql_where=sa.text("state in ('queued', 'deferred') and sender_id is null"),
     )
-    op.create_index(op.f("ix_delivery_customer_id"), "delivery", ["customer_id"], unique=False)
+    op.create_index("ix_delivery_customer_campaign", "delivery", ["customer_id", "campaign"], unique=False)
     op.create_index("ix_delivery_run_state", "delivery", ["run_id", "state"], unique=False)
     op.create_index(
         "ix_delivery_sender",
@@ -360,6 +359,14 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         unique=False,
         sqlite_where=sa.text("sender_id is not null"),
         postgresql_where=sa.text("sender_id is not null"),
+    )
+    op.create_index(
+        "ix_delivery_unsent",
+        "delivery",
+        ["customer_id"],
+        unique=False,
+        sqlite_where=sa.text("purpose = 'commercial' and state in ('queued', 'deferred')"),
+        postgresql_where=sa.text("purpose = 'commercial' and state in ('queued', 'deferred')"),
     )
     op.create_index(
         "uq_delivery_once_key",
