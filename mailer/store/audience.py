@@ -7,42 +7,32 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, exists, func, or_, select
+from sqlalchemy import Row, case, func, select
 
 from mailer.core.audience import Page, Selection, Watch
 from mailer.core.delivery import CLAIMABLE, HOLDING
 from mailer.core.handoff import Waiting
 from mailer.core.policy import Candidate
-from mailer.core.post import LATE_EVENT
 from mailer.core.rfm import Round
-from mailer.core.run import RunState
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
 from mailer.store.dialect import slices
 from mailer.store.engine import Database
+from mailer.store.issues import PastIssues
 from mailer.store.members import Members
 from mailer.store.pages import as_page, page_of
 from mailer.store.scores import Scores
 from mailer.store.segment_context import SegmentContext
 from mailer.store.selection import candidates, unplanned
 from mailer.store.slots import taken, waiting
-from mailer.store.tables import (
-    customer,
-    customer_event,
-    delivery,
-    run,
-    suppression,
-)
-
-#: Runs that no customer got an issue of.
-_NO_ISSUE = (RunState.SKIPPED_EMPTY, RunState.MISSED, RunState.CANCELLED)
+from mailer.store.tables import customer, customer_event, delivery, suppression
 
 
-class Audience:
+class Audience(PastIssues):
     """The planner's questions to the database."""
 
     def __init__(self, db: Database, moment: Callable[[], EvalContext]) -> None:
-        self._db = db
+        super().__init__(db)
         self._moment = moment
 
     async def zones(self) -> frozenset[str | None]:
@@ -203,44 +193,6 @@ class Audience:
                 found.update(row.customer_id for row in rows if row.last >= since[row.customer_id])
         return found
 
-    async def posts(self, name: str, after: datetime | None, until: datetime) -> list[dict[str, Any]]:
-        """Events about the shop in (after, until], newest first: what a newsletter may carry.
-
-        And those of shortly before that were stored only after `after`, which an issue may have carried.
-        """
-        wanted = (
-            select(customer_event.c.ext_id, customer_event.c.properties, customer_event.c.at)
-            .where(customer_event.c.name == name, customer_event.c.customer_id.is_(None),
-                   customer_event.c.at <= until)
-            .order_by(customer_event.c.at.desc(), customer_event.c.id.desc())
-            .limit(50)
-        )  # fmt: skip
-        if after is not None:
-            late = and_(customer_event.c.stored_at > after, customer_event.c.at > after - LATE_EVENT)
-            wanted = wanted.where(or_(customer_event.c.at > after, late))
-        async with self._db.read() as conn:
-            rows = (await conn.execute(wanted)).all()
-        return [{**row.properties, "id": row.ext_id, "at": row.at} for row in rows]
-
-    async def last_issue(self, campaign: str) -> datetime | None:
-        """When the last issue that anybody was sent, or will be, was due."""
-        wanted = select(run.c.due_at).where(*_issue(campaign)).order_by(run.c.due_at.desc()).limit(1)
-        async with self._db.read() as conn:
-            found: datetime | None = await conn.scalar(wanted)
-            return found
-
-    async def carried(self, campaign: str) -> set[str]:
-        """The ids of the posts that earlier issues carried."""
-        wanted = (
-            select(run.c.content)
-            .where(*_issue(campaign), run.c.content.is_not(None))
-            .order_by(run.c.due_at.desc())
-            .limit(100)
-        )
-        async with self._db.read() as conn:
-            issues = (await conn.scalars(wanted)).all()
-        return {post["id"] for issue in issues for post in issue.get("posts", []) if "id" in post}
-
     async def look_at_members(self, campaign: str, rule: Rule, now: datetime) -> None:
         """Note who entered the campaign's segment, and forget who left; see `Members.look`."""
         await Members(self._db).look(campaign, rule, await self._context(now))
@@ -281,12 +233,6 @@ class Audience:
             for row in rows:
                 found.setdefault(row.email_key, {})[row.scope] = row.reason
         return found
-
-
-def _issue(campaign: str) -> tuple[ColumnElement[bool], ...]:
-    """A run of which somebody got an issue, or may have, or will."""
-    somebody = exists().where(delivery.c.run_id == run.c.id, delivery.c.state.in_(HOLDING))
-    return run.c.campaign == campaign, run.c.state.not_in(_NO_ISSUE), somebody
 
 
 def _candidate(row: Row[Any], barred: Mapping[str, Mapping[str, str]], *, dated: bool = False) -> Candidate:
