@@ -7,9 +7,11 @@ one by one. Both ways end in the same rows.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any, TypeVar
 
 from mailer.core.audience import Page, Selection
 from mailer.core.campaign import Campaign
@@ -19,6 +21,8 @@ from mailer.flow.plan_ports import People, RunBook
 from mailer.flow.plan_rows import Rows
 
 PAGE = 10_000  # customers read, decided and written at a time
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -69,7 +73,6 @@ class Filling:
             return Filled(standing)
         run_id = await begin() if standing is None else standing
         await self._book.begin_planning(run_id)
-        selection = replace(selection, run_id=run_id)
         moved = await self._people.moved(run_id) if standing is not None and watch.shared else ()
         if moved:  # addresses it was planned for, and whose customer has another one since
             watch = replace(watch, moved=moved)
@@ -77,10 +80,10 @@ class Filling:
         target = _Target(campaign, occurrence, selection, run_id, due, now)
         filled = Filled(run_id, grew=True)
         while page is not None:
-            await self._add(target, page, filled)
-            if page.count < PAGE:
-                break
-            page = await self._people.page(selection, watch, now, page.last, PAGE)
+            # The next page is read while this one is written: nothing asked there depends on what is written here.
+            more = page.count == PAGE
+            following = self._people.page(selection, watch, now, page.last, PAGE) if more else _nobody()
+            page = await meanwhile(following, self._add(target, page, filled))
         return filled
 
     async def _add(self, to: _Target, page: Page, filled: Filled) -> None:
@@ -94,3 +97,18 @@ class Filling:
         filled.added += await self._book.add(to.run_id, rows, to.now, batches)
         filled.missed += sum(row.reason == Skip.MISSED for row in rows)
         filled.missed += sum(len(each.customers) for each in batches if each.like.reason == Skip.MISSED)
+
+
+async def _nobody() -> Page | None:
+    return None
+
+
+async def meanwhile(wanted: Coroutine[Any, Any, T], other: Coroutine[Any, Any, None]) -> T:
+    """What `wanted` gives, `other` having been done beside it; when `other` fails, that is told."""
+    task = asyncio.create_task(wanted)
+    try:
+        await other
+    except BaseException:
+        await asyncio.gather(task, return_exceptions=True)  # whatever it holds is given back first
+        raise
+    return await task
