@@ -19,8 +19,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.chaos.field import Ground, Place, Tally, children, end_of, ground, kill, parser, reckon
+from bench.chaos.field import Ground, Place, children, end_of, ground, kill, parser
 from bench.chaos.oracle import POINTS
+from bench.chaos.reckoning import Tally, reckon
 
 COMMITS = [
     f"{kind}:{side}"

