@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from mailer.core.audience import Selection
 from mailer.core.campaign import Campaign, Goal
 from mailer.core.delivery import Skip, State
 from mailer.core.handoff import Drop, Go, HandoffFacts, SendJob, Verdict, Wait
@@ -32,7 +31,7 @@ class VersionsPort(Protocol):
 class PeoplePort(Protocol):
     """Customers as they are now."""
 
-    async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> list[Candidate]: ...
+    async def fitting(self, rule: Rule, keys: Sequence[int], now: datetime) -> set[int]: ...
     async def answering(
         self, rule: Rule, events: Sequence[str], now: datetime
     ) -> Mapping[str, Candidate]: ...
@@ -115,8 +114,7 @@ class Recheck:
             events = await self._people.answering(asked.rule, [job.occurrence for job in jobs], now)
             return {job.delivery_id for job in jobs if job.occurrence in events}
         keys = tuple({job.customer_key for job in jobs})
-        chunk = await self._people.chunk(Selection(asked.rule, keys=keys), now, 0, len(keys))
-        found = {each.key for each in chunk}
+        found = await self._people.fitting(asked.rule, keys, now)
         return {job.delivery_id for job in jobs if job.customer_key in found}
 
     async def _version(self, version_id: int) -> _Asked:

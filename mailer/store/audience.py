@@ -23,7 +23,7 @@ from mailer.store.members import Members
 from mailer.store.pages import as_page, page_of
 from mailer.store.scores import Scores
 from mailer.store.segment_context import SegmentContext
-from mailer.store.selection import candidates, unplanned
+from mailer.store.selection import candidates, chosen, unplanned
 from mailer.store.slots import taken, waiting
 from mailer.store.tables import customer, customer_event, delivery, suppression
 
@@ -55,6 +55,12 @@ class Audience(PastIssues):
             rows = (await conn.execute(wanted.order_by(customer.c.id).limit(limit))).all()
             barred = await self._suppressions(conn, [row.email_key for row in rows])
         return [_candidate(row, barred, dated=selection.attribute is not None) for row in rows]
+
+    async def fitting(self, rule: Rule, keys: Sequence[int], now: datetime) -> set[int]:
+        """Those of the customers, by customer.id, that `rule` finds."""
+        wanted = chosen(Selection(rule, keys=tuple(keys)), await self._context(now), customer.c.id)
+        async with self._db.read() as conn:
+            return set((await conn.scalars(wanted)).all())
 
     async def page(
         self, selection: Selection, watch: Watch, now: datetime, after: int, limit: int

@@ -31,7 +31,7 @@ class Reading:
         self._names = tuple(columns)
         inner = ", ".join(columns.values())
         lite, post = (_JSON_COLUMN.sub(form, inner) for form in (r"json(\1)", r"\1"))
-        self._sqlite = text(
+        self._sqlite = (
             f"select json_group_array(json_array({lite}))"
             f" from (select value as id from json_each(:ids)) as wanted {tables}"
         )
@@ -48,8 +48,8 @@ class Reading:
         names = self._names
         if connection.dialect.name == "sqlite":
             given = {name: _lite(value) for name, value in values.items()}
-            whole = await connection.scalar(self._sqlite, {"ids": json.dumps(list(ids)), **given})
-            return [dict(zip(names, row, strict=True)) for row in json.loads(whole)]
+            whole = await _fetched(connection, self._sqlite, {"ids": json.dumps(list(ids)), **given})
+            return [dict(zip(names, row, strict=True)) for row in json.loads(whole[0][0])]
         found = await connection.execute(self._postgresql, {"ids": list(ids), **values})
         return [dict(zip(names, row, strict=True)) for row in found]
 
@@ -63,7 +63,7 @@ class Writing:
         post = ", ".join(
             f"cast(value ->> {place} as {fields[name]}) as {name}" for place, name in enumerate(names)
         )
-        self._sqlite = text(statement.replace("{given}", f"(select {lite} from json_each(:rows)) as given"))
+        self._sqlite = statement.replace("{given}", f"(select {lite} from json_each(:rows)) as given")
         self._postgresql = text(
             statement.replace(
                 "{given}",
@@ -77,13 +77,26 @@ class Writing:
         if lite:
             values = {name: _lite(value) for name, value in values.items()}
         whole = json.dumps(rows, ensure_ascii=False, default=_spelled if lite else _iso)
-        await connection.execute(self._sqlite if lite else self._postgresql, {"rows": whole, **values})
+        if lite:
+            await _fetched(connection, self._sqlite, {"rows": whole, **values})
+        else:
+            await connection.execute(self._postgresql, {"rows": whole, **values})
+
+
+async def _fetched(connection: AsyncConnection, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
+    """What a statement finds on SQLite, in one step of its thread instead of four."""
+    raw = (await connection.get_raw_connection()).driver_connection
+    assert raw is not None  # noqa: S101 - a connection in use has one
+    return await raw.execute_fetchall(statement, values)  # type: ignore[no-any-return]  # the driver's own type is not SQLAlchemy's
 
 
 def known(value: Any) -> datetime:
     """An instant as a reading gives it, aware, in UTC."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC)
+    return value.astimezone(UTC) if isinstance(value, datetime) else _read(value)
+
+
+@lru_cache(256)  # the rows of a chunk share most of theirs
+def _read(value: str) -> datetime:
     return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 
