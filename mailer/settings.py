@@ -17,6 +17,7 @@ from mailer.core.dkim import Dkim
 from mailer.core.quiet import QuietHours
 from mailer.core.relays import OneOfSeveral, Relay, dealt
 from mailer.core.throttle import Pacing
+from mailer.core.ways_back import Bounces, Webhooks
 from mailer.errors import FileFault, SettingsError
 from mailer.files import yaml
 from mailer.files.variables import PREFIX, TESTS_OWN, Key, overlay, without_blanks
@@ -127,6 +128,8 @@ class Settings(_Section):
     relays: tuple[OneOfSeveral, ...] = ()
     pacing: Pacing = Pacing()
     dkim: Dkim = Dkim()
+    bounces: Bounces = Bounces()
+    webhooks: Webhooks = Webhooks()
     policy: Policy = Policy()
     tracking: Tracking = Tracking()
     sender: Sender = Sender()
@@ -202,6 +205,7 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
             "relay": settings.relay.under(str(base)),
             "relays": tuple(each.under(str(base)) for each in settings.relays),
             "dkim": settings.dkim.under(str(base)),
+            "bounces": settings.bounces.under(str(base)),
         }
     )
 

@@ -10,12 +10,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mailer.app.desks import Desks
+from mailer.app.returning import Returning
 from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
 from mailer.core.message import Letter, Message, Rendered
 from mailer.core.samples import vetting_scenes
 from mailer.core.segment import Rule
+from mailer.core.ways_back import POSTMARK_TAG
 from mailer.errors import FileFault, TemplateFault, UsageError
 from mailer.files.templates import TemplateFolder
 from mailer.flow.compose import Composer, Identity
@@ -34,7 +35,7 @@ from mailer.store.segments import Segments
 REAL_CUSTOMERS = 10
 
 
-class Mails(Desks):
+class Mails(Returning):
     """Publishing, vetting, previews, composing, and connections."""
 
     @cached_property
@@ -110,7 +111,10 @@ class Mails(Desks):
     @cached_property
     def identity(self) -> Identity:
         """Who writes, and how links are made."""
-        return Identity(self.sender, self.rules.zone, self.settings.public_url, self.keys)
+        tag = POSTMARK_TAG if self.settings.webhooks.postmark is not None else None
+        return Identity(
+            self.sender, self.rules.zone, self.settings.public_url, self.keys, self.return_path, tag
+        )
 
     @cached_property
     def composer(self) -> Composer:

@@ -19,6 +19,7 @@ from mailer.cli import (
     campaigns,
     coupons,
     data,
+    inbound,
     incidents,
     ledger,
     mails,
@@ -64,7 +65,9 @@ def options(
     _log(debug=debug)
 
 
-for part in (operate, parts, data, segments, campaigns, rehearse, incidents, ledger, coupons, mails, bench):
+for part in (
+    operate, parts, inbound, data, segments, campaigns, rehearse, incidents, ledger, coupons, mails, bench,
+):  # fmt: skip
     part.register(cli)
 
 

@@ -63,7 +63,20 @@ async def bring_up(app: App) -> None:
         tell(f"mailer is at {address}/")
         if app.catches_mail:
             tell(f"No relay is set: every mail is caught and shown at {address}/mailbox")
-        await keep_running(app, this.child_command(SENDER), also=lambda stop: serve(app, stop, door))
+        async with app.taking_returns() as returns:
+
+            async def pages(stop: asyncio.Event) -> None:
+                try:
+                    await serve(app, stop, door)
+                finally:
+                    stop.set()
+
+            async def beside(stop: asyncio.Event) -> None:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(pages(stop))
+                    group.create_task(returns(stop))
+
+            await keep_running(app, this.child_command(SENDER), also=beside)
 
 
 def run(

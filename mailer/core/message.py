@@ -57,4 +57,5 @@ class Letter:
     auto_submitted: bool = False  # RFC 3834
     headers: Mapping[str, str] = field(default_factory=dict)  # such as Feedback-ID
     smtputf8: bool = False  # whether the relay can carry a non-ASCII local part
+    own: tuple[tuple[str, str], ...] = ()  # headers no other letter has alike, as a provider wants them
     envelope_from: str | None = None  # where bounces go; None: from_address

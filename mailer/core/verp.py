@@ -7,6 +7,7 @@ one up, or changes a digit, has an address of nobody; a bounce that came to no s
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ PURPOSE = "bounce"
 #: What may stand before the plus: the rest of 64 octets is ours.
 MOST_LOCAL = 13
 MOST_ATTEMPT = 0xFFF
+_BLOCK = 64  # octets of SHA-256
 _MAC = 12  # octets: 96 bits, as in RFC 2404
 _MOST_FOUND = 5
 
@@ -34,21 +36,35 @@ class Attempt:
     number: int  # from 1
 
 
+class Tokens:
+    """Makes the signed part: what names an attempt wherever it is written."""
+
+    def __init__(self, keys: Keyring) -> None:
+        self._middle = f"-{keys.current}-"
+        # HMAC with what depends on the key alone done once (RFC 2104 §4): one is made for every mail.
+        key = keys.signer(keys.current, PURPOSE).derive_key().ljust(_BLOCK, b"\0")
+        self._inner = hashlib.sha256(bytes(octet ^ 0x36 for octet in key))
+        self._outer = hashlib.sha256(bytes(octet ^ 0x5C for octet in key))
+
+    def of(self, delivery_id: int, number: int) -> str:
+        """The token of a delivery's attempt."""
+        said = f"{delivery_id:x}-{min(number, MOST_ATTEMPT):x}{self._middle}"
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(said.encode())
+        outer.update(inner.digest())
+        return said + outer.digest()[:_MAC].hex()
+
+
 class ReturnPath:
     """Makes return paths below one address."""
 
     def __init__(self, address: str, keys: Keyring) -> None:
         self.local, _, self.domain = address.lower().rpartition("@")
         self._keys = keys
-        self._before = f"{self.local}+"
-        self._middle = f"-{keys.current}-"
-        self._after = f"@{self.domain}"
 
-    def of(self, delivery_id: int, number: int) -> str:
-        """The envelope sender of a delivery's attempt."""
-        said = f"{delivery_id:x}-{min(number, MOST_ATTEMPT):x}{self._middle}"
-        mac = self._keys.mac(PURPOSE, said.encode())[:_MAC].hex()
-        return f"{self._before}{said}{mac}{self._after}"
+    def around(self, token: str) -> str:
+        """The envelope sender that carries a token."""
+        return f"{self.local}+{token}@{self.domain}"
 
     def read(self, address: str) -> Attempt:
         """What an address of ours stands for.

@@ -14,6 +14,7 @@ from mailer.core.handoff import SendJob
 from mailer.core.message import Letter, Message, Rendered
 from mailer.core.scene import Sender, scene
 from mailer.core.token import Keyring, sign_for
+from mailer.core.verp import ReturnPath, Tokens
 from mailer.errors import RenderError
 
 UNSUBSCRIBE = "unsubscribe"
@@ -42,6 +43,8 @@ class Identity:
     zone: ZoneInfo
     public_url: str
     keys: Keyring
+    returns: ReturnPath | None = None  # where bounces come back to; None: to the sender
+    tag: str | None = None  # the header in which a provider wants what it is to bring back
 
 
 class Composer:
@@ -62,6 +65,7 @@ class Composer:
         self._compiled: dict[int, tuple[TemplatePort | str, str]] = {}  # or why it cannot be used
         self._from = parseaddr(identity.sender.from_)
         self._domain = self._from[1].rpartition("@")[2]
+        self._tokens = Tokens(identity.keys) if identity.returns or identity.tag else None
 
     async def prepare(self, jobs: Sequence[SendJob]) -> None:
         """Fetch and compile the templates these deliveries need."""
@@ -102,6 +106,7 @@ class Composer:
         if mark:
             rendered = replace(rendered, subject=f"[TEST] {rendered.subject}")
         answered = job.context.get("in_reply_to")
+        back, own = self._return_path(job) if self._tokens is not None else (None, ())
         return self._assemble(
             rendered,
             Letter(
@@ -117,8 +122,19 @@ class Composer:
                 references=(answered,) if answered else (),
                 auto_submitted=True,
                 smtputf8=True,  # whether this relay has it is asked when it is there
+                own=own,
+                envelope_from=back,
             ),
         )
+
+    def _return_path(self, job: SendJob) -> tuple[str | None, tuple[tuple[str, str], ...]]:
+        """By what this attempt is known again when it comes back. Of a mail nobody planned nothing is booked."""
+        if self._tokens is None or not job.delivery_id:
+            return None, ()
+        token = self._tokens.of(job.delivery_id, job.attempts + 1)
+        returns, tag = self._identity.returns, self._identity.tag
+        back = returns.around(token) if returns is not None else None
+        return back, ((tag, token),) if tag is not None else ()
 
     def _render(self, job: SendJob, links: Mapping[str, str]) -> Rendered:
         template, description = self._compiled[job.version_id]

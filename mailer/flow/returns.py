@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -70,6 +71,15 @@ class Taken:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """The mail a report is about; without a delivery an address only, which a provider vouches for."""
+
+    delivery_id: int | None = None
+    number: int | None = None
+    message_id: str | None = None
+
+
 class Returns:
     """Takes in what came back, whatever way."""
 
@@ -94,26 +104,22 @@ class Returns:
 
     async def _take(self, what: Returned) -> Taken:
         wrong = fault(what.status, what.diagnostic) if what.kind is Kind.BOUNCE else None
-        attempt = self._attempt(what.tokens)
-        number = _OUR_MESSAGE_ID.fullmatch(what.message_id)
+        whose = self._whose(what)
+        if whose is None:
+            return self._strange(what)
         try:
-            if attempt is not None:
-                booked = await self._book.write(
-                    what, wrong, self._clock(), delivery_id=attempt.delivery_id, number=attempt.number
-                )
-            elif number is not None and (what.vouched or what.kind is Kind.COMPLAINT):
-                booked = await self._book.write(
-                    what, wrong, self._clock(), delivery_id=int(number[1]), message_id=what.message_id
-                )
-            elif what.vouched and "@" in what.recipient:
-                booked = await self._book.write(what, wrong, self._clock(), delivery_id=None)
-            else:
-                raise NeverLeft
+            booked = await self._book.write(
+                what,
+                wrong,
+                self._clock(),
+                delivery_id=whose.delivery_id,
+                number=whose.number,
+                message_id=whose.message_id,
+            )
         except Later:
             return Taken(later=1)
         except NeverLeft:
-            log.info("returned_strange", kind=what.kind, source=what.source)
-            return Taken(strange=1)
+            return self._strange(what)
         if booked is None:
             return Taken(known=1)
         log.info("returned", kind=what.kind, source=what.source, delivery=booked.delivery_id, fault=wrong)
@@ -121,13 +127,25 @@ class Returns:
             self._alarm(what, booked)
         return Taken(booked=1)
 
-    def _attempt(self, tokens: Sequence[str]) -> verp.Attempt | None:
-        for token in tokens:
-            try:
-                return verp.read(self._keys, token)
-            except BadToken:
-                continue
-        return None
+    def _whose(self, what: Returned) -> _Whose | None:
+        """Which mail a report is about; None: it cannot be checked.
+
+        A bounce by mail counts with a token only, since anybody may send us one. A reader who complains may have taken
+        the return path off, and knows the Message-ID.
+        """
+        for token in what.tokens:
+            with contextlib.suppress(BadToken):
+                attempt = verp.read(self._keys, token)
+                return _Whose(attempt.delivery_id, attempt.number)
+        ours = _OUR_MESSAGE_ID.fullmatch(what.message_id)
+        if ours is not None and (what.vouched or what.kind is Kind.COMPLAINT):
+            return _Whose(int(ours[1]), message_id=what.message_id)
+        return _Whose() if what.vouched and "@" in what.recipient else None
+
+    @staticmethod
+    def _strange(what: Returned) -> Taken:
+        log.info("returned_strange", kind=what.kind, source=what.source)
+        return Taken(strange=1)
 
     def _alarm(self, what: Returned, booked: BookedPort) -> None:
         said = what.diagnostic or what.status

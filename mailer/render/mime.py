@@ -27,7 +27,7 @@ _RESERVED = re.compile(
 class _Standing(NamedTuple):
     """What all letters of a campaign say alike, checked and written once."""
 
-    bounces: str
+    sender_address: str
     sender: Field
     before: tuple[Field, ...]  # the links to unsubscribe
     after: tuple[Field, ...]
@@ -45,7 +45,7 @@ def assemble(rendered: Rendered, letter: Letter, max_bytes: int = SIZE_LIMIT) ->
         TooLarge: over `max_bytes`.
     """
     standing = _standing(
-        letter.from_name, letter.from_address, letter.envelope_from, letter.list_id, letter.auto_submitted,
+        letter.from_name, letter.from_address, letter.list_id, letter.auto_submitted,
         tuple(letter.headers.items()), letter.smtputf8,
     )  # fmt: skip
     recipient = headers.address(letter.to_address, "the recipient's address", smtputf8=letter.smtputf8)
@@ -69,24 +69,23 @@ def assemble(rendered: Rendered, letter: Letter, max_bytes: int = SIZE_LIMIT) ->
     data = head.encode() + content.body
     if len(data) > max_bytes:
         raise TooLarge(f"the message has {len(data):,} bytes; {max_bytes:,} is the most")
-    utf8 = not head.isascii() or not standing.bounces.isascii()
-    return Message(standing.bounces, recipient, data, letter.message_id, smtputf8=utf8)
+    bounces = standing.sender_address
+    if letter.envelope_from is not None:
+        bounces = headers.address(letter.envelope_from, "the bounce address", smtputf8=letter.smtputf8)
+    utf8 = not head.isascii() or not bounces.isascii()
+    return Message(bounces, recipient, data, letter.message_id, smtputf8=utf8)
 
 
 @lru_cache(maxsize=256)
 def _standing(
     from_name: str,
     from_address: str,
-    envelope_from: str | None,
     list_id: str | None,
     auto_submitted: bool,
     extra: tuple[tuple[str, str], ...],
     smtputf8: bool,
 ) -> _Standing:
     sender = headers.address(from_address, "the sender's address", smtputf8=smtputf8)
-    bounces = sender
-    if envelope_from is not None:
-        bounces = headers.address(envelope_from, "the bounce address", smtputf8=smtputf8)
     after: list[Field] = []
     if auto_submitted:
         after.append(headers.plain("Auto-Submitted", "auto-generated"))
@@ -100,7 +99,7 @@ def _standing(
     fields = [first, *before, *after]
     headers.verify("\r\n".join(field.written for field in fields) + "\r\n\r\n", fields)
     return _Standing(
-        bounces,
+        sender,
         first._replace(proven=True),
         tuple(field._replace(proven=True) for field in before),
         tuple(field._replace(proven=True) for field in after),
@@ -121,6 +120,7 @@ def _own(letter: Letter) -> list[Field]:
         found.append(headers.message_ids("In-Reply-To", (letter.in_reply_to,)))
     if letter.references:
         found.append(headers.message_ids("References", letter.references))
+    found += [headers.plain(name, value) for name, value in letter.own]
     return found
 
 
