@@ -21,7 +21,7 @@ OK, BUSY, NO = Reply(250, "ok", "2.0.0"), Reply(451, "later", "4.7.1"), Reply(55
         pytest.param(
             "commercial", Accepted(OK), None,
             {"state": State.SENT, "sent_at": AT, "reply": "250 2.0.0 ok", "coupon": CouponState.ISSUED,
-             "phase": Phase.DOT, "event": "sent"},
+             "phase": Phase.DOT, "event": None},
             id="accepted",
         ),
         pytest.param(
