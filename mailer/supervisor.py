@@ -69,6 +69,8 @@ async def relay_at_hand(app: App) -> AsyncIterator[Mapping[str, str]]:
                 "MAILER_RELAY__HOST": "127.0.0.1",
                 "MAILER_RELAY__PORT": str(server.port),
                 "MAILER_RELAY__TLS": "none",
+                "MAILER_RELAY__CA_FILE": "",
+                "MAILER_RELAY__VERIFY": "",
             }
         )
     finally:

@@ -44,6 +44,10 @@ class FakeTransport:
         self.follows = True  # whether it asks what comes next before the answer is there
         self.down: TryLater | None = None  # what keeps us from the relay, when it should
 
+    def turn(self) -> bool:
+        """Always."""
+        return True
+
     async def ready(self) -> TryLater | None:
         """Whether the relay is there."""
         return self.down

@@ -14,7 +14,7 @@ from functools import cached_property
 
 from mailer.app.base import Tell
 from mailer.app.dispatch import Dispatch, install
-from mailer.app.mails import Mails
+from mailer.app.pacing import Paced
 from mailer.core.handoff import HandoffFacts, Verdict
 from mailer.core.pace import Hours
 from mailer.core.policy import judge
@@ -39,7 +39,7 @@ from mailer.store.recipients import Recipients
 SENDER_MEMORY = 2_000_000_000
 
 
-class App(Mails, Dispatch):
+class App(Paced, Dispatch):
     """Every part, wired. Parts are made when they are first asked for."""
 
     @classmethod
@@ -134,12 +134,13 @@ class App(Mails, Dispatch):
         self,
         connections: int,
         *,
+        first: int = 0,
         until_idle: bool,
         stop: asyncio.Event,
         shared: bool = False,
         urgent: bool = False,
     ) -> None:
-        """Be a sender process; see `dispatcher` for `shared` and `urgent`."""
+        """Be a sender process; see `dispatcher` for `shared` and `urgent`, `departure` for `first`."""
         config = SenderConfig(
             connections=connections,
             claim_size=self.settings.sender.claim_size,
@@ -155,16 +156,18 @@ class App(Mails, Dispatch):
             judge=self._judge,
             clock=self.clock,
         )
+        open_session, pacer = self.departure(connections, first)
         async with self.dispatcher(shared=shared, urgent=urgent) as dispatcher:
             loop = SendLoop(
                 ledger=self.ledger,
                 senders=self.senders,
-                tools=Tools(recheck, self.session, self.clock, random.random),
+                tools=Tools(recheck, open_session, self.clock, random.random),
                 judge=recheck.judge,
                 config=config,
                 open_journal=self.journals.create,
                 dispatcher=dispatcher,
                 breaker=Breaker(Breakers(self.db), self.tell),
+                pacer=pacer,
             )
             await loop.run(until_idle=until_idle, stop=stop)
 

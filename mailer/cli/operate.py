@@ -143,6 +143,7 @@ def backup(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the 
 
 def sender(
     connections: Annotated[int, typer.Option(min=1)] = 1,
+    first: Annotated[int, typer.Option(min=0)] = 0,
     until_idle_: Annotated[bool, typer.Option("--until-idle")] = False,
     shared: Annotated[bool, typer.Option()] = False,
     urgent: Annotated[bool, typer.Option()] = False,
@@ -154,7 +155,9 @@ def sender(
             app.limit_memory()
             orphan = asyncio.create_task(_die_with_parent(stop))
             try:
-                await app.send(connections, until_idle=until_idle_, stop=stop, shared=shared, urgent=urgent)
+                await app.send(
+                    connections, first=first, until_idle=until_idle_, stop=stop, shared=shared, urgent=urgent
+                )
             finally:
                 orphan.cancel()
 

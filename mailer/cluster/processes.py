@@ -29,8 +29,8 @@ class SenderProcesses:
         children: list[asyncio.subprocess.Process] = []
         self._children = children
         try:
-            for share in connections:
-                children.append(await self._start(share, "--until-idle"))
+            for first, share in numbered(connections):
+                children.append(await self._start(first, share, "--until-idle"))
                 if self._stopping:  # said while this one was being started
                     with contextlib.suppress(ProcessLookupError):
                         children[-1].terminate()
@@ -43,20 +43,20 @@ class SenderProcesses:
         """Keep a sender running for each share, and one for what is urgent; one that dies is replaced."""
         try:
             async with asyncio.TaskGroup() as group:
-                for share in connections:
-                    group.create_task(self._keep_one(stop, share))
+                for first, share in numbered(connections):
+                    group.create_task(self._keep_one(stop, first, share))
                 if reserved:
-                    group.create_task(self._keep_one(stop, reserved, "--urgent"))
+                    group.create_task(self._keep_one(stop, sum(connections), reserved, "--urgent"))
         finally:
             await self.stop()
 
-    async def _keep_one(self, stop: asyncio.Event, share: int, *more: str) -> None:
+    async def _keep_one(self, stop: asyncio.Event, first: int, share: int, *more: str) -> None:
         stopped = asyncio.create_task(stop.wait())
         wait = RESTART_SECONDS
         try:
             while not stop.is_set():
                 began = time.monotonic()
-                child = await self._start(share, *more)
+                child = await self._start(first, share, *more)
                 self._children.append(child)
                 ended = asyncio.create_task(child.wait())
                 await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -89,11 +89,13 @@ class SenderProcesses:
                 await child.wait()
         self._children = []
 
-    async def _start(self, connections: int, *more: str) -> asyncio.subprocess.Process:
+    async def _start(self, first: int, connections: int, *more: str) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
             *self._command,
             "--connections",
             str(connections),
+            "--first",  # which of all connections these are: which relays they belong to
+            str(first),
             *more,
             stdin=asyncio.subprocess.PIPE,
             env=self._environment,
@@ -105,6 +107,11 @@ def shares(connections: int, processes: int) -> list[int]:
     processes = max(1, min(processes, connections))
     each, rest = divmod(connections, processes)
     return [each + (1 if index < rest else 0) for index in range(processes)]
+
+
+def numbered(dealt: Sequence[int]) -> list[tuple[int, int]]:
+    """Each share with the number of its first connection among all."""
+    return [(sum(dealt[:index]), share) for index, share in enumerate(dealt)]
 
 
 def slots(connections: int, processes: int) -> tuple[list[int], int]:

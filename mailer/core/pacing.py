@@ -7,7 +7,7 @@ a moment before its time, to be used at its time. Times are seconds of one clock
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -40,6 +40,26 @@ class Limit:
 
     rate: float | None = None  # mails a second
     connections: int | None = None  # mails at the same time
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a sender asks for one limit: tokens, and mails at the same time."""
+
+    key: str
+    limit: Limit
+    tokens: int = 0
+    under_way: int = 0
+    slots: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What it gets: tokens, good so many seconds from now on, and how many mails may be under way."""
+
+    tokens: Sequence[float] = ()
+    rate: float | None = None  # what holds now
+    slots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

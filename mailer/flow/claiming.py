@@ -39,6 +39,12 @@ class LedgerPort(AdvancePort, DuePort, Protocol):
     async def defer_due(self, now: datetime, until: datetime, detail: str) -> int: ...
 
 
+class PacerPort(Protocol):
+    """What is paced; see `flow.pacer`."""
+
+    async def admit(self, jobs: Sequence[SendJob]) -> list[SendJob]: ...
+
+
 class Claiming:
     """Keeps the connections of one sender in work."""
 
@@ -54,6 +60,7 @@ class Claiming:
         claim_size: int,
         clock: Callable[[], datetime],
         stop: asyncio.Event,
+        pacer: PacerPort | None = None,
     ) -> None:
         self._ledger = ledger
         self._dispatcher = dispatcher
@@ -64,6 +71,7 @@ class Claiming:
         self._claim_size = claim_size
         self._clock = clock
         self._stop = stop
+        self._pacer = pacer
         self._limit = min(FIRST_CLAIM, claim_size)
         self._ids: list[int] = []  # claimed, and not given out so far
         self._whole = True  # whether we know all we hold
@@ -90,17 +98,23 @@ class Claiming:
                 await self._or_stop(work.until(lambda: work.stalled or work.quiet))
         self._waves.withdraw()
         with contextlib.suppress(StoreError):  # taking leave lets go of them too
-            await self._give_back()
+            await self._give_back(parked=True)
         work.end()
 
     async def _claimed(self) -> list[SendJob]:
         """The next chunk, with all a render needs, ready to be composed."""
         if not self._whole:
             self._ids, self._whole = await self._ledger.claimed(self._sender_id), True
-        self._ids = self._ids or await self._dispatcher.take(self._sender_id, self._clock(), self._limit)
-        jobs = await self._ledger.load(self._ids) if self._ids else []
-        await self._composer.prepare(jobs)
-        return jobs
+        while True:
+            self._ids = self._ids or await self._dispatcher.take(self._sender_id, self._clock(), self._limit)
+            jobs = await self._ledger.load(self._ids) if self._ids else []
+            await self._composer.prepare(jobs)
+            if self._pacer is None:
+                return jobs
+            free = await self._pacer.admit(jobs)
+            if free or not jobs or self._stop.is_set():
+                return free
+            self._ids, self._limit = [], min(self._limit * 2, self._claim_size)  # all wait for their turn
 
     async def _keep_busy(self, jobs: Sequence[SendJob]) -> None:
         """Hand a chunk out; returns when the next is wanted."""
@@ -141,6 +155,8 @@ class Claiming:
         work = self._work
         self._whole = False
         work.take_back()
+        if work.gate is not None:
+            work.gate.clear()
         self._waves.withdraw()
         await self._or_stop(work.until(lambda: (work.idle and work.settled) or work.refused is not None))
         await self._or_stop(asyncio.sleep(STORE_LOOK))
@@ -152,7 +168,7 @@ class Claiming:
         log.warning("relay_down", trouble=detail)
         self._waves.withdraw()
         await work.until(lambda: work.settled)
-        await self._give_back()
+        await self._give_back(parked=True)
         now = self._clock()
         await self._ledger.defer_due(now, now + RELAY_DOWN, detail)
         if wait:
@@ -160,8 +176,10 @@ class Claiming:
         work.relay_down = None
         work.tell()
 
-    async def _give_back(self) -> None:
+    async def _give_back(self, *, parked: bool = False) -> None:
         left = [job.delivery_id for job in self._work.take_back()]
+        if parked and self._work.gate is not None:
+            left += self._work.gate.clear()
         self._ids, left = [], [*left, *self._ids]
         await self._ledger.release(self._sender_id, left)
 

@@ -26,9 +26,11 @@ class SessionPort(Protocol):
 
     `send` asks `may_start` before a byte of the message leaves, calls `before_dot` right before the final dot
     does (an OSError from it: no dot), and asks `follow` what comes next, so that both travel together. The next
-    call is for that very message then, or the connection is closed.
+    call is for that very message then, or the connection is closed. `turn` is asked before a delivery is taken: may one
+    more leave now, by what the relay is to get at most?
     """
 
+    def turn(self) -> bool: ...
     async def ready(self) -> TryLater | None: ...
     async def send(
         self,
@@ -95,7 +97,7 @@ class Connection:
         """Deliver until there will be no more."""
         work = self._work
         try:
-            while await work.wanted():
+            while await work.wanted() and await work.turn(self._session.turn):
                 with work.coming():  # a delivery is marked only when the relay is there to take it
                     trouble = await self._session.ready()
                 if trouble is not None:
@@ -105,7 +107,7 @@ class Connection:
                 marked = await work.next()
                 while marked is not None:
                     await self._deliver(marked)
-                    marked = work.take()
+                    marked = work.take() if self._session.turn() else None
         except RelayError as error:
             work.stall(refused=error)
         finally:
@@ -160,7 +162,7 @@ class Connection:
     def _follow(self) -> Message | None:
         """The message to glue behind a final dot."""
         while self._next is None:
-            marked = self._work.take()
+            marked = self._work.take() if self._session.turn() else None
             if marked is None:
                 return None
             self._next = self._make(marked)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -17,6 +17,8 @@ from mailer.flow.breaker import Breaker
 from mailer.flow.claiming import Claiming, LedgerPort
 from mailer.flow.connection import Connection, JournalPort, Tools
 from mailer.flow.dispatch import Dispatcher, Embedded
+from mailer.flow.paced import PacedLedger
+from mailer.flow.pacer import Pacer
 from mailer.flow.waves import Judge, Waves
 from mailer.flow.work import Work
 
@@ -60,10 +62,12 @@ class SendLoop:
         open_journal: Callable[[], JournalPort],
         dispatcher: Dispatcher | None = None,  # none: whatever the ledger has due
         breaker: Breaker | None = None,
+        pacer: Pacer | None = None,  # none: nothing is paced
     ) -> None:
         self._tools = tools
         self._dispatcher = dispatcher or Embedded(ledger)
         self._breaker = breaker
+        self._pacer = pacer
         self._open_journal = open_journal
         self._clock = tools.clock
         self._ledger = ledger
@@ -85,8 +89,9 @@ class SendLoop:
         sender_id = await self._senders.register(
             config.host, config.pid, self._clock(), LEASE_SECONDS, journal.token
         )
+        ledger = self._paced(sender_id, work)
         waves = Waves(
-            ledger=self._ledger,
+            ledger=ledger,
             sender_id=sender_id,
             work=work,
             journal=journal,
@@ -94,15 +99,13 @@ class SendLoop:
             judge=self._judge,
             clock=self._clock,
         )
-        service = [asyncio.create_task(waves.serve()), asyncio.create_task(self._renew(sender_id, work))]
-        if self._breaker is not None:
-            service.append(asyncio.create_task(self._breaker.serve(work)))
+        service = [asyncio.create_task(each) for each in self._services(sender_id, work, waves)]
         circles = [
             asyncio.create_task(Connection(self._tools, work, journal).run())
             for _ in range(config.connections)
         ]
         claiming = Claiming(
-            ledger=self._ledger,
+            ledger=ledger,
             dispatcher=self._dispatcher,
             composer=self._tools.composer,
             work=work,
@@ -111,6 +114,7 @@ class SendLoop:
             claim_size=config.claim_size,
             clock=self._clock,
             stop=stop,
+            pacer=self._pacer,
         )
         feeder = asyncio.create_task(claiming.run(until_idle=until_idle))
         tasks: set[asyncio.Task[None]] = {feeder, *circles, *service}
@@ -133,10 +137,30 @@ class SendLoop:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)  # one fault may have ended several
             journal.close()
-            with contextlib.suppress(StoreError):  # the lease runs out by itself
-                await self._senders.retire(sender_id, self._clock())
+            await self._sign_off(sender_id)
         if work.refused is not None:
             raise work.refused
+
+    def _services(self, sender_id: int, work: Work, waves: Waves) -> Iterator[Coroutine[Any, Any, None]]:
+        yield waves.serve()
+        yield self._renew(sender_id, work)
+        if self._breaker is not None:
+            yield self._breaker.serve(work)
+        if self._pacer is not None:
+            yield self._pacer.serve()
+
+    def _paced(self, sender_id: int, work: Work) -> LedgerPort:
+        """The ledger, with what paces us before it."""
+        if self._pacer is None:
+            return self._ledger
+        self._pacer.begin(sender_id, work)
+        return PacedLedger(self._ledger, self._pacer)
+
+    async def _sign_off(self, sender_id: int) -> None:
+        if self._pacer is not None:
+            await self._pacer.leave()
+        with contextlib.suppress(StoreError):  # the lease runs out by itself
+            await self._senders.retire(sender_id, self._clock())
 
     async def _written(self, work: Work, waves: Waves) -> None:
         """Take back what was marked and not begun, and wait for the last outcomes to stand."""

@@ -116,6 +116,8 @@ class Waves:
     def _wanted(self) -> int:
         """How many deliveries to mark now."""
         work = self._work
+        if work.gate is not None:
+            work.draw(self._ahead + work.asking)
         if not work.claimed or work.stalled or work.ended or not work.may_start():
             return 0
         room = self._ahead + work.asking - len(work.marked)

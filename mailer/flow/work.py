@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from mailer.core.delivery import TryLater
 from mailer.core.handoff import Finish, SendJob
@@ -19,6 +20,8 @@ from mailer.errors import RelayError
 
 #: A mark is good for so long: whoever unsubscribes is told so when every mail marked before has begun, or never will.
 MARK_SECONDS = 2.0
+
+TURN_LOOK = 1.0  # seconds after which a connection asks again for its turn, whatever happened
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,16 @@ class Marked:
         return self.job.delivery_id, self.job.attempts + 1
 
 
+class GatePort(Protocol):
+    """Where paced deliveries wait; see `flow.gate`."""
+
+    parked: int
+
+    def ready(self, enough: int) -> int: ...
+    def promote(self, most: int) -> list[SendJob]: ...
+    def clear(self) -> list[int]: ...
+
+
 class Work:
     """What the connections of a sender share."""
 
@@ -53,6 +66,7 @@ class Work:
         self.refused: RelayError | None = None
         self.served: set[object] = set()  # connections the relay has let in
         self.resting = 0  # connections with nothing in hand
+        self.gate: GatePort | None = None  # where what is paced waits; none: nothing is
         self.overtaken = False  # whether something more urgent is due than what is claimed
         self.suspects: set[int] = set()  # runs of which mails were refused or could not be made
         self.suspected = asyncio.Event()
@@ -91,6 +105,14 @@ class Work:
         """Wait until there is something to send for one more connection; False when there will be no more."""
         with self._at_rest():
             await self.until(lambda: self.ended or self._more_than_hands())
+        return not self.ended
+
+    async def turn(self, mine: Callable[[], bool]) -> bool:
+        """Wait until it is a connection's turn; False when there will be no more work."""
+        while not mine() and not self.ended:
+            with self._at_rest(), contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(TURN_LOOK):
+                    await self.until(lambda: self.ended or mine())
         return not self.ended
 
     @contextlib.contextmanager
@@ -192,7 +214,14 @@ class Work:
     @property
     def quiet(self) -> bool:
         """Whether nothing is left of what was claimed."""
-        return self.idle and self.settled and not self.claimed and not self.marked
+        parked = self.gate.parked if self.gate is not None else 0
+        return self.idle and self.settled and not self.claimed and not self.marked and not parked
+
+    def draw(self, room: int) -> None:
+        """What is paced and may go now joins what is claimed, as far as there is room."""
+        lack = room - len(self.claimed) - len(self.marked)
+        if self.gate is not None and lack > 0 and not self.stalled and not self.ended:
+            self.claimed.extend(self.gate.promote(lack))
 
     async def until(self, reached: Callable[[], bool]) -> None:
         """Wait for `reached`, which is asked whenever something changed."""
@@ -211,7 +240,13 @@ class Work:
         self._changed.set()
 
     def _more_than_hands(self) -> bool:
-        return not self.stalled and len(self.claimed) + len(self.marked) > self._coming + self.asking
+        hands = self._coming + self.asking
+        if self.stalled or len(self.claimed) + len(self.marked) > hands:
+            return not self.stalled
+        return (
+            self.gate is not None
+            and len(self.claimed) + len(self.marked) + self.gate.ready(hands + 1) > hands
+        )
 
     def _send_home(self) -> None:
         while self._asking:

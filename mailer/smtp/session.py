@@ -23,6 +23,10 @@ class Session:
         self._config = config
         self._link: Link | None = None
 
+    def turn(self) -> bool:
+        """Always: what paces a relay stands before it."""
+        return True
+
     async def send(
         self,
         message: Message,

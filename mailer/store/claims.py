@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -167,6 +167,22 @@ def _statement(width: int) -> Select[Any]:
         .order_by(merged.c.priority.desc(), merged.c.not_before, merged.c.id)
         .limit(limit)
     )
+
+
+#: What a person cancelled in between stays cancelled.
+_PUT_OFF = Writing(
+    """
+    update delivery set not_before = given.until, sender_id = null
+    from {given}
+    where delivery.id = given.id and delivery.sender_id = :mine and delivery.state in ('queued', 'deferred')
+    """,
+    {"id": "bigint", "until": "timestamptz"},
+)
+
+
+async def put_off(connection: AsyncConnection, sender_id: int, until: Mapping[int, datetime]) -> None:
+    """Let go of deliveries this sender holds and has not begun, until their time comes."""
+    await _PUT_OFF.run(connection, sorted(until.items()), mine=sender_id)
 
 
 async def count_due(connection: AsyncConnection, now: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -110,6 +110,13 @@ class Ledger:
                 )
                 .values(sender_id=None)
             )
+
+    async def put_off(self, sender_id: int, until: Mapping[int, datetime]) -> None:
+        """Give back claimed deliveries whose turn comes later: nobody takes them before."""
+        if not until:
+            return
+        async with self._db.write() as connection:
+            await claims.put_off(connection, sender_id, until)
 
     async def defer_due(self, now: datetime, until: datetime, detail: str) -> int:
         """The relay is away: put off everything due that nobody holds, counting no attempt.

@@ -65,7 +65,10 @@ async def test_until_idle_waits_for_all_and_tells_how_they_ended(children: Child
     ours = children("sys.exit(3 if sys.argv[3] == '2' else 0)")
     assert await asyncio.wait_for(ours.run_until_idle([1, 2]), PATIENCE) == [0, 3]
     words = sorted(line.partition(" ")[2] for line in (tmp_path / "log").read_text().splitlines())
-    assert words == [f"['_sender', '--connections', '{share}', '--until-idle']" for share in (1, 2)]
+    assert words == [
+        f"['_sender', '--connections', '{share}', '--first', '{first}', '--until-idle']"
+        for share, first in ((1, 0), (2, 1))
+    ]
 
 
 async def test_children_get_the_environment_they_are_given(children: Children, tmp_path: Path) -> None:
@@ -176,4 +179,7 @@ async def test_the_reserved_one_is_told_so(children: Children, tmp_path: Path) -
     stop.set()
     await asyncio.wait_for(keeping, PATIENCE)
     words = sorted(line.partition(" ")[2] for line in (tmp_path / "log").read_text().splitlines())
-    assert words == ["['_sender', '--connections', '1', '--urgent']", "['_sender', '--connections', '2']"]
+    assert words == [
+        "['_sender', '--connections', '1', '--first', '2', '--urgent']",
+        "['_sender', '--connections', '2', '--first', '0']",
+    ]

@@ -30,7 +30,7 @@ from mailer.store.tables.people import (
     service_point,
     suppression,
 )
-from mailer.store.tables.processes import lease, sender, switch
+from mailer.store.tables.processes import lease, pace, pace_slot, sender, switch, warm_day
 from mailer.store.tables.returned import returned
 
 __all__ = [
@@ -58,6 +58,8 @@ __all__ = [
     "list_member",
     "metadata",
     "named_list",
+    "pace",
+    "pace_slot",
     "returned",
     "run",
     "score_round",
@@ -66,4 +68,5 @@ __all__ = [
     "service_point",
     "suppression",
     "switch",
+    "warm_day",
 ]

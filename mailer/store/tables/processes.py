@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import (
     Column,
+    Date,
     Float,
     Integer,
     Table,
     Text,
 )
 
-from mailer.store.tables.columns import Instant, key, metadata
+from mailer.store.tables.columns import Id, Instant, key, metadata
 
 sender = Table(
     "sender",
@@ -30,6 +31,30 @@ lease = Table(  # one planner at a time; planning waits for an open import
     Column("name", Text, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("until", Float, nullable=False),  # seconds since the epoch, the database's clock
+)
+
+pace = Table(  # how far one limit is used up, over all senders: core.pacing.Bucket
+    "pace",
+    metadata,
+    Column("key", Text, primary_key=True),  # a recipients' domain, or a relay
+    Column("empty_at", Float, nullable=False),  # seconds since the epoch, the database's clock, as below
+    Column("share", Float, nullable=False, server_default="1"),
+    Column("slowed_at", Float, nullable=False, server_default="0"),
+)
+
+pace_slot = Table(  # how many mails of a limit a sender may have under way; senders that are gone do not count
+    "pace_slot",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("sender_id", Id, primary_key=True),
+    Column("slots", Integer, nullable=False),
+)
+
+warm_day = Table(  # how many commercial mails of a warm-up's day are taken
+    "warm_day",
+    metadata,
+    Column("day", Date, primary_key=True),
+    Column("used", Integer, nullable=False),
 )
 
 switch = Table(  # halt

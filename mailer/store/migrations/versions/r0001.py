@@ -101,6 +101,21 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.UniqueConstraint("name", name=op.f("uq_named_list_name")),
     )
     op.create_table(
+        "pace",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("empty_at", sa.Float(), nullable=False),
+        sa.Column("share", sa.Float(), server_default="1", nullable=False),
+        sa.Column("slowed_at", sa.Float(), server_default="0", nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_pace")),
+    )
+    op.create_table(
+        "pace_slot",
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("sender_id", Id, nullable=False),
+        sa.Column("slots", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("key", "sender_id", name=op.f("pk_pace_slot")),
+    )
+    op.create_table(
         "score_round",
         sa.Column("id", Id, nullable=False),
         sa.Column("scored_at", Instant, nullable=False),
@@ -136,6 +151,12 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("at", Instant, nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_switch")),
+    )
+    op.create_table(
+        "warm_day",
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("used", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("pk_warm_day")),
     )
     op.create_table(
         "consent_entry",

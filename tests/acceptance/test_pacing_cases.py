@@ -1,0 +1,109 @@
+"""Several relays, rates and warm-up, through the commands."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from tests.acceptance.conftest import OpenShop, StartRelay
+from tests.acceptance.shop import RelayProcess, Shop
+
+BEFORE, NOW, LATER = "2027-01-01T00:00:00Z", "2027-01-15T08:00:00Z", "2027-01-15T10:00:00Z"
+TOMORROW = "2027-01-16T08:00:00Z"
+
+
+def a_letter(here: Shop, addresses: list[str]) -> None:
+    here.campaign("letter", "purpose: commercial\ntrigger: manual\n")
+    here.customers(
+        *({"id": f"c{n}", "email": email, "consent": "yes"} for n, email in enumerate(addresses)), now=BEFORE
+    )
+    here.mailer("campaigns", "run", "letter", now=NOW)
+
+
+def through(here: Shop, *posts: RelayProcess, **more: Any) -> None:
+    here.set(relays=[{"host": "127.0.0.1", "port": post.port, "tls": "none"} | more for post in posts])
+
+
+def moments(post: RelayProcess, domain: str = "") -> list[float]:
+    return [note["at"] for note in post.dots if note["recipient"].endswith(domain)]
+
+
+def test_one_of_two_relays_dies_and_everybody_gets_one_mail(shop: OpenShop, relay: StartRelay) -> None:
+    here = shop()
+    dies, stays = relay({"rcpt": "wait 0.01|250 ok"}), relay({"rcpt": "wait 0.01|250 ok"})
+    through(here, dies, stays, connections=2)
+    addresses = [f"c{n}@x.example" for n in range(300)]
+    a_letter(here, addresses)
+    running = here.start("run", "--until-idle", now=NOW)
+    dies.wait_for_dots(20, running)
+    dies.close()
+    answer = running.end()
+    assert f"The relay 127.0.0.1:{dies.port} does not answer" in answer.err
+    rows = Counter(row["state"] for row in here.deliveries())
+    assert rows["in_doubt"] <= 2  # the reply to the final dot was lost: nobody can know
+    assert rows["deferred"] <= 2  # it had begun to take the mail
+    here.run(LATER)
+    (run,) = here.runs()
+    assert (run["state"], run["sent"] + run["in_doubt"]) == ("finished", 300)
+    got = Counter(dies.accepted) + Counter(stays.accepted)
+    assert set(got) == set(addresses)
+    assert max(got.values()) == 1
+    assert len(stays.accepted) > len(dies.accepted) >= 20
+
+
+def test_weights_share_the_mails_and_a_relay_that_is_away_is_told(shop: OpenShop, relay: StartRelay) -> None:
+    here, posts = shop(), [relay({"rcpt": "wait 0.02|250 ok"}) for _ in range(3)]
+    posts[2].close()
+    through(here, *posts, connections=6)
+    relays = here.settings["relays"]
+    here.set(relays=[relays[0] | {"weight": 3}, relays[1], relays[2]])
+    a_letter(here, [f"c{n}@x.example" for n in range(160)])
+    answer = here.run(NOW)
+    assert f"The relay 127.0.0.1:{posts[2].port} does not answer" in answer.err
+    assert "the others take its mails" in answer.err
+    (run,) = here.runs()
+    assert (run["state"], run["sent"]) == ("finished", 160)
+    heavy, light = len(posts[0].accepted), len(posts[1].accepted)
+    assert heavy + light == 160
+    assert heavy > light
+
+
+def test_a_relay_gets_no_more_than_its_rate(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop(), relay()
+    here.relay(post.port, connections=4, rate=20)
+    here.set(sender={"processes": 2})
+    a_letter(here, [f"c{n}@x.example" for n in range(40)])
+    here.run(NOW)
+    when = moments(post)
+    assert len(when) == 40
+    assert 1.4 <= when[-1] - when[0] <= 4
+
+
+def test_a_paced_domain_holds_up_no_other(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop(), relay({"to": {"*@slow.example": {"rcpt": "wait 0.05|250 ok"}}})
+    here.relay(post.port, connections=6)
+    here.set(pacing={"domains": {"slow.example": {"rate": 10, "connections": 1}}})
+    a_letter(here, [f"c{n}@{'slow' if n % 3 else 'fast'}.example" for n in range(45)])
+    here.run(NOW)
+    slow, fast = moments(post, "slow.example"), moments(post, "fast.example")
+    assert (len(slow), len(fast)) == (30, 15)
+    assert fast[-1] - min(slow + fast) < 1
+    assert 2 <= slow[-1] - slow[0] <= 8
+    at_once = [note for note in post.notes if note["phase"] == "rcpt" and "slow" in note["recipient"]]
+    assert len(at_once) == 30
+
+
+def test_a_warm_up_leaves_the_rest_for_tomorrow(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop(), relay()
+    here.relay(post.port)
+    here.set(pacing={"warm_up": {"start": "2027-01-15", "first_day": 10, "growth": 2}})
+    a_letter(here, [f"c{n}@x.example" for n in range(35)])
+    answer = here.run(NOW)
+    assert "The warm-up's 10 commercial mails of 2027-01-15 are taken" in answer.err
+    assert len(post.accepted) == 10
+    here.run(LATER)
+    assert len(post.accepted) == 10
+    here.run(TOMORROW)
+    assert len(post.accepted) == len(set(post.accepted)) == 30
+    (run,) = here.runs()
+    assert (run["queued"], run["sent"]) == (5, 30)
