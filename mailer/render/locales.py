@@ -7,14 +7,17 @@ depends on.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from functools import lru_cache
 
 from babel import Locale, UnknownLocaleError, dates, numbers
 
 _REMEMBERED = 4096
 _DIGITS = 30
+_FORM_DIGITS = 20  # well within the 28 that decimal arithmetic keeps
 
 
 @lru_cache(maxsize=256)
@@ -83,4 +86,54 @@ def money(amount: str, currency: str, locale: str) -> str:
         raise ValueError(amount) from None
     if not value.is_finite() or abs(value.adjusted()) > _DIGITS:
         raise ValueError(amount)
+    form = _form(currency, locale)
+    if form is not None and not value.is_signed() and len(amount) <= _FORM_DIGITS:
+        return form.write(value)
     return numbers.format_currency(value, currency, locale=babel_locale(locale))
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How sums of a currency are written in a locale that groups digits by three, as most do."""
+
+    before: str
+    after: str
+    group: str
+    point: str
+    decimals: int
+
+    def write(self, value: Decimal) -> str:
+        """A sum that is not negative, rounded half to even as Babel does it."""
+        digits = f"{value.quantize(Decimal(1).scaleb(-self.decimals), ROUND_HALF_EVEN):,f}"
+        whole, _, rest = digits.partition(".")
+        return f"{self.before}{whole.replace(',', self.group)}{self.point if rest else ''}{rest}{self.after}"
+
+
+#: Sums that show how a locale rounds, groups and fills up.
+_TRIED = (
+    "0",
+    "0.005",
+    "0.5",
+    "1.015",
+    "9.99",
+    "10",
+    "999.995",
+    "1000",
+    "9999.5",
+    "12345.678",
+    "9876543210.125",
+)
+
+
+@lru_cache(maxsize=256)
+def _form(currency: str, locale: str) -> _Form | None:
+    """The form read off Babel's own writing; None where it does not write every sum tried as Babel does."""
+
+    def babel(value: str) -> str:
+        return numbers.format_currency(Decimal(value), currency, locale=babel_locale(locale))
+
+    found = re.fullmatch(r"(\D*)1(\D)234(\D)567(?:(\D)(0+))?(\D*)", babel("1234567"))
+    if found is None or found[2] != found[3]:
+        return None
+    form = _Form(found[1], found[6], found[2], found[4] or "", len(found[5] or ""))
+    return form if all(form.write(Decimal(each)) == babel(each) for each in _TRIED) else None
