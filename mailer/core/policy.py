@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -192,6 +193,11 @@ def claim(waiting: Waiting, zone: str | None, rules: Rules, now: datetime) -> Cl
     return Claim(day, waiting.priority, waiting.due_at, waiting.campaign)
 
 
+@lru_cache(4096)  # a run asks it of every customer, and they live in few zones
+def _day(instant: datetime, zone: ZoneInfo) -> date:
+    return instant.astimezone(zone).date()
+
+
 def local_day(instant: datetime, zone: str | None, rules: Rules) -> date:
     """The customer's own date at `instant`."""
-    return instant.astimezone(ZoneInfo(zone) if zone else rules.zone).date()
+    return _day(instant, ZoneInfo(zone) if zone else rules.zone)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from mailer.core.calendar import add_duration, instant, local_date
@@ -41,6 +42,7 @@ class QuietHours:
         return "" if self.start is None or self.end is None else f"{self.start:%H:%M}-{self.end:%H:%M}"
 
 
+@lru_cache(4096)  # a run asks it of every customer, and they live in few zones
 def held_until(now: datetime, zone: ZoneInfo, quiet: QuietHours) -> datetime | None:
     """When the quiet hours that `now` lies in end in `zone`; None: `now` lies in none."""
     if quiet.start is None or quiet.end is None:
@@ -56,6 +58,7 @@ def held_until(now: datetime, zone: ZoneInfo, quiet: QuietHours) -> datetime | N
     return None
 
 
+@lru_cache(4096)
 def expires_at(
     due: datetime, ttl: Duration | None, ends_at: datetime | None, zone: ZoneInfo
 ) -> datetime | None:

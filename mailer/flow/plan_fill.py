@@ -8,7 +8,7 @@ one by one. Both ways end in the same rows.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 from mailer.core.audience import Page, Selection
 from mailer.core.campaign import Campaign
 from mailer.core.delivery import Skip
-from mailer.core.run import NewDelivery
 from mailer.flow.plan_ports import People, RunBook
 from mailer.flow.plan_rows import Rows
 
@@ -45,6 +44,7 @@ class _Target:
     run_id: int
     due: datetime
     now: datetime
+    moved: Sequence[str]  # addresses it was planned for, and whose customer has another one since
 
 
 class Filling:
@@ -74,10 +74,10 @@ class Filling:
         run_id = await begin() if standing is None else standing
         await self._book.begin_planning(run_id)
         moved = await self._people.moved(run_id) if standing is not None and watch.shared else ()
-        if moved:  # addresses it was planned for, and whose customer has another one since
+        if moved:
             watch = replace(watch, moved=moved)
             page = await self._people.page(selection, watch, now, 0, PAGE)
-        target = _Target(campaign, occurrence, selection, run_id, due, now)
+        target = _Target(campaign, occurrence, selection, run_id, due, now, moved)
         filled = Filled(run_id, grew=True)
         while page is not None:
             # The next page is read while this one is written: nothing asked there depends on what is written here.
@@ -89,13 +89,12 @@ class Filling:
     async def _add(self, to: _Target, page: Page, filled: Filled) -> None:
         """Write a page. Nobody odd has an address that another of the page gets a mail at, so all are decided first."""
         batches = self._rows.batches(to.campaign, to.occurrence, page.alike, to.due, to.now)
-        rows: list[NewDelivery] = []
         if page.odd:
             odd = replace(to.selection, keys=tuple(page.odd))
             chunk = await self._people.chunk(odd, to.now, 0, len(page.odd))
-            rows = await self._rows.of(to.campaign, to.occurrence, chunk, to.run_id, to.due, to.now)
-        filled.added += await self._book.add(to.run_id, rows, to.now, batches)
-        filled.missed += sum(row.reason == Skip.MISSED for row in rows)
+            rows = await self._rows.of(to.campaign, to.occurrence, chunk, to.run_id, to.due, to.now, to.moved)
+            batches += self._rows.together(to.campaign, to.occurrence, chunk, rows, to.due)
+        filled.added += await self._book.add(to.run_id, [], to.now, batches)
         filled.missed += sum(len(each.customers) for each in batches if each.like.reason == Skip.MISSED)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from mailer.core.audience import Alike, KeyRule, Watch
 from mailer.core.campaign import Campaign
@@ -75,6 +76,29 @@ class Rows:
             made.setdefault((replace(row, once_key=""), around), []).extend(each.customers)
         return [Batch(like, around, customers) for (like, around), customers in made.items()]
 
+    def together(
+        self,
+        campaign: Campaign,
+        occurrence: str,
+        chunk: Sequence[Candidate],
+        rows: Sequence[NewDelivery],
+        due: datetime,
+    ) -> list[Batch]:
+        """The rows made for a chunk one by one, those that are equal together. None may have a context."""
+        zones = {each.key: each.zone for each in chunk}
+        found: dict[tuple[Any, ...], list[NewDelivery]] = {}
+        for row in rows:
+            decided = row.state, row.reason, row.not_before, row.expires_at, row.coupon
+            found.setdefault((zones[row.customer_key], *decided), []).append(row)
+        return [
+            Batch(
+                replace(same[0], customer_key=0, once_key="", email="", email_key=""),
+                self._around(campaign, zone, occurrence, due),
+                [row.customer_key for row in same],
+            )
+            for (zone, *_decided), same in found.items()
+        ]
+
     def _by_holdout(self, campaign: Campaign, found: Sequence[Alike]) -> Iterator[Alike]:
         """The same customers, those held out apart from the others; each group under the id of one of them."""
         if not campaign.holdout:
@@ -98,12 +122,17 @@ class Rows:
         run_id: int,
         due: datetime,
         now: datetime,
+        moved: Collection[str] = (),
     ) -> list[NewDelivery]:
-        """A row for each: the oldest record of an address first, so that later ones are its duplicates."""
-        written: set[str] = set()
+        """A row for each: the oldest record of an address first, so that later ones are its duplicates.
+
+        The run writes to the addresses `moved` as well, though no customer it writes to has them any more.
+        """
+        written = set(moved)
         pairs = []
         for candidate in await self._informed(campaign, occurrence, chunk, run_id, due):
-            known = replace(candidate, duplicate=candidate.duplicate or candidate.email_key in written)
+            twice = candidate.email_key in written
+            known = replace(candidate, duplicate=True) if twice else candidate
             row = self.row(campaign, known, occurrence, due, now)
             if row.state == State.QUEUED:
                 written.add(candidate.email_key)
@@ -153,7 +182,8 @@ class Rows:
         own_action_at: datetime | None = None,
     ) -> NewDelivery:
         """What is written down for one candidate."""
-        candidate = replace(candidate, paused=campaign.name in self.paused)
+        if campaign.name in self.paused:
+            candidate = replace(candidate, paused=True)
         decision = decide(candidate, campaign, self._rules, due=due, now=now, own_action_at=own_action_at)
         return NewDelivery(
             customer_key=candidate.key,
@@ -173,18 +203,23 @@ class Rows:
         self, campaign: Campaign, occurrence: str, chunk: Sequence[Candidate], run_id: int, due: datetime
     ) -> list[Candidate]:
         """The chunk, with what other deliveries say about each."""
-        keys = {each.key: self._once_key(campaign, each, occurrence, due) for each in chunk}
-        held = await self._people.held(list(keys.values())) if campaign.once.per != "run" else set()
+        keys: dict[int, str] = {}
+        held: set[str] = set()
+        if campaign.once.per != "run":
+            keys = {each.key: self._once_key(campaign, each, occurrence, due) for each in chunk}
+            held = await self._people.held(list(keys.values()))
         last: Mapping[int, datetime] = {}
         if campaign.once.gap is not None:
             last = await self._people.last_sent(campaign.name, [each.key for each in chunk])
         taken: set[str] = set()
-        if campaign.commercial:
+        if campaign.commercial and run_id:
             taken = await self._people.addresses(run_id, [each.email_key for each in chunk])
+        if not held and not last and not taken:
+            return list(chunk)
         return [
             replace(
                 each,
-                once_held=keys[each.key] in held,
+                once_held=keys.get(each.key) in held,
                 last_sent_at=last.get(each.key),
                 duplicate=each.email_key in taken,
             )

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Row, case, func, select
+from sqlalchemy import ColumnElement, Row, case, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.audience import Page, Selection, Watch
 from mailer.core.delivery import CLAIMABLE, HOLDING
@@ -16,6 +17,7 @@ from mailer.core.policy import Candidate
 from mailer.core.rfm import Round
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
+from mailer.store.bulk import among
 from mailer.store.dialect import slices
 from mailer.store.engine import Database
 from mailer.store.issues import PastIssues
@@ -71,11 +73,15 @@ class Audience(PastIssues):
             return as_page((await conn.execute(wanted)).all())
 
     async def moved(self, run_id: int) -> tuple[str, ...]:
-        """Addresses the run writes to, and whose customer has another one by now."""
+        """Addresses that the run writes to already, and whose customer has another one by now."""
         wanted = (
             select(delivery.c.email_key)
             .join_from(delivery, customer, customer.c.id == delivery.c.customer_id)
-            .where(delivery.c.run_id == run_id, delivery.c.email_key != customer.c.email_key)
+            .where(
+                delivery.c.run_id == run_id,
+                delivery.c.email_key != customer.c.email_key,
+                delivery.c.state.in_(HOLDING),
+            )
             .distinct()
         )
         async with self._db.read() as conn:
@@ -101,58 +107,41 @@ class Audience(PastIssues):
 
     async def held(self, once_keys: Sequence[str]) -> set[str]:
         """Those of the once-keys that a delivery holds."""
-        found: set[str] = set()
+        wanted = select(delivery.c.once_key).where(
+            self._among(delivery.c.once_key, once_keys), delivery.c.state.in_(HOLDING)
+        )
         async with self._db.read() as conn:
-            for part in slices(once_keys):
-                found.update(
-                    (
-                        await conn.scalars(
-                            select(delivery.c.once_key).where(
-                                delivery.c.once_key.in_(part), delivery.c.state.in_(HOLDING)
-                            )
-                        )
-                    ).all()
-                )
-        return found
+            return set((await conn.scalars(wanted)).all())
 
     async def last_sent(self, campaign: str, customers: Sequence[int]) -> dict[int, datetime]:
         """When each of the customers was last sent this campaign, may have been, or will be."""
         waits = case((delivery.c.state.in_(CLAIMABLE), delivery.c.not_before), else_=delivery.c.updated_at)
-        found: dict[int, datetime] = {}
+        wanted = (
+            select(delivery.c.customer_id, func.max(func.coalesce(delivery.c.sent_at, waits)).label("at"))
+            .where(
+                delivery.c.campaign == campaign,
+                self._among(delivery.c.customer_id, customers),
+                delivery.c.state.in_(HOLDING),
+            )
+            .group_by(delivery.c.customer_id)
+        )
         async with self._db.read() as conn:
-            for part in slices(customers):
-                rows = await conn.execute(
-                    select(
-                        delivery.c.customer_id,
-                        func.max(func.coalesce(delivery.c.sent_at, waits)).label("at"),
-                    )
-                    .where(
-                        delivery.c.campaign == campaign,
-                        delivery.c.customer_id.in_(part),
-                        delivery.c.state.in_(HOLDING),
-                    )
-                    .group_by(delivery.c.customer_id)
-                )
-                found.update({row.customer_id: row.at for row in rows})
-        return found
+            return {row.customer_id: row.at for row in await conn.execute(wanted)}
 
     async def addresses(self, run_id: int, email_keys: Sequence[str]) -> set[str]:
-        """Those of the addresses that the run writes to already."""
-        found: set[str] = set()
+        """Those of the addresses that the run writes to already, and whose customer still has it; see `moved`."""
+        wanted = (
+            select(delivery.c.email_key)
+            .join_from(customer, delivery, delivery.c.customer_id == customer.c.id)
+            .where(
+                self._among(customer.c.email_key, email_keys),
+                delivery.c.run_id == run_id,
+                delivery.c.email_key == customer.c.email_key,
+                delivery.c.state.in_(HOLDING),
+            )
+        )
         async with self._db.read() as conn:
-            for part in slices(email_keys):
-                found.update(
-                    (
-                        await conn.scalars(
-                            select(delivery.c.email_key).where(
-                                delivery.c.run_id == run_id,
-                                delivery.c.email_key.in_(part),
-                                delivery.c.state.in_(HOLDING),
-                            )
-                        )
-                    ).all()
-                )
-        return found
+            return set((await conn.scalars(wanted)).all())
 
     async def places(self, customers: Sequence[int], now: datetime) -> dict[int, list[date]]:
         """The local days on which commercial mails left for these customers, as far back as they count."""
@@ -178,26 +167,22 @@ class Audience(PastIssues):
         self, name: str, campaign: str, since: datetime, until: datetime, customers: Sequence[int]
     ) -> list[dict[str, Any]]:
         """The same of these customers alone."""
-        wanted = unplanned(name, campaign, since, until)
-        found: list[dict[str, Any]] = []
+        wanted = unplanned(name, campaign, since, until).where(
+            self._among(customer_event.c.customer_id, customers)
+        )
         async with self._db.read() as conn:
-            for part in slices(customers):
-                rows = await conn.execute(wanted.where(customer_event.c.customer_id.in_(part)))
-                found += [dict(row) for row in rows.mappings()]
-        return found
+            return [dict(row) for row in (await conn.execute(wanted)).mappings()]
 
     async def did(self, event: str, since: Mapping[int, datetime]) -> set[int]:
         """Those of the customers who did `event` at or after their instant."""
-        found: set[int] = set()
+        wanted = (
+            select(customer_event.c.customer_id, func.max(customer_event.c.at).label("last"))
+            .where(customer_event.c.name == event, self._among(customer_event.c.customer_id, list(since)))
+            .group_by(customer_event.c.customer_id)
+        )
         async with self._db.read() as conn:
-            for part in slices(list(since)):
-                rows = await conn.execute(
-                    select(customer_event.c.customer_id, func.max(customer_event.c.at).label("last"))
-                    .where(customer_event.c.name == event, customer_event.c.customer_id.in_(part))
-                    .group_by(customer_event.c.customer_id)
-                )
-                found.update(row.customer_id for row in rows if row.last >= since[row.customer_id])
-        return found
+            rows = await conn.execute(wanted)
+            return {row.customer_id for row in rows if row.last >= since[row.customer_id]}
 
     async def look_at_members(self, campaign: str, rule: Rule, now: datetime) -> None:
         """Note who entered the campaign's segment, and forget who left; see `Members.look`."""
@@ -227,18 +212,19 @@ class Audience(PastIssues):
         context = replace(self._moment(), now=now)
         return replace(SegmentContext.of(context, self._db.dialect), zones=await self.zones())
 
-    @staticmethod
-    async def _suppressions(conn: Any, email_keys: Sequence[str]) -> dict[str, dict[str, str]]:
+    async def _suppressions(
+        self, conn: AsyncConnection, email_keys: Sequence[str]
+    ) -> dict[str, dict[str, str]]:
+        wanted = select(suppression.c.email_key, suppression.c.scope, suppression.c.reason).where(
+            self._among(suppression.c.email_key, email_keys)
+        )
         found: dict[str, dict[str, str]] = {}
-        for part in slices(email_keys):
-            rows = await conn.execute(
-                select(suppression.c.email_key, suppression.c.scope, suppression.c.reason).where(
-                    suppression.c.email_key.in_(part)
-                )
-            )
-            for row in rows:
-                found.setdefault(row.email_key, {})[row.scope] = row.reason
+        for email_key, scope, reason in await conn.execute(wanted):
+            found.setdefault(email_key, {})[scope] = reason
         return found
+
+    def _among(self, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+        return among(column, values, self._db.dialect)
 
 
 def _candidate(row: Row[Any], barred: Mapping[str, Mapping[str, str]], *, dated: bool = False) -> Candidate:
