@@ -18,7 +18,6 @@ _LONGEST = 1_000  # characters of a header that is looked at
 _TEXT = 60_000  # characters of a text that is looked at
 
 _NESTING = re.compile(rb"content-type\s*:\s*(?:multipart|message)/", re.IGNORECASE)
-_FOLD = re.compile(r"[\s\x00-\x1f\x7f-\x9f]+")
 
 
 class Unreadable(ValueError):
@@ -60,8 +59,8 @@ def headers(message: Message, name: str) -> Iterator[str]:
 
 
 def line(text: str) -> str:
-    """A text in one line, without controls."""
-    return _FOLD.sub(" ", text.encode("utf-8", "replace").decode()).strip()
+    """A text in one line, of letters that can be seen: no controls, nothing that turns the direction."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
 def text(part: Message) -> str:

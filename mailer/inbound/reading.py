@@ -15,6 +15,7 @@ from mailer.inbound.parts import Unreadable, about, first, header, headers, line
 _TO = ("Delivered-To", "X-Original-To", "Envelope-To", "X-Envelope-To", "To")
 _ID = re.compile(r"<[^<>\s]{1,400}>")
 _MOST_TOKENS = 5
+_MOST_WORDS = 30_000  # bytes in which a bounce in words has said so
 
 
 def read(data: bytes, recipients: Sequence[str] = ()) -> list[Returned]:
@@ -24,12 +25,12 @@ def read(data: bytes, recipients: Sequence[str] = ()) -> list[Returned]:
     """
     try:
         message = parse(data)
-        return _read(message, recipients)
+        return _read(message, recipients, data)
     except (Unreadable, RecursionError):
         return []
 
 
-def _read(message: Message, recipients: Sequence[str]) -> list[Returned]:
+def _read(message: Message, recipients: Sequence[str], data: bytes) -> list[Returned]:
     if arf.is_feedback(message):
         return _complaint(message, recipients)
     statuses = dsn.statuses(message)
@@ -39,7 +40,7 @@ def _read(message: Message, recipients: Sequence[str]) -> list[Returned]:
         first(message, "message/disposition-notification") is not None
     ):  # it was read, or deleted unread (RFC 8098)
         return []
-    words = freetext.failed(message)
+    words = freetext.failed(parse(data[:_MOST_WORDS]))
     if words is None:
         return []
     kind, recipient, status, diagnostic = words
@@ -66,11 +67,12 @@ def _complaint(message: Message, recipients: Sequence[str]) -> list[Returned]:
         return []
     original = about(message)
     sender = tokens_in(header(fields, "Original-Mail-From"))
+    tokens = dict.fromkeys((*sender, *_tokens(message, original, recipients)))
     return [
         Returned(
             Kind.COMPLAINT, "arf", header(fields, "Original-Rcpt-To").strip("<>"),
             diagnostic=line(header(fields, "Feedback-Type") + " " + header(fields, "User-Agent"))[:200],
-            message_id=_message_id(original), tokens=(*sender, *_tokens(message, original, recipients)),
+            message_id=_message_id(original), tokens=tuple(tokens),
         )
     ]  # fmt: skip
 
