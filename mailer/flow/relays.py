@@ -53,11 +53,11 @@ class Fleet:
         """One more connection; there are as many as homes."""
         return RelaySession(self, next(self._homes))
 
-    def choose(self, home: int) -> int | None:
-        """Where a connection goes now: to its own relay, else to one with room; None: all are down or full."""
-        if self.well(home) and self.used[home] < self._most[home]:
+    def choose(self, home: int, *, but: int | None = None) -> int | None:
+        """Where a connection goes now: to its own relay, else to one with room, `but` that one; None: nowhere."""
+        if home != but and self.well(home) and self.used[home] < self._most[home]:
             return home
-        well = [self.well(index) for index in range(len(self.names))]
+        well = [index != but and self.well(index) for index in range(len(self.names))]
         return stand_in(well, self.used, self._most, self._weights)
 
     def full(self, home: int) -> bool:
@@ -131,13 +131,14 @@ class RelaySession:
         if self._homewards:
             self._homewards = False
             await self._look(self._home)
+        if self._session is not None:
+            trouble = await self._entered(self._session)
+            if trouble is None:
+                return None
+            await self._failed(trouble)
+        at: int | None = None
         for _try in fleet.names:
-            if self._session is not None:
-                trouble = await self._entered(self._session)
-                if trouble is None:
-                    return None
-                await self._failed(trouble)
-            at = fleet.choose(self._home)
+            at = fleet.choose(self._home, but=at)
             if at is None:
                 break
             if await self._look(at):
@@ -154,14 +155,18 @@ class RelaySession:
     ) -> Outcome:
         """Hand one message over; where a relay fails before it can have it, to another. See `SessionPort`."""
         self._turn = False
-        outcome: Outcome = self._fleet.trouble
-        for _try in self._fleet.names:
-            if self._session is None and await self.ready() is not None:
-                break
-            outcome = await self._sent(message, may_start, before_dot, follow)
+        if self._session is None and await self.ready() is not None:
+            return self._fleet.trouble
+        outcome = await self._sent(message, may_start, before_dot, follow)
+        for _other in self._fleet.names[1:]:
+            failed = self._at
             if not _without_relay(outcome) or not may_start():
                 break
             await self._failed(outcome)
+            at = self._fleet.choose(self._home, but=failed)
+            if at is None or not await self._look(at):
+                break
+            outcome = await self._sent(message, may_start, before_dot, follow)
         return outcome
 
     async def close(self) -> None:
