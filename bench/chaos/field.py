@@ -43,12 +43,12 @@ coupon: {kind: generated, prefix: GF, percent: 20}
 class Oracle:
     """The oracle as a program."""
 
-    def __init__(self, folder: Path, *, port: int = 0, pause: float = 0.0) -> None:
+    def __init__(self, folder: Path, *, pause: float = 0.0, hasty: bool = False) -> None:
         self.log = folder / "kept.jsonl"
         self.log.touch()
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "oracle.py"), "--log", str(self.log), "--port", str(port),
-             "--pause", str(pause)],
+            [sys.executable, str(HERE / "oracle.py"), "--log", str(self.log), "--pause", str(pause),
+             *(["--hasty"] if hasty else [])],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         assert self._process.stdout is not None
@@ -120,6 +120,7 @@ class Ground:
         hit: int = 0,
         connections: int = 4,
         pause: float = 0.0,
+        hasty: bool = False,
         processes: int = 2,
         campaigns: tuple[str, ...] = ("outage",),
     ) -> Iterator[Place]:
@@ -127,9 +128,12 @@ class Ground:
         folder = Path(tempfile.mkdtemp(prefix="mailer-chaos-"))
         url, drop = self._database(folder)
         place = Place(
-            Shop(folder, *campaigns, database_url=url, fresh=True), Oracle(folder, pause=pause), url, connections,
+            Shop(folder, *campaigns, database_url=url, fresh=True),
+            Oracle(folder, pause=pause, hasty=hasty),
+            url,
+            connections,
             {purpose: count for purpose, count in (("commercial", recipients), ("service", hit)) if count},
-        )  # fmt: skip
+        )
         try:
             place.shop.relay(place.oracle.port, connections=connections)
             place.shop.set(sender={"processes": processes, "claim_size": 100})

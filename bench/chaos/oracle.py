@@ -1,6 +1,6 @@
 """A relay that knows what it took: on disk first, then the 250. It can kill a sender at a named point.
 
-    python bench/chaos/oracle.py --log kept.jsonl [--port N] [--pause SECONDS]
+    python bench/chaos/oracle.py --log kept.jsonl [--port N] [--pause SECONDS] [--hasty]
 
 It prints its port as a line of JSON. Each line of the log, (phase, message-id, recipient, sha256), is on disk (fsync)
 before anything is answered: `kept` was accepted, `dropped` came whole and was not accepted, since the sender was killed
@@ -44,8 +44,9 @@ class Trap:
 class Oracle:
     """What all connections share."""
 
-    def __init__(self, log: Path, pause: float) -> None:
+    def __init__(self, log: Path, pause: float, *, sync: bool) -> None:
         self.pause = pause
+        self._sync = sync
         self.trap: Trap | None = None
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
@@ -59,7 +60,8 @@ class Oracle:
             "sha256": hashlib.sha256(data).hexdigest(),
         }
         os.write(self._log, json.dumps(facts).encode() + b"\n")
-        os.fsync(self._log)
+        if self._sync:
+            os.fsync(self._log)
 
     def at(self, point: str) -> bool:
         """A message is at a point; whether its sender was killed there."""
@@ -148,8 +150,9 @@ async def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds before each answer to a message")
+    parser.add_argument("--hasty", action="store_true", help="do not wait for the disk: nobody is killed")
     given = parser.parse_args()
-    oracle = Oracle(given.log, given.pause)
+    oracle = Oracle(given.log, given.pause, sync=not given.hasty)
     server = await asyncio.start_server(oracle.serve, "127.0.0.1", given.port, limit=2**20)
     say({"port": server.sockets[0].getsockname()[1]})
     await oracle.listen()  # it ends with whoever started it

@@ -59,6 +59,16 @@ async def _read(url: str) -> dict[str, list[Any]]:
         await database.close()
 
 
+async def ledger(url: str) -> list[Any]:
+    """Every delivery: its state and reason."""
+    database = await Database.connect(url)
+    try:
+        async with database.read() as connection:
+            return list((await connection.execute(select(delivery.c.state, delivery.c.reason))).all())
+    finally:
+        await database.close()
+
+
 def reckon(place: Place, tally: Tally, *, kills: int, most_in_flight: int | None = None) -> None:
     """Compare the ledger with the oracle. Everything must be over: call `finish` before.
 
