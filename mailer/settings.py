@@ -117,6 +117,7 @@ class Settings(_Section):
     state_dir: Path | None = None
     public_url: Annotated[str, AfterValidator(_base_url)] = "http://127.0.0.1:8080"
     secret_key: SecretStr | None = None
+    previous_secret_keys: tuple[SecretStr, ...] = ()
     listen: Annotated[
         str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$"), AfterValidator(_listen)
     ] = "127.0.0.1:8080"

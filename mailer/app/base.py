@@ -17,9 +17,9 @@ from mailer.core.scene import Sender
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
 from mailer.core.token import Keyring
-from mailer.errors import FileFault, UsageError
+from mailer.errors import FileFault, SettingsError, UsageError
 from mailer.files import catalog
-from mailer.files.key import secret_key
+from mailer.files.key import secret_keys
 from mailer.mailbox.storage import Mailbox
 from mailer.settings import Settings
 from mailer.store.engine import Database
@@ -98,11 +98,20 @@ class Installation:
 
     @cached_property
     def keys(self) -> Keyring:
-        """The keys that sign links."""
-        given = self.settings.secret_key
+        """The keys that sign links, and those of the past, whose links work on.
+
+        Raises:
+            SettingsError: two of them cannot be told apart.
+        """
+        given, past = self.settings.secret_key, self.settings.previous_secret_keys
         if given is not None:
-            return Keyring.single(given.get_secret_value())
-        return Keyring.single(secret_key(self.settings.state, secrets.token_urlsafe(32)))
+            keys = [given.get_secret_value()]
+        else:
+            keys = [*secret_keys(self.settings.state, secrets.token_urlsafe(32))]
+        try:
+            return Keyring.of([*keys, *(key.get_secret_value() for key in past)])
+        except ValueError as fault:
+            raise SettingsError(f"{self.settings.file}: previous_secret_keys: {fault}") from None
 
     @cached_property
     def sender(self) -> Sender:

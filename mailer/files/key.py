@@ -12,10 +12,11 @@ from mailer.errors import SettingsError
 NAME = "secret.key"
 
 
-def secret_key(folder: Path, fresh: str) -> str:
-    """The key kept in `folder`; on first use `fresh` is written there and becomes it.
+def secret_keys(folder: Path, fresh: str) -> tuple[str, ...]:
+    """The keys kept in `folder`, one a line: the first signs, the others are of the past and still believed.
 
-    Two processes that start together end up with the same key: the file is made whole or not at all.
+    On first use `fresh` is written there and becomes the only one. Two processes that start together end
+    up with the same: the file is made whole or not at all.
 
     Raises:
         SettingsError: the folder cannot be written or the file holds nothing.
@@ -24,12 +25,13 @@ def secret_key(folder: Path, fresh: str) -> str:
     try:
         if not path.exists():
             _make(path, fresh)
-        key = path.read_text("ascii").strip()
+        lines = path.read_text("ascii").split("\n")
+        keys = tuple(line.strip() for line in lines if line.strip())
     except (OSError, UnicodeError) as error:
         raise SettingsError(f"{path}: the secret key cannot be kept there: {error}; set state_dir") from None
-    if not key:
+    if not keys:
         raise SettingsError(f"{path}: the secret key is empty; delete the file to have a new one made")
-    return key
+    return keys
 
 
 def _make(path: Path, fresh: str) -> None:

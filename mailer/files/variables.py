@@ -13,8 +13,11 @@ TESTS_OWN = "MAILER_TEST_"
 
 Key = tuple[str | int, ...]
 
+#: Keys that take several values, parted by commas.
+LISTS = {("staff",), ("previous_secret_keys",), ("tracking", "machines"), ("tracking", "proxies")}
+
 #: Keys under which names or numbers of the owner's stand, so that a variable may give all of it at once, as JSON.
-WHOLE = {("relays",), ("pacing", "domains")}
+WHOLE = {("relays",), ("pacing", "domains"), ("topics",)}
 
 
 def without_blanks(value: Any) -> Any:
@@ -60,7 +63,7 @@ def _lay(values: dict[str, Any], path: tuple[str, ...], text: str, variable: str
         key = (*key, step)
         if number < len(path):
             place = place[step] if isinstance(place, list) else place.setdefault(name, {})
-    if path == ("staff",):
+    if path in LISTS:
         place[step] = [part.strip() for part in text.split(",") if part.strip()]
     elif text == "" and isinstance(place, dict):
         place.pop(step, None)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.core.token import BadToken, Keyring, sign, sign_for, verify
+from mailer.core.token import BadToken, Keyring, Stem, sign, sign_for, verify
 
 KEYS = Keyring.single("a-key-of-some-length")
 CLAIMS = [17, 4, "ayse@kardelen.example"]
@@ -83,3 +83,48 @@ def test_claims_are_a_list_and_a_keyring_keeps_its_keys_to_itself() -> None:
     with pytest.raises(BadToken):
         verify(KEYS, "x", sign(KEYS, "x", {"a": 1}))  # type: ignore[arg-type]
     assert "a-key-of-some-length" not in repr(KEYS)
+
+
+@given(st.text(max_size=80), st.integers(0, 2**53))
+def test_a_stem_makes_the_tokens_of_its_address(first: str, last: int) -> None:
+    stem = Stem(KEYS, "click", first)
+    token = stem.token(last)
+    assert set(token) <= URL_SAFE
+    assert verify(KEYS, "click", token) == [first, last]
+    assert stem.token(last) == token
+    assert stem.token(last + 1) != token
+    with pytest.raises(BadToken):
+        verify(KEYS, "open", token)
+
+
+def test_a_key_of_the_past_is_believed_and_signs_nothing() -> None:
+    ring = Keyring.of(["new", "old"])
+    assert sign(ring, "x", CLAIMS) == sign(Keyring.single("new"), "x", CLAIMS)
+    assert verify(ring, "x", sign(Keyring.single("old"), "x", CLAIMS)) == CLAIMS
+    assert verify(ring, "click", Stem(Keyring.single("old"), "click", "https://a.example/").token(7)) == [
+        "https://a.example/",
+        7,
+    ]
+    with pytest.raises(BadToken):
+        verify(ring, "x", sign(Keyring.single("older"), "x", CLAIMS))
+    assert Keyring.of(["same", "same"]) == Keyring.single("same")
+
+
+def test_a_token_without_a_key_is_none() -> None:
+    payload, _key, signature = sign(KEYS, "x", CLAIMS).split(".")
+    for said in (f"{payload}..{signature}", f"{payload}.{signature}", f"..{signature}"):
+        with pytest.raises(BadToken):
+            verify(KEYS, "x", said)
+
+
+def test_keys_that_cannot_be_told_apart_are_refused() -> None:
+    first, second = next(
+        (known, each)
+        for seen in [dict[str, str]()]
+        for number in range(5_000)
+        for each in [f"key-{number}"]
+        for known in [seen.setdefault(Keyring.single(each).current, each)]
+        if known != each
+    )
+    with pytest.raises(ValueError, match="told apart"):
+        Keyring.of([first, second])
