@@ -13,7 +13,7 @@ from pathlib import Path
 from mailer.app.base import Tell
 from mailer.core.token import BadToken
 from mailer.core.verp import ReturnPath
-from mailer.errors import MailerError, StoreError
+from mailer.errors import MailerError, SettingsError, StoreError
 from mailer.flow.returns import Returns, Taken
 from mailer.inbound import reading
 from mailer.inbound.hooks import Hooks
@@ -137,7 +137,7 @@ class WaysBack:
         except StoreError as trouble:
             self._tell(f"A webhook of {provider} could not be written down: {trouble}")
             return Answer(503, "not now")
-        except OSError as trouble:
+        except (OSError, SettingsError) as trouble:
             self._tell(f"A webhook of {provider} could not be checked: {trouble}")
             return Answer(503, "not now")
         return _answer(taken)
