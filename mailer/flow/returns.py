@@ -90,6 +90,7 @@ class Returns:
         self._book = book
         self._clock = clock
         self._tell = tell
+        self._alarmed: set[str] = set()  # campaigns: of many such refusals one is told, and what was paused for them
 
     async def take(self, found: Iterable[Returned]) -> Taken:
         """Book each report once, in the order given.
@@ -148,9 +149,12 @@ class Returns:
         return Taken(strange=1)
 
     def _alarm(self, what: Returned, booked: BookedPort) -> None:
-        said = what.diagnostic or what.status
-        stopped = f" {booked.paused} is paused; resume it when the cause is gone." if booked.paused else ""
+        if booked.paused is None and booked.campaign in self._alarmed:
+            return
+        self._alarmed.add(booked.campaign)
+        said = (what.diagnostic or what.status).rstrip(".")
         whose = f" of {booked.campaign}" if booked.campaign else ""
-        self._tell(
-            f"A mail{whose} to {booked.address} was refused for what it is or where it comes from: {said}{stopped}"
-        )
+        told = f"A mail{whose} to {booked.address} was refused for what it is or where it comes from: {said}."
+        if booked.paused is not None:
+            told += f" {booked.paused[:1].upper()}{booked.paused[1:]} is paused; resume it when the cause is gone."
+        self._tell(told)

@@ -1,0 +1,189 @@
+"""Providers' webhooks at their addresses: what they are answered, and what becomes of the mail."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import aiosmtplib
+import pytest
+from sqlalchemy import func, select
+
+from mailer.app import App
+from mailer.core.delivery import State
+from mailer.core.verp import Tokens
+from mailer.store.engine import Database
+from mailer.store.tables import customer, delivery, returned, suppression
+from tests.inbound import mails
+from tests.inbound.test_hooks import PUBLIC, TOPIC, postmark, sendgrid
+from tests.store import rows
+from tests.store.rows import NOW
+from tests.web.conftest import Stand
+
+SETTINGS = {
+    "secret_key": "only-for-tests",
+    "bounces": {
+        "address": "b@bounce.shop.example",
+        "complaints": "fbl@shop.example",
+        "listen": "127.0.0.1:1",
+    },
+    "webhooks": {
+        "ses": {"topics": [TOPIC]},
+        "sendgrid": {"public_key": PUBLIC},
+        "mailgun": {"signing_key": "key"},
+        "postmark": {"username": "hook", "password": "geheim"},
+    },
+}
+OURS = "<{}.0123456789abcdef0123@shop.example>"
+
+
+@pytest.fixture
+def hooked(folder: Path, make_stand: Callable[[Database], Stand], database: Database) -> Stand:
+    (folder / "settings.yaml").write_text(json.dumps(SETTINGS))
+    return make_stand(database)
+
+
+async def a_sent_mail(database: Database) -> int:
+    number = await rows.a_delivery(database, state=State.SENT, attempts=1, sent_at=NOW)
+    async with database.write() as connection:
+        await connection.execute(
+            delivery.update().where(delivery.c.id == number).values(message_id=OURS.format(number))
+        )
+    return number
+
+
+async def post(stand: Stand, provider: str, request: tuple[dict[str, str], bytes]) -> tuple[int, str]:
+    async with stand.client("203.0.113.9", "https://mail.shop.example") as client:
+        answer = await client.post(f"/hooks/{provider}", headers=request[0], content=request[1])
+    return answer.status_code, answer.text.strip()
+
+
+def an_event(number: int, **changes: Any) -> dict[str, Any]:
+    return {
+        "email": "x@away.example", "event": "bounce", "status": "5.1.1", "reason": "550 5.1.1 gone",
+        "sg_event_id": f"e{number}", "smtp-id": OURS.format(number),
+    } | changes  # fmt: skip
+
+
+async def test_a_bounce_is_booked_once_however_often_it_is_told(hooked: Stand) -> None:
+    database = hooked.app.db
+    one, two = await a_sent_mail(database), await a_sent_mail(database)
+    events = [an_event(two, event="spamreport", status="", reason=""), an_event(one), {"event": "open"}]
+    assert await post(hooked, "sendgrid", sendgrid(events)) == (200, "booked 2, known 0, not ours 0")
+    assert await post(hooked, "sendgrid", sendgrid(events[::-1])) == (200, "booked 0, known 2, not ours 0")
+    assert (await rows.one(database, delivery, one))["reason"] == "bounced"
+    to = (await rows.one(database, delivery, two))["customer_id"]
+    assert (await rows.one(database, customer, to))["consent"] == "no"
+    async with database.read() as connection:
+        found = await connection.execute(select(suppression.c.scope, suppression.c.reason))
+        assert sorted(map(tuple, found)) == [("all", "bounced"), ("commercial", "complaint")]
+
+
+async def test_postmark_brings_our_own_word_back(hooked: Stand) -> None:
+    number = await a_sent_mail(hooked.app.db)
+    record = {
+        "RecordType": "Bounce", "Type": "SoftBounce", "ID": 7, "Email": "x@away.example",
+        "Metadata": {"mail": Tokens(hooked.app.keys).of(number, 1)},
+    }  # fmt: skip
+    assert await post(hooked, "postmark", postmark(record)) == (200, "booked 1, known 0, not ours 0")
+    assert (await rows.one(hooked.app.db, delivery, number))["reason"] == "bounced"
+
+
+async def test_what_is_forged_unknown_or_too_much_changes_nothing(hooked: Stand) -> None:
+    number = await a_sent_mail(hooked.app.db)
+    headers, body = sendgrid([an_event(number)])
+    wanted = {
+        403: [
+            ("sendgrid", (headers, body + b" ")),
+            ("sendgrid", ({}, body)),
+            ("postmark", ({}, b"{}")),
+            ("ses", ({}, b'{"TopicArn": "x"}')),
+        ],
+        400: [("mailgun", ({}, b"{"))],
+        404: [("acme", ({}, b"{}")), ("..%2f", ({}, b"{}"))],
+        413: [("sendgrid", (headers, b"x" * 5_000_000)), ("ses", ({}, b"[" * 5_000_000))],
+    }
+    for status, requests in wanted.items():
+        for provider, request in requests:
+            assert (await post(hooked, provider, request))[0] == status, (provider, status)
+    assert await post(hooked, "sendgrid", sendgrid([an_event(number, **{"smtp-id": OURS.format(10**9)})])) == (
+        200, "booked 0, known 0, not ours 1",
+    )  # fmt: skip
+    async with hooked.app.db.read() as connection:
+        assert await connection.scalar(select(func.count()).select_from(returned)) == 0
+    async with hooked.client() as client:
+        assert (await client.get("/hooks/sendgrid")).status_code == 405
+
+
+async def test_a_mail_under_way_is_told_of_again_later(hooked: Stand) -> None:
+    number = await rows.a_delivery(hooked.app.db, state=State.SENDING, attempts=1, message_id=OURS.format(1))
+    event = an_event(number, **{"smtp-id": OURS.format(number)})
+    async with hooked.app.db.write() as connection:
+        await connection.execute(delivery.update().values(message_id=OURS.format(number)))
+    assert await post(hooked, "sendgrid", sendgrid([event])) == (503, "not now")
+    async with hooked.app.db.write() as connection:
+        await connection.execute(delivery.update().values(state=State.SENT))
+    assert (await post(hooked, "sendgrid", sendgrid([event])))[0] == 200
+
+
+async def test_without_a_provider_there_is_no_address(web: Any) -> None:
+    for provider in ("ses", "sendgrid", "mailgun", "postmark"):
+        assert (await web.post(f"/hooks/{provider}", content=b"{}")).status_code == 404
+
+
+async def test_a_report_by_mail_needs_an_address_of_ours(hooked: Stand) -> None:
+    app = hooked.app
+    app.settings = app.settings.model_copy(
+        update={"bounces": app.settings.bounces.model_copy(update={"listen": "127.0.0.1:0"})}
+    )
+    number = await a_sent_mail(app.db)
+    assert app.return_path is not None
+    mine = app.return_path.around(Tokens(app.keys).of(number, 1))
+    forged = app.return_path.around("4d-1-" + app.keys.current + "-" + "0" * 24)
+    async with app.ways_back.listening() as door:
+        assert door is not None
+        async with aiosmtplib.SMTP(hostname=door.host, port=door.port, start_tls=False) as client:
+            for address in (forged, "merhaba@kardelen.example", "b@bounce.shop.example"):
+                with pytest.raises(aiosmtplib.SMTPRecipientsRefused):
+                    await client.sendmail("", [address], mails.dsn())
+            await client.sendmail("", [mine], mails.NO_BOUNCES["vacation"].encode())
+            # To the address of complaints anybody can write; a bounce there needs a token of ours all the same.
+            await client.sendmail("x@y.example", ["FBL@shop.example"], mails.dsn())
+            await client.sendmail("x@y.example", ["fbl@shop.example"], mails.arf())
+            assert (await rows.one(app.db, delivery, number))["state"] == State.SENT
+            complaint = mails.arf().replace(mails.MESSAGE_ID.encode(), OURS.format(number).encode())
+            await client.sendmail("x@y.example", ["fbl@shop.example"], complaint)
+            await client.sendmail("", [mine.upper()], mails.dsn())
+            await client.sendmail("", [mine], mails.dsn())
+    assert await rows.events(app.db, number) == ["complained", "bounced"]
+    assert (await rows.one(app.db, delivery, number))["reason"] == "bounced"
+
+
+async def test_a_mailbox_is_looked_into_again_and_again(hooked: Stand, tmp_path: Path) -> None:
+    app = hooked.app
+    box = tmp_path / "box"
+    for name in ("new", "cur", "tmp"):
+        (box / name).mkdir(parents=True)
+    bounces = app.settings.bounces.model_copy(update={"listen": None, "maildir": str(box), "every": 1})
+    app.settings = app.settings.model_copy(update={"bounces": bounces})
+    number = await a_sent_mail(app.db)
+    assert app.return_path is not None
+    mine = app.return_path.around(Tokens(app.keys).of(number, 1))
+    (box / "new" / "1").write_bytes(b"Delivered-To: " + mine.encode() + b"\n" + mails.dsn(to="x@y.example"))
+    stop = asyncio.Event()
+    async with app.taking_returns() as keep, asyncio.timeout(20):
+        looking = asyncio.create_task(asyncio.wait_for(keep(stop), 20))
+        while (await rows.one(app.db, delivery, number))["state"] == State.SENT:  # noqa: ASYNC110 - it is the database that changes
+            await asyncio.sleep(0.02)
+        stop.set()
+        await looking
+    assert hooked.told == []
+
+
+def test_nothing_is_taken_unless_it_is_set(stand: Stand) -> None:
+    assert isinstance(stand.app, App)
+    assert stand.app.return_path is None
+    assert not stand.app.settings.bounces.reads
