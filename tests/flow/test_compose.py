@@ -12,6 +12,7 @@ import pytest
 
 from mailer.core.message import Letter, Message, Rendered
 from mailer.core.token import Keyring, verify
+from mailer.core.verp import Attempt, ReturnPath
 from mailer.errors import RenderError
 from mailer.flow.compose import Composer, Identity
 from mailer.render.mime import assemble
@@ -40,13 +41,15 @@ def published(text: str) -> dict[str, Any]:
     return {"format": 1, "template": "t", "parts": {"subject": part, "text": part}, "images": {}}
 
 
-def composer(versions: Versions, letters: list[tuple[Rendered, Letter]] | None = None) -> Composer:
+def composer(
+    versions: Versions, letters: list[tuple[Rendered, Letter]] | None = None, identity: Identity = IDENTITY
+) -> Composer:
     def put_together(rendered: Rendered, letter: Letter) -> Message:
         if letters is not None:
             letters.append((rendered, letter))
         return assemble(rendered, letter)
 
-    return Composer(identity=IDENTITY, versions=versions, compile_template=Template, assemble=put_together)
+    return Composer(identity=identity, versions=versions, compile_template=Template, assemble=put_together)
 
 
 JOB = replace(a_job("birthday", CUSTOMERS["named"]), version_id=1)
@@ -117,3 +120,23 @@ async def test_names_with_controls_are_refused_not_trimmed() -> None:
         with pytest.raises(RenderError, match="control") as caught:
             made.compose(replace(JOB, customer=replace(JOB.customer, first_name=name)), NOW)
         assert caught.value.reason == "header"
+
+
+async def test_every_attempt_has_a_return_path_of_its_own() -> None:
+    path = ReturnPath("b@bounce.example", KEYS)
+    made: list[tuple[Rendered, Letter]] = []
+    versions = Versions(v1=published("Hi"))
+    each = composer(versions, made, replace(IDENTITY, returns=path, tag="X-PM-Metadata-mail"))
+    await each.prepare([JOB])
+    messages = [each.compose(replace(JOB, delivery_id=7, attempts=attempts), NOW) for attempts in (0, 1)]
+    assert [path.read(message.mail_from) for message in messages] == [Attempt(7, 1), Attempt(7, 2)]
+    for message in messages:
+        token = message.mail_from.partition("+")[2].partition("@")[0]
+        assert f"\r\nX-PM-Metadata-mail: {token}\r\n".encode() in message.data
+    # Of a mail nobody planned nothing could be booked: it comes back to the sender.
+    test = each.compose(replace(JOB, delivery_id=0), NOW, mark=True)
+    assert (test.mail_from, made[-1][1].own) == ("merhaba@kardelen.example", ())
+    # Without a return path, as ever.
+    plain = composer(versions)
+    await plain.prepare([JOB])
+    assert plain.compose(JOB, NOW).mail_from == "merhaba@kardelen.example"
