@@ -15,6 +15,7 @@ from functools import cached_property
 from mailer.app.base import Tell
 from mailer.app.dispatch import Dispatch, install
 from mailer.app.pacing import Paced
+from mailer.cluster.processes import affordable
 from mailer.core.handoff import HandoffFacts, Verdict
 from mailer.core.pace import Hours
 from mailer.core.policy import judge
@@ -141,6 +142,9 @@ class App(Paced, Dispatch):
         urgent: bool = False,
     ) -> None:
         """Be a sender process; see `dispatcher` for `shared` and `urgent`, `departure` for `first`."""
+        wanted, connections = connections, affordable(connections)
+        if connections < wanted:
+            self.tell(f"Too few files may be open for {wanted} connections; this sender uses {connections}.")
         config = SenderConfig(
             connections=connections,
             claim_size=self.settings.sender.claim_size,

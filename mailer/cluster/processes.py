@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,7 @@ from collections.abc import Mapping, Sequence
 GRACE_SECONDS = 30.0  # a sender finishes the messages it has begun
 RESTART_SECONDS = 1.0  # before a sender that died is replaced; twice as long each time it died at once
 LONGEST_RESTART = 60.0
+OWN_FILES = 40  # a sender opens besides its connections: the database, its journal, what the interpreter has
 STEADY_SECONDS = 10.0  # one that lived so long did not die at once
 
 
@@ -120,3 +122,15 @@ def slots(connections: int, processes: int) -> tuple[list[int], int]:
         return [1], 0
     reserved = max(1, connections // 10)
     return shares(connections - reserved, processes), reserved
+
+
+def affordable(connections: int) -> int:
+    """How many of so many connections this process has files for; it is given all files it may have.
+
+    Without this some connections would fail for want of a file, which looks as if the relay were away.
+    """
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return connections if soft == resource.RLIM_INFINITY else max(1, min(connections, soft - OWN_FILES))

@@ -1,0 +1,124 @@
+"""Faults that come to the whole program from outside; the long ones are in bench/chaos."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import time
+from collections import Counter
+from typing import Any
+
+from tests.acceptance.conftest import OpenShop, StartRelay
+from tests.acceptance.shop import Shop, balanced, wait_until
+
+NOW = "2027-01-15T08:00:00Z"
+LATER = "2027-01-15T13:00:00Z"
+LONG_AGO = "2027-01-01T00:00:00Z"
+GIFT = """
+purpose: commercial
+trigger: {at: 2027-01-15T11:00}
+coupon: {kind: generated, prefix: GF, percent: 20}
+"""
+MORNING = 'purpose: commercial\ntrigger: {cron: "0 10 * * *"}\n'
+
+
+def people(count: int, **more: Any) -> list[dict[str, Any]]:
+    return [{"id": f"c{n}", "email": f"c{n}@x.example", "consent": "yes"} | more for n in range(count)]
+
+
+def a_gift_for(here: Shop, count: int) -> None:
+    here.campaign("gift", GIFT, body="{{ coupon.code }}")
+    here.customers(*people(count), now=LONG_AGO)
+
+
+def test_down_when_it_was_time_and_clocks_that_step(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop(), relay()
+    here.relay(post.port)
+    here.campaign("morning", MORNING)
+    here.customers(*people(2), now="2027-01-14T12:00:00Z")
+    here.run("2027-01-15T07:01:00Z")  # a minute late
+    here.run("2027-01-16T08:00:00Z")  # an hour
+    here.run("2027-01-16T06:59:00Z")  # the clock is set back over the fire time
+    here.run("2027-01-16T07:30:00Z")
+    here.run("2027-01-19T12:00:00Z")  # three days, of which one is within catch_up
+    found = sorted((run["occurrence"], run["state"], run["sent"], run["skipped"]) for run in here.runs())
+    assert found == [
+        ("2027-01-15", "finished", 2, 0),
+        ("2027-01-16", "finished", 2, 0),
+        ("2027-01-17", "missed", 0, 2),
+        ("2027-01-18", "missed", 0, 2),
+        ("2027-01-19", "finished", 2, 0),
+    ]
+    assert Counter(post.accepted) == {"c0@x.example": 3, "c1@x.example": 3}
+
+
+def test_with_few_files_open_it_sends_over_fewer_connections(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop(), relay({"dot": "wait 0.01|250 2.0.0 kept"})
+    here.relay(post.port, connections=100)
+    a_gift_for(here, 150)
+    running = here.start("run", "--until-idle", now=NOW)
+    resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (64, 64))  # its senders get the same
+    said = running.end().err
+    assert "Too few files may be open for 100 connections; this sender uses 24." in said
+    (run,) = here.runs()
+    assert (run["state"], run["sent"]) == ("finished", 150)
+    assert sum(note["phase"] == "connect" for note in post.notes) <= 24 + 1
+
+
+def test_who_leaves_half_way_gets_nothing_more(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop(), relay({"dot": "wait 0.05|250 2.0.0 kept"})
+    here.relay(post.port, connections=2)
+    a_gift_for(here, 200)
+    running = here.start("run", "--until-idle", now=NOW)
+    post.wait_for_dots(100, running)
+    here.customers(*people(200, consent="no", consent_at=NOW), now="2027-01-15T08:00:01Z")
+    left = len(post.dots)
+    running.end()
+    assert len(post.dots) - left <= 2 * 20  # those under way, and what a second of two connections takes
+    (run,) = here.runs()
+    assert balanced(run)
+    assert run["skipped"] == 200 - len(post.accepted) > 0
+    assert {row["reason"] for row in here.deliveries() if row["state"] == "skipped"} == {"no_consent"}
+
+
+def test_told_twice_it_does_not_wait(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop(), relay({"dot": "wait 30|250 2.0.0 kept"})
+    here.relay(post.port, connections=3)
+    a_gift_for(here, 10)
+    running = here.start("run", "--until-idle", now=NOW)
+    wait_until(lambda: sum(note["phase"] == "data" for note in post.notes) == 3)
+    time.sleep(0.3)  # the bodies leave
+    running.signal(signal.SIGTERM)
+    time.sleep(0.5)
+    assert not running.over(), "told once it waits for the relay's word"
+    asked = time.monotonic()
+    running.signal(signal.SIGTERM)
+    wait_until(running.over)
+    assert time.monotonic() - asked < 5
+    running.kill()
+    assert running.status == -signal.SIGTERM
+    post.close()
+    again = relay(port=post.port)
+    here.run(NOW)
+    (run,) = here.runs()
+    assert balanced(run)
+    assert (run["sent"], run["in_doubt"]) == (7, 3)
+    assert len(set(again.accepted)) == len(again.accepted) == 7
+
+
+def test_an_import_that_was_stopped_is_run_again(shop: OpenShop) -> None:
+    here = shop()
+    many = 20_000
+    file = here.write("many.csv", "id,email\n" + "".join(f"c{n},c{n}@x.example\n" for n in range(many)))
+    running = here.start("customers", "import", str(file), now=LONG_AGO)
+    log = here.folder / "var/mailer.db-wal"
+    wait_until(lambda: log.exists() and log.stat().st_size > 1_000_000)
+    running.signal(signal.SIGINT)
+    said = running.end(130).err
+    assert said.startswith("Stopped after ")
+    assert said.endswith(" rows of many.csv, which are kept; import it again to take in the rest.\n")
+    begun = time.monotonic()
+    answer = here.mailer("customers", "import", str(file), now=LONG_AGO)
+    assert time.monotonic() - begun < 20, "it had given its lease back"
+    assert f"{many} created" not in answer.err
+    assert len(here.mailer("customers", "list", "--json").rows) == many
