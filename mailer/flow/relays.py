@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from mailer.core.delivery import Outcome, Phase, TryLater
+from mailer.core.delivery import InDoubt, Outcome, Phase, TryLater
 from mailer.core.message import Message
 from mailer.core.relays import Part, stand_in
 from mailer.errors import RelayError
@@ -106,10 +106,14 @@ class RelaySession:
         self._session: SessionPort | None = None
         self._turn = False  # whether it has leave to send one more
         self._homewards = False  # whether it is to look for its own relay
+        self._lost = False  # whether the last message broke the connection
 
     def turn(self) -> bool:
         """Whether there is a relay with room whose rate lets one more leave. Asked with nothing in hand."""
         fleet = self._fleet
+        if self._lost:
+            self._lost = False  # a relay is found first, with nothing in hand
+            return False
         if self._turn:
             return True
         if self._at not in (None, self._home) and not self._homewards and fleet.homewards(self._home):
@@ -167,6 +171,7 @@ class RelaySession:
             if at is None or not await self._look(at):
                 break
             outcome = await self._sent(message, may_start, before_dot, follow)
+        self._lost = isinstance(outcome, InDoubt) or (isinstance(outcome, TryLater) and outcome.reply is None)
         return outcome
 
     async def close(self) -> None:

@@ -167,8 +167,9 @@ async def _keep_slots(
     for want in wants:
         if want.key not in have:
             continue
-        wanted = bool(want.slots or want.under_way)
-        if wanted:
+        if want.slots or want.under_way:
+            if have[want.key].get(sender_id) == grants[want.key].slots:
+                continue
             statement: Any = insert(connection, pace_slot).values(
                 key=want.key, sender_id=sender_id, slots=grants[want.key].slots
             )

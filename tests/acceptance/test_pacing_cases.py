@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from tests.acceptance.conftest import OpenShop, StartRelay
-from tests.acceptance.shop import RelayProcess, Shop
+from tests.acceptance.shop import ROOT, RelayProcess, Shop
 
 BEFORE, NOW, LATER = "2027-01-01T00:00:00Z", "2027-01-15T08:00:00Z", "2027-01-15T10:00:00Z"
 TOMORROW = "2027-01-16T08:00:00Z"
@@ -101,9 +101,20 @@ def test_a_warm_up_leaves_the_rest_for_tomorrow(shop: OpenShop, relay: StartRela
     answer = here.run(NOW)
     assert "The warm-up's 10 commercial mails of 2027-01-15 are taken" in answer.err
     assert len(post.accepted) == 10
-    here.run(LATER)
-    assert len(post.accepted) == 10
     here.run(TOMORROW)
     assert len(post.accepted) == len(set(post.accepted)) == 30
     (run,) = here.runs()
     assert (run["queued"], run["sent"]) == (5, 30)
+
+
+def test_a_relay_of_an_authority_of_ones_own(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop(), relay({"tls": "starttls"})
+    here.relay(post.port, tls="starttls")
+    a_letter(here, ["a@x.example"])
+    answer = here.run(NOW)
+    assert "the certificate of 127.0.0.1 is not valid" in answer.err
+    assert post.accepted == []
+    here.write("ca.pem", (ROOT / "tests/tls/ca.pem").read_bytes())
+    here.relay(post.port, tls="starttls", ca_file="ca.pem")
+    assert here.run(LATER).err == ""
+    assert post.accepted == ["a@x.example"]

@@ -116,6 +116,24 @@ async def test_a_message_goes_elsewhere_only_where_the_first_surely_has_not_got_
     assert isinstance(found, Accepted) if elsewhere else found is outcome
 
 
+@pytest.mark.parametrize(
+    ("outcome", "found_first"),
+    [
+        (Accepted(Reply(250)), False),
+        (Refused(Phase.RCPT, Reply(550)), False),
+        (InDoubt("lost"), True),
+        (TryLater(Phase.BODY, detail="lost"), True),
+    ],
+)
+async def test_after_a_broken_connection_a_relay_is_found_before_the_next_mail_is_taken(
+    outcome: Outcome, found_first: bool
+) -> None:
+    session = fleet(FakeTransport(lambda _message: outcome), FakeTransport()).session()
+    await session.ready()
+    await send(session)
+    assert [session.turn(), session.turn()] == [not found_first, True]
+
+
 async def test_nothing_goes_elsewhere_once_it_may_not_start() -> None:
     first, second = FakeTransport(lambda _message: LOST), FakeTransport()
     session = fleet(first, second).session()
