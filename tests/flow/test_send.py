@@ -458,6 +458,8 @@ async def test_what_is_more_urgent_overtakes_what_was_claimed(
     relay = Slow()
     await sent_all(loop(database, relay, connections=1))
     order = [message.message_id for message in relay.tried]
-    assert order.index(f"<{urgent[0]}@k.example>") < 12  # not behind the twenty that were claimed with the first
+    assert (
+        order.index(f"<{urgent[0]}@k.example>") < 12
+    )  # not behind the twenty that were claimed with the first
     assert await states(database) == {"sent": 41}
     assert len(set(order)) == len(order) == 41
