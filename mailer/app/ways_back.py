@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from mailer.app.base import Tell
+from mailer.core.bounce import Returned
 from mailer.core.token import BadToken
 from mailer.core.verp import ReturnPath
 from mailer.errors import MailerError, SettingsError, StoreError
@@ -22,6 +23,8 @@ from mailer.inbound.listener import Door, Listener, listen
 from mailer.inbound.maildir import MaildirBox
 from mailer.inbound.proof import Forged, Malformed
 from mailer.settings import Settings
+
+_MOMENTS = (0.1, 0.2, 0.4, 0.8)  # seconds; then it is to be brought again
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +117,23 @@ class WaysBack:
         """Book what a mail says; False: it is to be brought again."""
         found = await asyncio.to_thread(reading.read, data, recipients or ())
         try:
-            return not (await self._returns.take(found)).later
+            return not (await self._patient(found)).later
         except StoreError as trouble:
             if self._told.get("store") != str(trouble):
                 self._told["store"] = str(trouble)
                 self._tell(f"What came back waits: {trouble}")
             return False
+
+    async def _patient(self, found: Sequence[Returned]) -> Taken:
+        """Book it all, waiting a moment for mails that are being written down as sent: bounces can be quick."""
+        total = await self._returns.take(found)
+        for seconds in _MOMENTS:
+            if not total.later:
+                break
+            await asyncio.sleep(seconds)
+            again = await self._returns.take(found)
+            total = replace(total, booked=total.booked + again.booked, later=again.later)
+        return total
 
     # From providers
 
@@ -129,7 +143,7 @@ class WaysBack:
             found = await self._hooks.read(provider, headers, body)
             if found is None:
                 return Answer(404, "there is no such webhook")
-            taken = await self._returns.take(found)
+            taken = await self._patient(found)
         except Forged as fault:
             return Answer(403, f"refused: {fault}")
         except Malformed as fault:

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakSet
 
 from aiosmtpd.lmtp import LMTP
 from aiosmtpd.smtp import SMTP, Envelope
@@ -22,7 +21,7 @@ from mailer.errors import SettingsError
 
 #: Bytes of one mail that are taken: the largest mail we make, and what a report adds. Little of it is looked at.
 SIZE_LIMIT = 12_000_000
-_MOST_CONNECTIONS = 50
+_MOST_CONNECTIONS = 20
 _LONGEST_LINE = 65_536  # bytes: what comes back may have been too long for its own system
 _PATIENCE = 60.0  # seconds a client may say nothing
 _AT_ONCE = 4  # mails read at one time: each is held in memory
@@ -69,7 +68,7 @@ class _Handler:
 class Listener:
     """A running listener: where it listens, and how to end it."""
 
-    def __init__(self, server: asyncio.Server, connections: WeakSet[Any]) -> None:
+    def __init__(self, server: asyncio.Server, connections: set[Any]) -> None:
         self._server = server
         self._connections = connections
         self.host, self.port = server.sockets[0].getsockname()[:2]
@@ -90,7 +89,7 @@ async def listen(address: str, door: Door, *, protocol: str = "smtp", place: str
         SettingsError: it is taken, or no address of this machine.
     """
     kind = LMTP if protocol == "lmtp" else SMTP
-    connections: WeakSet[SMTP] = WeakSet()
+    connections: set[SMTP] = set()  # those that are open
     handler = _Handler(door)
     loop = asyncio.get_running_loop()
 
@@ -101,23 +100,28 @@ async def listen(address: str, door: Door, *, protocol: str = "smtp", place: str
 
         def connection_made(self, transport: Any) -> None:
             """Refuse one more than there is room for."""
-            if len(connections) > _MOST_CONNECTIONS:
+            if len(connections) >= _MOST_CONNECTIONS:
                 transport.write(b"421 4.3.2 too many connections\r\n")
                 transport.close()
                 return
+            connections.add(self)
             super().connection_made(transport)
+
+        def connection_lost(self, error: Exception | None) -> None:
+            """Make room; one that was refused had none."""
+            if self in connections:
+                connections.discard(self)
+                super().connection_lost(error)
 
         async def _handle_client(self) -> None:
             with suppress(ConnectionError):
                 await super()._handle_client()
 
     def protocol_made() -> SMTP:
-        made = Protocol(
+        return Protocol(
             handler, hostname="bounces.localhost", ident="mailer", enable_SMTPUTF8=True, loop=loop,
             data_size_limit=SIZE_LIMIT, timeout=_PATIENCE,
         )  # fmt: skip
-        connections.add(made)
-        return made
 
     host, _, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")

@@ -122,6 +122,12 @@ async def test_a_client_that_leaves_in_the_middle_and_one_too_many() -> None:
             writer.write(f"HELO x\r\nMAIL FROM:<>\r\nRCPT TO:<{TO}>\r\nDATA\r\nhalf".encode())
             await writer.drain()
             writer.transport.abort()
+        for _each in range(40):  # those that leave make room
+            reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+            assert (await asyncio.wait_for(reader.readline(), 10)).startswith(b"220")
+            writer.write(b"QUIT\r\n")
+            await asyncio.wait_for(reader.read(), 10)
+            writer.close()
         crowd = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(60)]
         said = [await asyncio.wait_for(reader.readline(), 10) for reader, _ in crowd]
         assert {line[:3] for line in said} == {b"220", b"421"}
