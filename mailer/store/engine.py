@@ -106,9 +106,8 @@ class Database:
                 whether it took: read again.
         """
         with self._trouble():
-            async with self._queue():
-                async with self._writer.connect() as connection, connection.begin():
-                    yield connection
+            async with self._queue(), self._writer.connect() as connection, connection.begin():
+                yield connection
 
     async def close(self) -> None:
         """Close every connection."""

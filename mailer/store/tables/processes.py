@@ -20,7 +20,7 @@ sender = Table(
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("started_at", Instant, nullable=False),
-    Column("journal", Text, nullable=False, server_default=""),  # the name of its journal, see files/journal.py
+    Column("journal", Text, nullable=False, server_default=""),  # its name, see files/journal.py
     Column("lease_until", Float, nullable=False, index=True),  # seconds since the epoch, the database's clock
     sqlite_autoincrement=True,  # an id is a fence: a later sender must never be taken for a dead one
 )
@@ -42,7 +42,7 @@ pace = Table(  # how far one limit is used up, over all senders: core.pacing.Buc
     Column("slowed_at", Float, nullable=False, server_default="0"),
 )
 
-pace_slot = Table(  # how many mails of a limit a sender may have under way; senders that are gone do not count
+pace_slot = Table(  # mails of a limit a sender may have under way; senders that are gone do not count
     "pace_slot",
     metadata,
     Column("key", Text, primary_key=True),
