@@ -26,6 +26,7 @@ from mailer.cli import (
     operate,
     parts,
     rehearse,
+    report,
     segments,
 )
 from mailer.cli.invocation import read_instant, this
@@ -66,7 +67,7 @@ def options(
 
 
 for part in (
-    operate, parts, inbound, data, segments, campaigns, rehearse, incidents, ledger, coupons, mails, bench,
+    operate, parts, inbound, data, segments, campaigns, rehearse, incidents, ledger, report, coupons, mails, bench,
 ):  # fmt: skip
     part.register(cli)
 
