@@ -90,7 +90,7 @@ class Returns:
         self._book = book
         self._clock = clock
         self._tell = tell
-        self._alarmed: set[str] = set()  # campaigns: of many such refusals one is told, and what was paused for them
+        self._alarmed: set[str] = set()  # campaigns: of many such refusals one is told
 
     async def take(self, found: Iterable[Returned]) -> Taken:
         """Book each report once, in the order given.

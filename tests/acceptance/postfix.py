@@ -87,7 +87,9 @@ def wanted() -> str:
     """The `postfix` command; the test is left out, and says so, where it cannot run."""
     found = shutil.which("postfix") or shutil.which("postfix", path=_PLACES)
     if found is None:
-        sentence = "No Postfix is here to bounce a mail; install the Debian package postfix (no service has to run)."
+        sentence = (
+            "No Postfix is here to bounce a mail; install the Debian package postfix (no service has to run)."
+        )
         if os.environ.get("CI") == "true":
             pytest.fail(sentence)
         pytest.skip(sentence)
