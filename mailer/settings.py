@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from email.headerregistry import Address
 from email.utils import parseaddr
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
@@ -52,6 +53,13 @@ def _listen(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError:
+        raise ValueError(f"{text!r} is no network; write it as 203.0.113.0/24 or 2001:db8::/32") from None
+
+
 def _quiet(text: str) -> str:
     QuietHours.parse(text)
     return text
@@ -95,12 +103,19 @@ class Policy(_Section):
     leap_day: Literal["feb28", "mar1"] = "feb28"
 
 
+Network = Annotated[str, AfterValidator(_network)]
+
+
 class Tracking(_Section):
     """What is learned of a mail after it left."""
 
     clicks: bool = True
     opens: bool = False
     utm: bool = False
+    opt_in: bool = False  # clicks, too, only of customers who agreed
+    machines: tuple[Network, ...] = ()  # whose requests are never a person's
+    proxies: tuple[Network, ...] = ()  # ours: whom they pass on is believed
+    spool: Annotated[int, Field(ge=1, le=1_000_000)] = 512  # MB
 
 
 class Sender(_Section):

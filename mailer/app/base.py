@@ -33,6 +33,11 @@ def system_clock() -> datetime:
     return datetime.now(UTC)
 
 
+def seconds() -> float:
+    """Seconds on the machine's own clock, whatever instant is played: for what has to do with waiting alone."""
+    return datetime.now(UTC).timestamp()
+
+
 def fixed_clock(instant: datetime) -> Callable[[], datetime]:
     """A clock that stands still: rehearsals, tests and back-fills."""
     return lambda: instant

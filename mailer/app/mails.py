@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mailer.app.returning import Returning
+from mailer.app.trailing import Trailing
 from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
 from mailer.core.message import Letter, Message, Rendered
@@ -35,7 +35,7 @@ from mailer.store.segments import Segments
 REAL_CUSTOMERS = 10
 
 
-class Mails(Returning):
+class Mails(Trailing):
     """Publishing, vetting, previews, composing, and connections."""
 
     @cached_property

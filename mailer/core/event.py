@@ -34,3 +34,4 @@ class By(StrEnum):
 
     HUMAN = "human"
     MACHINE = "machine"  # a scanner, a prefetch, a mail provider's proxy
+    UNKNOWN = "unknown"  # a program that says too little of itself

@@ -51,7 +51,9 @@ class Keyring:
         for secret in secrets:
             name = hashlib.sha256(b"key-id:" + secret.encode()).hexdigest()[:4]
             if keys.setdefault(name, secret) != secret:
-                raise ValueError("two of the secret keys cannot be told apart in links; make a new one instead")
+                raise ValueError(
+                    "two of the secret keys cannot be told apart in links; make a new one instead"
+                )
         return cls(next(iter(keys)), keys)
 
     def mac(self, purpose: str, said: bytes, key_id: str | None = None) -> bytes:

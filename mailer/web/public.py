@@ -15,6 +15,7 @@ from litestar.params import FromPath
 from mailer.app import App
 from mailer.errors import StoreError
 from mailer.flow.track import PREFERENCES, UNSUBSCRIBE, BadToken, Fate, How
+from mailer.flow.trail import Request as Asking
 from mailer.web import paper
 from mailer.web.words import choose, words
 
@@ -60,12 +61,20 @@ def notice(request: Asked, mailer: App, what: str, status: int = 200, **facts: s
     )
 
 
+def looked(request: Asked, mailer: App, delivery_id: int, page: str) -> None:
+    """Note that somebody followed a link of a mail to a page of ours; nothing but their haste is learned of it."""
+    headers = request.headers
+    purpose = headers.get("sec-purpose", "") + headers.get("purpose", "")
+    mailer.trail.looked(delivery_id, page, Asking(request.method, headers.get("user-agent", ""), purpose))
+
+
 def _ask(request: Asked, mailer: App, purpose: str, token: str) -> Response[str]:
     """The page with the one button. It asks nobody and changes nothing, whoever looks at it."""
     try:
         recipient = mailer.tracking.recipient(purpose, token)
     except BadToken:
         return notice(request, mailer, "bad_link", 404)
+    looked(request, mailer, recipient.delivery_id, purpose)
     tongue = language(request, mailer)
     said, tenant = words(tongue), mailer.settings.tenant.name
     what = "choices" if purpose == PREFERENCES else "ask"
@@ -129,6 +138,12 @@ async def preferences(request: Asked, mailer: Product, token: FromPath[str]) -> 
     return await _stop(request, mailer, PREFERENCES, token)
 
 
+@route("/c/{token:str}", http_method=READ)
+async def broken_link(request: Asked, mailer: Product, token: FromPath[str]) -> Response[str]:  # noqa: ARG001 (its path)
+    """A link that is not one of ours, or was cut; all others are answered by `links`."""
+    return notice(request, mailer, "bad_link", 404)
+
+
 @route("/images/{template:str}/{name:str}", http_method=READ)
 async def picture(
     request: Asked, mailer: Product, template: FromPath[str], name: FromPath[str]
@@ -170,4 +185,4 @@ async def health(mailer: Product) -> Response[str]:
     return paper.plain("ok\n")
 
 
-HANDLERS = (ask_unsubscribe, unsubscribe, ask_preferences, preferences, picture, style, health)
+HANDLERS = (broken_link, ask_unsubscribe, unsubscribe, ask_preferences, preferences, picture, style, health)

@@ -12,6 +12,7 @@ import uvicorn
 
 from mailer.app import App
 from mailer.errors import SettingsError
+from mailer.web.links import Links
 from mailer.web.site import site
 
 _FAREWELL = 5  # seconds requests that have begun may take when we are told to stop
@@ -65,7 +66,7 @@ async def serve(app: App, stop: asyncio.Event, door: socket.socket | None = None
     """
     door = door or listen(app)
     config = uvicorn.Config(
-        site(app),
+        Links(app, site(app)),
         lifespan="off",
         log_config=None,
         log_level="critical",
@@ -80,10 +81,14 @@ async def serve(app: App, stop: asyncio.Event, door: socket.socket | None = None
     server = _Server(config)
     serving = asyncio.create_task(server.serve([door]))
     stopped = asyncio.create_task(stop.wait())
+    over = asyncio.Event()
+    beside = [asyncio.create_task(app.trail.keep(over)), asyncio.create_task(app.replay.keep(over))]
     try:
-        await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({serving, stopped, *beside}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopped.cancel()
         server.should_exit = True
         await serving
         door.close()
+        over.set()  # what the last requests left is brought to disk
+        await asyncio.gather(*beside)

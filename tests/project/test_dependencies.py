@@ -36,7 +36,12 @@ def licence(distribution_name: str) -> str:
     facts = distribution(distribution_name).metadata
     named = [facts.get("License-Expression"), (facts.get("License") or "").split("\n")[0]]
     classes = [each for each in facts.get_all("Classifier") or [] if each.startswith("License ::")]
-    return "; ".join(each for each in [*named, *classes] if each)
+    said = [each for each in [*named, *classes] if each]
+    if not said:  # only its licence itself says which it is
+        files = facts.get_all("License-File") or []
+        texts = (distribution(distribution_name).read_text(f"licenses/{file}") for file in files)
+        said = [text for text in texts if text]
+    return "; ".join(said)
 
 
 def installed(lock: str) -> list[str]:

@@ -67,6 +67,7 @@ run = Table(
     Column("state", Text, nullable=False),  # core.run.RunState
     Column("reason", Text),
     Column("purpose", Text, nullable=False),
+    Column("topic", Text),  # what it is about, where customers may choose
     Column("priority", Integer, nullable=False),
     Column("due_at", Instant, nullable=False),  # the first instant any member is due
     Column("closes_at", Instant, nullable=False),  # the last; the run cannot finish before it
@@ -169,4 +170,12 @@ delivery_event = Table(  # append-only facts about a delivery
     Column("kind", Text, nullable=False),
     Column("at", Instant, nullable=False),
     Column("detail", Json),
+    Column("ext_id", Text),  # of clicks and openings: each is written once, however often it is tried
+    Index(
+        "uq_delivery_event_ext_id",
+        "ext_id",
+        unique=True,
+        sqlite_where=text("ext_id is not null"),
+        postgresql_where=text("ext_id is not null"),
+    ),
 )

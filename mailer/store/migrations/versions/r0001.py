@@ -282,6 +282,7 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=True),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("due_at", Instant, nullable=False),
         sa.Column("closes_at", Instant, nullable=False),
@@ -468,10 +469,19 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("at", Instant, nullable=False),
         sa.Column("detail", Json, nullable=True),
+        sa.Column("ext_id", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_event_delivery_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_event")),
     )
     op.create_index(op.f("ix_delivery_event_delivery_id"), "delivery_event", ["delivery_id"], unique=False)
+    op.create_index(
+        "uq_delivery_event_ext_id",
+        "delivery_event",
+        ["ext_id"],
+        unique=True,
+        sqlite_where=sa.text("ext_id is not null"),
+        postgresql_where=sa.text("ext_id is not null"),
+    )
     op.create_table(
         "returned",
         sa.Column("id", Id, nullable=False),

@@ -1,0 +1,132 @@
+"""Who asked for a tracked link or picture: a person, a machine, or nobody can tell. Pure.
+
+Machines follow the links of mails before people do: gateways look for harm, providers load pictures ahead of time. What
+they do is kept beside what people do and never counted as such. Most say who they are, or come from networks one can
+name. The rest is told by its haste: nobody opens two links of a mail within a second.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from mailer.core.event import By, EventKind
+
+#: So many different links of one mail within so many seconds are more than a person follows.
+HASTE = ((2, 1.0), (3, 3.0))
+#: Seconds after which nothing that is yet to come can change what was decided.
+WINDOW = max(seconds for _count, seconds in HASTE)
+
+#: A link of a mail that leads to a page of ours: kept for the haste it may show, booked nowhere.
+LOOKED = "looked"
+
+#: Apple's own network, which Mail Privacy Protection and its scanners come from.
+APPLE = ("17.0.0.0/8",)
+
+_BARE = "Mozilla/5.0"  # all that Apple's Mail Privacy Protection says of itself
+_PROXIES = re.compile(r"GoogleImageProxy|YahooMailProxy|ggpht\.com", re.IGNORECASE)
+# Gateways that a list of web crawlers does not know.
+_GATEWAYS = re.compile(
+    r"barracuda|proofpoint|mimecast|symantec|messagelabs|trendmicro|forcepoint|cisco ironport|sophos|fireeye|"
+    r"safelinks|avanan|mailguard|spamtitan|bitdefender|urldefense|zscaler|headless",
+    re.IGNORECASE,
+)
+# Every browser names its system in brackets, and so do mail programs that draw pictures themselves.
+_BROWSER = re.compile(r"Mozilla/\d\.\d \([^()]*\b.*\)|Microsoft (?:Office|Outlook)/|Outlook-(?:iOS|Android)/")
+
+
+class Why(StrEnum):
+    """By what a machine was known."""
+
+    NETWORK = "network"
+    HEAD = "head"  # asked for the head alone, which no browser does
+    PREFETCH = "prefetch"  # it says that nobody looks yet
+    PROXY = "proxy"  # a provider's picture proxy, or Apple's
+    AGENT = "agent"  # the name it gives itself
+    HASTE = "haste"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One request for a tracked link or picture, as it was noted."""
+
+    id: str
+    kind: str  # EventKind.CLICKED, EventKind.OPENED, LOOKED
+    delivery_id: int
+    at: datetime
+    seen: float  # seconds of the machine's own clock, for haste alone
+    url: str = ""  # where the link leads
+    agent: str = ""  # as the program names itself
+    sign: str = ""  # a Why that was known at once
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Who it was, and for machines by what that was known."""
+
+    by: By
+    why: Why | None = None
+
+
+def judge(hit: Hit, is_crawler: Callable[[str], bool], hasty: Iterable[str] = ()) -> Judged:
+    """Whose request it was.
+
+    Args:
+        hit: the request.
+        is_crawler: whether a program of that name is a known one that acts by itself.
+        hasty: the ids of requests that came too fast; see `in_haste`.
+    """
+    if hit.sign:
+        return Judged(By.MACHINE, Why(hit.sign))
+    if _PROXIES.search(hit.agent) or (hit.kind == EventKind.OPENED and hit.agent == _BARE):
+        return Judged(By.MACHINE, Why.PROXY)
+    if _GATEWAYS.search(hit.agent) or is_crawler(hit.agent):
+        return Judged(By.MACHINE, Why.AGENT)
+    if hit.id in hasty:
+        return Judged(By.MACHINE, Why.HASTE)
+    return Judged(By.HUMAN if _BROWSER.match(hit.agent) else By.UNKNOWN)
+
+
+def sign_of(method: str, purpose: str, *, of_a_machine: bool) -> str:
+    """What gives a machine away at once; empty: nothing.
+
+    Args:
+        method: of the request.
+        purpose: its fields Sec-Purpose, Purpose and X-Moz, whatever is there of them.
+        of_a_machine: it came from a network of machines.
+    """
+    if of_a_machine:
+        return Why.NETWORK
+    if method == "HEAD":
+        return Why.HEAD
+    return Why.PREFETCH if "prefetch" in purpose.lower() or "preview" in purpose.lower() else ""
+
+
+def in_haste(hits: Iterable[Hit]) -> set[str]:
+    """The ids of the clicks and looks that belong to a rush over the links of one mail."""
+    by_mail: dict[int, list[Hit]] = {}
+    for hit in hits:
+        if hit.kind != EventKind.OPENED:
+            by_mail.setdefault(hit.delivery_id, []).append(hit)
+    found: set[str] = set()
+    for mail in by_mail.values():
+        if len(mail) > 1:
+            mail.sort(key=lambda hit: hit.seen)
+            for count, seconds in HASTE:
+                found |= _rush(mail, count, seconds)
+    return found
+
+
+def _rush(mail: list[Hit], count: int, seconds: float) -> set[str]:
+    found: set[str] = set()
+    begin = 0
+    for end, last in enumerate(mail):
+        while last.seen - mail[begin].seen > seconds:
+            begin += 1
+        together = mail[begin : end + 1]
+        if len({each.url for each in together}) >= count:
+            found.update(each.id for each in together)
+    return found

@@ -1,0 +1,58 @@
+"""Clicks and openings in the database: each once, by the name it was given when it was noted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from mailer.core.tracking import Hit, Judged
+from mailer.store.engine import Database
+from mailer.store.statements import Writing
+
+#: The scope in which an address stands whose owner does not want to be counted.
+TRACKING = "tracking"
+
+_ROWS = 2_000  # in one transaction: the one writer of SQLite is not held for long
+
+# Of a delivery that is gone nothing is written, nor of somebody who has asked not to be counted since.
+_ADD = Writing(
+    f"""
+    insert into delivery_event (delivery_id, kind, at, detail, ext_id)
+    select given.delivery_id, given.kind, given.at, given.detail, given.ext_id
+    from {{given}}
+    join delivery on delivery.id = given.delivery_id
+    where not exists (
+        select 1 from suppression
+        where suppression.email_key = delivery.email_key and suppression.scope = '{TRACKING}'
+    )
+    on conflict do nothing
+    """,
+    {"delivery_id": "bigint", "kind": "text", "at": "timestamptz", "detail": "jsonb", "ext_id": "text"},
+)
+
+
+class Hits:
+    """Books clicks and openings."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def book(self, hits: Sequence[tuple[Hit, Judged]]) -> int:
+        """Write them down; those that are known already change nothing. How many were given.
+
+        Raises:
+            StoreError: some may have been written, none twice.
+        """
+        for begin in range(0, len(hits), _ROWS):
+            rows = [
+                (hit.delivery_id, hit.kind, hit.at, _detail(hit, judged), hit.id)
+                for hit, judged in hits[begin : begin + _ROWS]
+            ]
+            async with self._database.write() as connection:
+                await _ADD.run(connection, rows)
+        return len(hits)
+
+
+def _detail(hit: Hit, judged: Judged) -> str:
+    said = {"by": judged.by, "why": judged.why, "url": hit.url, "agent": hit.agent}
+    return json.dumps({name: value for name, value in said.items() if value}, ensure_ascii=False)
