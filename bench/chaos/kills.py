@@ -23,12 +23,12 @@ from bench.chaos.field import Ground, Place, children, end_of, ground, kill, par
 from bench.chaos.oracle import POINTS
 from bench.chaos.reckoning import Tally, reckon
 
+PLANS = ("plan:before", "plan:after")  # only while there is something to plan
 COMMITS = [
-    f"{kind}:{side}"
-    for kind in ("plan", "claim", "mark", "outcome", "recover")
-    for side in ("before", "after")
+    f"{kind}:{side}" for kind in ("claim", "mark", "outcome", "recover") for side in ("before", "after")
 ]
-MOST = {"plan": 2, "claim": 3, "mark": 12, "outcome": 12, "recover": 1}  # which one of its kind
+MOST = {"plan": 2, "claim": 2, "mark": 8, "outcome": 8, "recover": 1}  # which one of its kind
+NAMED = 15.0  # seconds until a named point should be reached
 
 
 class Kills:
@@ -37,23 +37,24 @@ class Kills:
     def __init__(self, seed: int, only: str | None) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - instants, not secrets
         named = [*POINTS, *COMMITS]
-        self._named = cycle([only] if only else named)
-        self._random = only is None or only == "random"
+        self._named = cycle([only] if only not in (None, "named") else named)
+        self._planning = cycle(PLANS)
+        self._only = only
         self._turn = 0
 
-    def one(self, place: Place) -> list[str]:
+    def one(self, place: Place, *, planned: bool) -> list[str]:
         """Start the program and kill it, or part of it first; what was done that it was still there for."""
         self._turn += 1
-        if self._random and self._turn % 2:
+        if self._only == "random" or (self._only is None and self._turn % 2):
             return self._at_random(place)
-        point = next(self._named)
+        point = next(self._named if planned else self._planning)
         if ":" in point:
             number = self._chance.randint(1, MOST[point.partition(":")[0]])
             running = place.start("run", "--until-idle", seam=f"{point}:{number}")
         else:
             running = place.start("run", "--until-idle")
-            place.oracle.trap(point, self._chance.randint(1, 60), running.pid)
-        status = end_of(running, within=self._chance.uniform(5.0, 9.0))
+            place.oracle.trap(point, self._chance.randint(1, 30), running.pid)
+        status = end_of(running, within=NAMED)
         place.oracle.trap("", 0, 0)
         if status is None:  # the point was not reached: nothing to recover, or less to plan than that
             running.kill()
@@ -88,7 +89,7 @@ def one_shop(where: Ground, kills: Kills, tally: Tally, options: object) -> None
         mine = 0
         total = recipients + recipients // 3
         while tally.faults < wanted and place.oracle.count() < total - 20:
-            points = kills.one(place)
+            points = kills.one(place, planned=mine > 0)
             mine += len(points)
             tally.faults += len(points)
             tally.at.update(points)
@@ -100,7 +101,7 @@ def main() -> None:
     made = parser("kill -9 at random instants and at named points.")
     made.add_argument("--kills", type=int, default=200)
     made.add_argument("--recipients", type=int, default=1500)
-    made.add_argument("--only", help="one point: random, " + ", ".join([*POINTS, *COMMITS]))
+    made.add_argument("--only", help="random, named, or one point: " + ", ".join([*POINTS, *PLANS, *COMMITS]))
     options = made.parse_args()
     tally, kills = Tally(), Kills(options.seed, options.only)
     with ground(options) as where:
