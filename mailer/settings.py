@@ -272,6 +272,12 @@ def child_environment(more: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **more}
 
 
+def become(environment: Mapping[str, str]) -> None:
+    """From now on this process has the environment it is given, and no other."""
+    os.environ.clear()
+    os.environ.update(environment)
+
+
 def forget_variables() -> None:
     """Take our variables out of this process, so that a file alone decides here and in children of ours."""
     for variable in [

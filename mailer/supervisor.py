@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import Any
 
+from mailer import sender
 from mailer import settings as settings_file
-from mailer.app import App
+from mailer.app import App, stop_on_signals
 from mailer.cluster.processes import SenderProcesses, shares, slots
+from mailer.cluster.starter import Starter
 from mailer.core.delivery import TryLater
 from mailer.core.relays import Relay
 from mailer.errors import MailerError, RelayError, SettingsError, StoreError
@@ -20,35 +21,17 @@ from mailer.mailbox.storage import Mailbox
 from mailer.smtp.relay import RelayConfig
 from mailer.smtp.session import Session
 
+__all__ = ["Starter", "keep_running", "relay_at_hand", "schedule", "starter", "until_idle", "work"]
+
 PER_SENDER = 200  # deliveries that are worth a sender process of their own
 RECOVER_SECONDS = 1.0  # between two looks for senders that died
 LOOK_SECONDS = 0.3  # between two looks at what other processes hold
 MOST_FAILURES = 3  # rounds of senders that end badly before we give up
 
 
-@asynccontextmanager
-async def stop_on_signals(*, patient: bool = False) -> AsyncIterator[asyncio.Event]:
-    """An event that SIGINT and SIGTERM set: what was begun is finished. A second signal does not wait.
-
-    With `patient` it does. A child of ours hears of one wish to stop twice: Ctrl-C and service managers tell
-    the whole group, and so do we.
-    """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def ask() -> None:
-        stop.set()
-        if not patient:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                loop.remove_signal_handler(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, ask)
-    try:
-        yield stop
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
+def starter() -> AbstractContextManager[Starter]:
+    """Where senders come from; to be opened before anything that a fork would not survive: any event loop."""
+    return Starter.ready(sender.main)
 
 
 @asynccontextmanager
@@ -77,7 +60,7 @@ async def relay_at_hand(app: App) -> AsyncIterator[Mapping[str, str]]:
         await server.close()
 
 
-async def until_idle(app: App, command: tuple[str, ...]) -> None:
+async def until_idle(app: App, senders: Starter, order: Mapping[str, Any]) -> None:
     """Do everything due at the clock, once; wait for what other processes hold, and recover what died held.
 
     Raises:
@@ -85,7 +68,7 @@ async def until_idle(app: App, command: tuple[str, ...]) -> None:
     """
     async with relay_at_hand(app) as environment, stop_on_signals() as stop:
         await app.scheduler().plan_once()
-        processes = SenderProcesses(command, environment)
+        processes = SenderProcesses(senders, {**order, "environment": environment})
         failures = 0
         while not stop.is_set():
             waiting = await app.ledger.due(app.clock())
@@ -111,13 +94,14 @@ async def until_idle(app: App, command: tuple[str, ...]) -> None:
 
 async def keep_running(
     app: App,
-    command: tuple[str, ...],
+    senders: Starter,
+    order: Mapping[str, Any],
     also: Callable[[asyncio.Event], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Plan and send until told to stop; `also` runs beside (the web)."""
     async with relay_at_hand(app) as environment, stop_on_signals() as stop, app.supply() as supply:
         await _admitted(app)
-        processes = SenderProcesses(command, environment)
+        processes = SenderProcesses(senders, {**order, "environment": environment})
         parts = [app.scheduler().keep(stop), processes.keep(_shares(app, 1_000_000), stop)]
         if supply is not None:  # machines that run `worker` may help
             parts.append(supply.keep(stop))
@@ -132,14 +116,14 @@ async def schedule(app: App) -> None:
         await _together(stop, app.scheduler().keep(stop), supply.keep(stop))
 
 
-async def work(app: App, command: tuple[str, ...]) -> None:
+async def work(app: App, senders: Starter, order: Mapping[str, Any]) -> None:
     """Send what schedulers hand out, until told to stop; one slot is kept for what is urgent."""
     async with relay_at_hand(app) as environment, stop_on_signals() as stop:
         await _admitted(app)
         dealt, reserved = slots(
             app.settings.connections, app.settings.sender.processes or settings_file.cores()
         )
-        processes = SenderProcesses(command, environment)
+        processes = SenderProcesses(senders, {**order, "environment": environment})
         await _together(stop, processes.keep(dealt, stop, reserved=reserved), _recover(app, stop))
 
 

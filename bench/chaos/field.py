@@ -212,10 +212,12 @@ def end_of(running: Running, *, within: float) -> int | None:
     return running.status
 
 
-def children(pid: int) -> list[int]:
-    """Processes it started."""
+def below(pid: int, name: str = "mailer-sender") -> list[int]:
+    """The processes of this name (`ps -o comm`) among those that a process started, or they did."""
     with suppress(OSError):
-        return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        started = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        named = [each for each in started if Path(f"/proc/{each}/comm").read_text() == f"{name}\n"]
+        return named + [each for child in started for each in below(child, name)]
     return []
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.chaos.field import Ground, children, end_of, ground, parser
+from bench.chaos.field import Ground, below, end_of, ground, parser
 from bench.chaos.reckoning import Tally, reckon
 from mailer.flow.send import LEASE_SECONDS
 from mailer.flow.waves import MOST_AHEAD
@@ -32,9 +32,9 @@ def one(where: Ground, chance: random.Random, tally: Tally) -> None:
         wanted = chance.randint(20, 300)
         while place.oracle.count() < wanted and not first.over():
             time.sleep(0.01)
-        senders = children(first.pid)
-        whole = chance.random() < 0.5 or not senders
-        victims = [first.pid, *senders] if whole else [chance.choice(senders)]
+        sending = below(first.pid)
+        whole = chance.random() < 0.5 or not sending
+        victims = [first.pid, *sending] if whole else [chance.choice(sending)]
         for pid in victims:
             os.kill(pid, signal.SIGSTOP)
         frozen = place.oracle.count()

@@ -4,9 +4,10 @@
 
 A shop sends a commercial mail with a coupon to everybody and an outage notice to some, by `mailer run --until-idle`
 with two sender processes. Each run is killed once; the next one recovers. Half of the kills come at a random instant
-and take the whole process group, one sender or the supervisor alone; the others come at a named point, in turn: in the
-relay's conversation (`oracle.py`), or right before and right after the COMMIT that plans, claims, marks, writes
-outcomes or recovers (`seam/`). When a shop's mail is out, the ledger is compared with the oracle, and another opens.
+and take the whole process group, or one sender, the starter or the supervisor alone; the others come at a named point,
+in turn: in the relay's conversation (`oracle.py`), or right before and right after the COMMIT that plans, claims,
+marks, writes outcomes or recovers (`seam/`). When a shop's mail is out, the ledger is compared with the oracle, and
+another opens.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.chaos.field import Ground, Place, children, end_of, ground, kill, parser
+from bench.chaos.field import Ground, Place, below, end_of, ground, kill, parser
 from bench.chaos.oracle import POINTS
 from bench.chaos.reckoning import Tally, reckon
 
@@ -65,16 +66,16 @@ class Kills:
         running = place.start("run", "--until-idle")
         if end_of(running, within=self._chance.uniform(0.3, 4.0)) is not None:
             return []
-        whom = self._chance.choices(["group", "sender", "supervisor"], [6, 3, 1])[0]
-        senders = children(running.pid)
-        if whom == "sender" and senders:
-            kill(self._chance.choice(senders))
-            # The supervisor recovers what it held, and goes on for a while.
+        whom = self._chance.choices(["group", "sender", "supervisor", "starter"], [6, 3, 1, 1])[0]
+        victims = below(running.pid, f"mailer-{whom}") if whom in {"sender", "starter"} else []
+        if victims:
+            kill(self._chance.choice(victims))
+            # The supervisor recovers what a sender held, and goes on for a while.
             rest = (
                 [] if end_of(running, within=self._chance.uniform(0.5, 4.0)) is not None else ["random:group"]
             )
             running.kill()
-            return ["random:sender", *rest]
+            return [f"random:{whom}", *rest]
         if whom == "supervisor":
             kill(running.pid)  # its senders notice; the next run may begin before they have ended
             return ["random:supervisor"]

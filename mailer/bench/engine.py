@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -17,13 +16,11 @@ from mailer.cluster.processes import shares
 from mailer.errors import MailerError
 from mailer.settings import Settings, cores
 from mailer.store.tables import sender
-from mailer.supervisor import keep_running
+from mailer.supervisor import Starter, keep_running
 
 _FIRST_LOOK = 0.005  # seconds between two looks at the sink's counter for the first mail, and
 _LOOK = 0.02  # for the last
 _SETTLED_LOOK = 1.0  # seconds between two looks at the ledger while mails are missing at the sink
-
-Command = Callable[[Settings], tuple[str, ...]]  # how a sender process is called
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +45,7 @@ class EngineRun:
         return self.planner_cpu + self.sender_cpu
 
 
-async def measure(settings: Settings, command: Command, to: Sink) -> EngineRun:
+async def measure(settings: Settings, senders: Starter, to: Sink) -> EngineRun:
     """Send the campaign to everybody in the database of these settings.
 
     Raises:
@@ -66,7 +63,7 @@ async def measure(settings: Settings, command: Command, to: Sink) -> EngineRun:
                 if run is not None:
                     found.append(run)
 
-        await keep_running(app, command(settings), also=watch)
+        await keep_running(app, senders, {"settings": str(settings.file)}, also=watch)
     if not found:
         raise KeyboardInterrupt
     return found[0]

@@ -14,10 +14,11 @@ from tempfile import TemporaryDirectory
 from mailer.app import App, system_clock
 from mailer.bench import peers
 from mailer.bench.databases import Databases, databases
-from mailer.bench.engine import Command, EngineRun, measure
+from mailer.bench.engine import EngineRun, measure
 from mailer.bench.postfix import SESSIONS, Sink, program, sink, source
 from mailer.bench.shop import Mode, fill, make_key, samples, write_shop
 from mailer.settings import forget_variables
+from mailer.supervisor import Starter
 
 ENGINE = "mailer"
 SOURCE = f"smtp-source -s {SESSIONS}"
@@ -70,9 +71,9 @@ Tell = Callable[[str], None]
 class Bench:
     """A folder, a sink and databases of our own; all of it is gone when the block that opened it ends."""
 
-    def __init__(self, plan: Plan, command: Command, tell: Tell, made: Databases, to: Sink) -> None:
+    def __init__(self, plan: Plan, senders: Starter, tell: Tell, made: Databases, to: Sink) -> None:
         self._plan = plan
-        self._command = command
+        self._senders = senders
         self._tell = tell
         self._databases = made
         self._sink = to
@@ -81,7 +82,7 @@ class Bench:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, plan: Plan, command: Command, tell: Tell) -> AsyncIterator[Bench]:
+    async def open(cls, plan: Plan, senders: Starter, tell: Tell) -> AsyncIterator[Bench]:
         """Get everything ready.
 
         Raises:
@@ -96,7 +97,7 @@ class Bench:
             folder = Path(name)
             await make_key(folder, plan.mode)
             async with databases(folder, plan.database_url) as made, sink(folder) as to:
-                bench = cls(plan, command, tell, made, to)
+                bench = cls(plan, senders, tell, made, to)
                 await bench._find_nodemailer()
                 yield bench
 
@@ -151,7 +152,7 @@ class Bench:
         place = self._folder / f"round-{size}-{number}"
         try:
             return await measure(
-                write_shop(place, url, self._sink.port, self._plan.mode), self._command, self._sink
+                write_shop(place, url, self._sink.port, self._plan.mode), self._senders, self._sink
             )
         finally:
             _heed_sigterm()  # while senders run, whoever keeps them running does

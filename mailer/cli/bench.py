@@ -9,10 +9,9 @@ from typing import Annotated
 import typer
 
 from mailer.cli.invocation import run, this
-from mailer.cli.operate import SENDER
 from mailer.cli.output import tell
 from mailer.errors import MailerError
-from mailer.settings import Settings
+from mailer.supervisor import starter
 
 
 class Key(StrEnum):
@@ -42,38 +41,36 @@ def bench(
     dkim: Annotated[Key | None, typer.Option(help="Sign each mail.")] = None,
 ) -> None:
     """Measure how fast mails leave, beside other senders, into Postfix's smtp-sink on this machine."""
-    # Time and memory that no sender should pay.
-    from mailer.bench import report  # noqa: PLC0415
-    from mailer.bench.rounds import Bench, Plan  # noqa: PLC0415
-    from mailer.bench.shop import Mode  # noqa: PLC0415
+    with starter() as senders:
+        # Time and memory that neither a sender nor another verb should pay.
+        from mailer.bench import report  # noqa: PLC0415
+        from mailer.bench.rounds import Bench, Plan  # noqa: PLC0415
+        from mailer.bench.shop import Mode  # noqa: PLC0415
 
-    mode = Mode(links=links, coupon=coupon, dkim=dkim.value if dkim else None)
-    plan = Plan(tuple(sizes or [10_000]), rounds, mode, database)
+        mode = Mode(links=links, coupon=coupon, dkim=dkim.value if dkim else None)
+        plan = Plan(tuple(sizes or [10_000]), rounds, mode, database)
 
-    async def work() -> None:
-        async with Bench.open(plan, _sender, tell) as opened:
-            for size in plan.sizes:
-                results = [result async for result in opened.results(size)]
-                tell(
-                    f"{size:,} mails, {mode}, {opened.database}; ratios are to smtp-source in the same round:"
-                )
-                what = {"mode": str(mode), "database": opened.database}
-                this.out.many([row | what for row in report.summary(results)], report.SUMMARY, "")
-                tell("mailer, from publishing to the last durable result:")
-                rows = [row | what for row in report.engine_rows(results)]
-                this.out.many(rows, report.ENGINE, "")
-                if any(row["sent"] != size or row["arrived"] != size for row in rows):
-                    raise MailerError(f"Not every one of the {size:,} mails was sent and arrived; see above.")
+        async def work() -> None:
+            async with Bench.open(plan, senders, tell) as opened:
+                for size in plan.sizes:
+                    results = [result async for result in opened.results(size)]
+                    tell(
+                        f"{size:,} mails, {mode}, {opened.database}; ratios are to smtp-source in the same round:"
+                    )
+                    what = {"mode": str(mode), "database": opened.database}
+                    this.out.many([row | what for row in report.summary(results)], report.SUMMARY, "")
+                    tell("mailer, from publishing to the last durable result:")
+                    rows = [row | what for row in report.engine_rows(results)]
+                    this.out.many(rows, report.ENGINE, "")
+                    if any(row["sent"] != size or row["arrived"] != size for row in rows):
+                        raise MailerError(
+                            f"Not every one of the {size:,} mails was sent and arrived; see above."
+                        )
 
-    async def stoppable() -> None:
-        try:
-            await work()
-        except (asyncio.CancelledError, KeyboardInterrupt):
-            raise typer.Abort from None
+        async def stoppable() -> None:
+            try:
+                await work()
+            except (asyncio.CancelledError, KeyboardInterrupt):
+                raise typer.Abort from None
 
-    run(stoppable())
-
-
-def _sender(settings: Settings) -> tuple[str, ...]:
-    """How a sender process of that shop is called."""
-    return ("--settings", str(settings.file), SENDER)
+        run(stoppable())

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
+from mailer.app import stop_on_signals
 from mailer.cli.invocation import run, this
 from mailer.cli.output import tell
 from mailer.errors import SettingsError
-from mailer.supervisor import stop_on_signals
 
 
 def register(cli: typer.Typer) -> None:

@@ -60,18 +60,14 @@ class Invocation:
         """The built-in mailbox, which needs no database."""
         return mailbox_of(self.settings(), self.clock)
 
-    def child_command(self, verb: str) -> tuple[str, ...]:
-        """How a child process of ours is called so that it shares settings and clock."""
-        command = (
-            ["--settings", str(self.settings_path.resolve())]
-            if self.settings_given or self.settings_path.exists()
-            else []
-        )
-        if self.now is not None:
-            command += ["--now", self.now.isoformat()]
-        if self.debug:
-            command.append("--debug")
-        return (*command, verb)
+    def order(self) -> dict[str, Any]:
+        """What sender processes of ours are told, so that they share settings and clock."""
+        known = self.settings_given or self.settings_path.exists()
+        return {
+            "settings": str(self.settings_path.resolve()) if known else None,
+            "now": self.now.isoformat() if self.now is not None else None,
+            "debug": self.debug,
+        }
 
 
 this = Invocation()

@@ -5,15 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import sys
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import structlog
 import typer
 from typer.main import get_command
 
+from mailer.app.voice import explain, show_inside, whole
 from mailer.cli import (
     bench,
     campaigns,
@@ -31,7 +30,6 @@ from mailer.cli import (
 )
 from mailer.cli.invocation import read_instant, this
 from mailer.cli.output import ReaderGone, tell
-from mailer.errors import MailerError
 
 cli = typer.Typer(
     name="mailer",
@@ -63,22 +61,13 @@ def options(
         this.settings_path, this.settings_given = settings, True
     this.now = read_instant(now, "--now") if now is not None else None
     this.json, this.debug = as_json, debug
-    _log(debug=debug)
+    show_inside(debug=debug)
 
 
 for part in (
     operate, parts, inbound, data, segments, campaigns, rehearse, incidents, ledger, report, coupons, mails, bench,
 ):  # fmt: skip
     part.register(cli)
-
-
-def _log(*, debug: bool) -> None:
-    """What goes on inside is for --debug; people get sentences."""
-    level = "debug" if debug else "error"
-    structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 def arranged(arguments: Sequence[str]) -> list[str]:
@@ -116,40 +105,16 @@ def status(arguments: Sequence[str]) -> int:
         said = error.format_message()
         if said:  # else the help was printed, for want of a verb
             context: typer.Context | None = getattr(error, "ctx", None)
-            tell(f"{_whole(said)} Try '{context.command_path if context else 'mailer'} --help'.")
+            tell(f"{whole(said)} Try '{context.command_path if context else 'mailer'} --help'.")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         tell("Stopped.")
         return 130
     except ReaderGone:
         return _closed_pipe()
-    except BaseExceptionGroup as group:
-        return _explained(_first(group))
-    except Exception as error:  # noqa: BLE001 - the last resort: one sentence, the traceback for --debug
-        return _explained(error)
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last resort
+        return explain(error, tell, debug=this.debug)
     return answer if isinstance(answer, int) else 0
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
-
-
-def _explained(error: BaseException) -> int:
-    if this.debug:
-        traceback.print_exception(error)
-    if isinstance(error, MailerError):
-        tell(_whole(str(error)))
-        return error.exit_status
-    tell(
-        f"Something we did not expect went wrong ({type(error).__name__}: {error}). "
-        "Run it again with --debug to see where."
-    )
-    return 1
-
-
-def _whole(sentence: str) -> str:
-    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
 
 
 def _closed_pipe() -> int:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -16,11 +13,7 @@ from mailer.cli.invocation import run as run_async
 from mailer.cli.invocation import this
 from mailer.cli.output import tell
 from mailer.demo.load import load_demo, refuse_real_customers
-from mailer.errors import Fenced, RelayError
-from mailer.supervisor import keep_running, stop_on_signals, until_idle
-
-SENDER = "_sender"
-ORPHAN_GRACE = 5.0  # seconds a sender whose parent died has to finish what it has begun
+from mailer.supervisor import Starter, keep_running, starter, until_idle
 
 
 def register(cli: typer.Typer) -> None:
@@ -31,7 +24,6 @@ def register(cli: typer.Typer) -> None:
     cli.command("unhalt", rich_help_panel="Run")(unhalt)
     cli.command("migrate", rich_help_panel="Run")(migrate)
     cli.command("backup", rich_help_panel="Run")(backup)
-    cli.command(SENDER, hidden=True)(sender)
 
 
 def up(
@@ -41,7 +33,7 @@ def up(
 ) -> None:
     """Run everything: planning, sending, the web and, while no relay is set, the built-in mailbox."""
 
-    async def work() -> None:
+    async def work(senders: Starter) -> None:
         # A first look would count campaigns as seen from now; the demo's shop has had them for weeks.
         async with this.app(load=not demo, upgrade=True) as app:
             if demo:
@@ -49,12 +41,13 @@ def up(
                 await refuse_real_customers(app)
                 await load_demo(app)
                 tell("The demo is loaded: its six campaigns go out within a minute.")
-            await bring_up(app)
+            await bring_up(app, senders)
 
-    run_async(work())
+    with starter() as senders:
+        run_async(work(senders))
 
 
-async def bring_up(app: App) -> None:
+async def bring_up(app: App, senders: Starter) -> None:
     """Plan, send and serve until told to stop; the web's door opens before anything is sent."""
     from mailer.web.server import address_of, listen, serve  # noqa: PLC0415 (time and memory no sender should pay)
 
@@ -76,7 +69,7 @@ async def bring_up(app: App) -> None:
                     group.create_task(pages(stop))
                     group.create_task(returns(stop))
 
-            await keep_running(app, this.child_command(SENDER), also=beside)
+            await keep_running(app, senders, this.order(), also=beside)
 
 
 def run(
@@ -86,15 +79,12 @@ def run(
 ) -> None:
     """Plan and send, without the web."""
 
-    async def work() -> None:
+    async def work(senders: Starter) -> None:
         async with this.app() as app:
-            command = this.child_command(SENDER)
-            if until_idle_:
-                await until_idle(app, command)
-            else:
-                await keep_running(app, command)
+            await (until_idle if until_idle_ else keep_running)(app, senders, this.order())
 
-    run_async(work())
+    with starter() as senders:
+        run_async(work(senders))
 
 
 def halt(note: Annotated[str, typer.Option(help="Why, for whoever looks next.")] = "") -> None:
@@ -139,45 +129,3 @@ def backup(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where the 
             tell(f"The database {app.db.where} is copied to {file}.")
 
     run_async(work())
-
-
-def sender(
-    connections: Annotated[int, typer.Option(min=1)] = 1,
-    first: Annotated[int, typer.Option(min=0)] = 0,
-    until_idle_: Annotated[bool, typer.Option("--until-idle")] = False,
-    shared: Annotated[bool, typer.Option()] = False,
-    urgent: Annotated[bool, typer.Option()] = False,
-) -> None:
-    """Be a sender process; started by `run`, `up` and `worker`."""
-
-    async def work() -> None:
-        async with this.app(load=False) as app, stop_on_signals(patient=True) as stop:
-            app.limit_memory()
-            orphan = asyncio.create_task(_die_with_parent(stop))
-            try:
-                await app.send(
-                    connections, first=first, until_idle=until_idle_, stop=stop, shared=shared, urgent=urgent
-                )
-            finally:
-                orphan.cancel()
-
-    try:
-        run_async(work())
-    except (RelayError, Fenced) as error:
-        tell(str(error))
-        raise typer.Exit(3) from None
-
-
-async def _die_with_parent(stop: asyncio.Event) -> None:
-    """Our stdin is a pipe that only our parent holds: its end is the parent's end."""
-    reader = asyncio.StreamReader()
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(OSError, ValueError):
-        pipe, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-        try:
-            await reader.read()
-        finally:
-            pipe.close()
-        stop.set()
-        await asyncio.sleep(ORPHAN_GRACE)
-        os._exit(1)

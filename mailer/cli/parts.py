@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from mailer.app import stop_on_signals
 from mailer.cli.invocation import run as run_async
 from mailer.cli.invocation import this
-from mailer.cli.operate import SENDER
 from mailer.cli.output import tell
 from mailer.errors import SettingsError
-from mailer.supervisor import schedule, stop_on_signals, work
+from mailer.supervisor import Starter, schedule, starter, work
 
 
 def register(cli: typer.Typer) -> None:
@@ -35,13 +35,14 @@ def worker() -> None:
     """Send what the schedulers hand out, with the senders of this machine."""
     _for_several("worker")
 
-    async def send() -> None:
+    async def send(senders: Starter) -> None:
         async with this.app(load=False) as app:
             await app.require_shards()
             tell("mailer sends.")
-            await work(app, (*this.child_command(SENDER), "--shared"))
+            await work(app, senders, this.order() | {"shared": True})
 
-    run_async(send())
+    with starter() as senders:
+        run_async(send(senders))
 
 
 def web() -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import resource
-import sys
+import signal
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mailer.cluster.starter import Child, Starter
 
 GRACE_SECONDS = 30.0  # a sender finishes the messages it has begun
 RESTART_SECONDS = 1.0  # before a sender that died is replaced; twice as long each time it died at once
@@ -17,25 +20,25 @@ STEADY_SECONDS = 10.0  # one that lived so long did not die at once
 
 
 class SenderProcesses:
-    """Children of this process; each holds the other end of a pipe and dies when we do."""
+    """Children that our starter starts; each holds the other end of a line and dies when we do."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        self._command = (sys.executable, "-m", "mailer", *command)
-        self._environment = dict(environment)
-        self._children: list[asyncio.subprocess.Process] = []
+    def __init__(self, starter: Starter, order: Mapping[str, Any]) -> None:
+        """Every child is told the `order`, and which share of the connections is its own."""
+        self._starter = starter
+        self._order = dict(order)
+        self._children: list[Child] = []
         self._stopping = False
 
     async def run_until_idle(self, connections: Sequence[int]) -> list[int]:
         """Start a sender for each share of the connections; returns their exit statuses when all are done."""
         self._stopping = False
-        children: list[asyncio.subprocess.Process] = []
+        children: list[Child] = []
         self._children = children
         try:
             for first, share in numbered(connections):
-                children.append(await self._start(first, share, "--until-idle"))
+                children.append(await self._start(first, share, until_idle=True))
                 if self._stopping:  # said while this one was being started
-                    with contextlib.suppress(ProcessLookupError):
-                        children[-1].terminate()
+                    children[-1].signal(signal.SIGTERM)
                     break
             return list(await asyncio.gather(*(child.wait() for child in children)))
         finally:
@@ -48,17 +51,17 @@ class SenderProcesses:
                 for first, share in numbered(connections):
                     group.create_task(self._keep_one(stop, first, share))
                 if reserved:
-                    group.create_task(self._keep_one(stop, sum(connections), reserved, "--urgent"))
+                    group.create_task(self._keep_one(stop, sum(connections), reserved, urgent=True))
         finally:
             await self.stop()
 
-    async def _keep_one(self, stop: asyncio.Event, first: int, share: int, *more: str) -> None:
+    async def _keep_one(self, stop: asyncio.Event, first: int, share: int, *, urgent: bool = False) -> None:
         stopped = asyncio.create_task(stop.wait())
         wait = RESTART_SECONDS
         try:
             while not stop.is_set():
                 began = time.monotonic()
-                child = await self._start(first, share, *more)
+                child = await self._start(first, share, urgent=urgent)
                 self._children.append(child)
                 ended = asyncio.create_task(child.wait())
                 await asyncio.wait({ended, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -78,30 +81,21 @@ class SenderProcesses:
         """Ask every child to finish what it has begun; those that cannot are killed."""
         self._stopping = True
         for child in self._children:
-            if child.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    child.terminate()
+            child.signal(signal.SIGTERM)
         waits = [asyncio.create_task(child.wait()) for child in self._children]
         if waits:
             await asyncio.wait(waits, timeout=GRACE_SECONDS)
         for child in self._children:
-            if child.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    child.kill()
-                await child.wait()
+            child.signal(signal.SIGKILL)
+            await child.wait()
         self._children = []
 
-    async def _start(self, first: int, connections: int, *more: str) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *self._command,
-            "--connections",
-            str(connections),
-            "--first",  # which of all connections these are: which relays they belong to
-            str(first),
-            *more,
-            stdin=asyncio.subprocess.PIPE,
-            env=self._environment,
-        )
+    async def _start(
+        self, first: int, connections: int, *, until_idle: bool = False, urgent: bool = False
+    ) -> Child:
+        # Which of all connections these are says which relays they belong to.
+        share = {"first": first, "connections": connections, "until_idle": until_idle, "urgent": urgent}
+        return await self._starter.start(self._order | share)
 
 
 def shares(connections: int, processes: int) -> list[int]:

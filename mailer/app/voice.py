@@ -1,0 +1,45 @@
+"""What a process of ours says on stderr: one sentence for an error, and what goes on inside for --debug."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+import structlog
+
+from mailer.app.base import Tell
+from mailer.errors import MailerError
+
+
+def say(sentence: str) -> None:
+    """A sentence for whoever reads the log."""
+    sys.stderr.write(f"{sentence}\n")
+
+
+def show_inside(*, debug: bool) -> None:
+    """What goes on inside is for --debug; people get sentences."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger("debug" if debug else "error"),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def explain(error: BaseException, tell: Tell, *, debug: bool) -> int:
+    """Tell of an error that ends the process, in one sentence; its exit status."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if debug:
+        traceback.print_exception(error)
+    if isinstance(error, MailerError):
+        tell(whole(str(error)))
+        return error.exit_status
+    tell(
+        f"Something we did not expect went wrong ({type(error).__name__}: {error}). "
+        "Run it again with --debug to see where."
+    )
+    return 1
+
+
+def whole(sentence: str) -> str:
+    """With a full stop."""
+    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."
