@@ -270,12 +270,21 @@ async def main(options: argparse.Namespace, steps: Mapping[str, Any]) -> None:
     async with running(steps, port=options.port, log=options.log, keep=options.keep) as relay:
         sys.stdout.write(json.dumps({"port": relay.port}) + "\n")
         sys.stdout.flush()
-        await asyncio.Event().wait()
+        if not options.until_stdin_ends:
+            await asyncio.Event().wait()
+        reader = asyncio.StreamReader()
+        loop = asyncio.get_running_loop()
+        pipe, _protocol = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
+        )
+        await reader.read()
+        pipe.close()
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="A relay that does as a script says.")
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--until-stdin-ends", action="store_true", help="end with whoever started it")
     parser.add_argument("--script", default="{}", help="JSON, or the name of a file of it")
     parser.add_argument("--log", type=Path)
     parser.add_argument("--keep", type=Path, help="a folder for the messages")

@@ -90,22 +90,35 @@ class Started:
         return int(said)
 
 
-def start(words: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Started:
-    """Start `mailer WORDS` in a folder, with nothing to read."""
+def start(
+    words: Sequence[str], *, cwd: Path, env: Mapping[str, str], program: Path | str | None = None
+) -> Started:
+    """Start `mailer WORDS` in a folder, with nothing to read; or another program."""
     (out, said), (err, told) = os.pipe(), os.pipe()
     with Path(os.devnull).open() as nothing:
-        line = _ask(words, cwd, env, place(), [nothing.fileno(), said, told])
+        line = ask(words, cwd, env, place(), [nothing.fileno(), said, told], program)
     os.close(said)
     os.close(told)
     return Started(line, out, err)
 
 
-def _ask(
-    words: Sequence[str], cwd: Path, env: Mapping[str, str], where: str, fds: list[int]
+def ask(
+    words: Sequence[str],
+    cwd: Path,
+    env: Mapping[str, str],
+    where: str,
+    fds: list[int],
+    program: Path | str | None = None,
 ) -> socket.socket:
+    """Ask the starter that listens there; what it says comes from the socket."""
     line = socket.socket(socket.AF_UNIX)
     line.connect(where)
-    asked = {"words": list(words), "folder": str(cwd), "environment": dict(env)}
+    asked = {
+        "words": list(words),
+        "folder": str(cwd),
+        "environment": dict(env),
+        "program": str(program) if program else None,
+    }
     data = json.dumps(asked).encode() + b"\n"
     sent = socket.send_fds(line, [data], fds)
     line.sendall(data[sent:])
@@ -153,7 +166,7 @@ def place() -> str:
 
 
 if __name__ == "__main__":  # what a shell in a test calls `mailer`
-    begun = Started(_ask(sys.argv[1:], Path.cwd(), os.environ, os.environ[STARTER], [0, 1, 2]))
+    begun = Started(ask(sys.argv[1:], Path.cwd(), os.environ, os.environ[STARTER], [0, 1, 2]))
     for passed_on in (signal.SIGINT, signal.SIGTERM):
         signal.signal(passed_on, lambda number, _frame: begun.send_signal(number))
     sys.exit(begun.wait())

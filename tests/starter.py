@@ -1,11 +1,11 @@
 """A process that has the program loaded and forks for each command, so that a test does not wait for imports.
 
-    python -m tests.starter SOCKET      ends when its standard input does
+    python -m tests.starter SOCKET      ends when its standard input does, and all that it started with it
 
 What comes out of the fork behaves as `python -m mailer WORDS` would: a session and process group of its own,
 the folder, environment and standard streams it was given, the signals and the exit of a fresh interpreter.
-Each connection is one command: a line of JSON with three descriptors goes in, its pid comes back at once and
-its exit status at its end. `started.py` is the other side.
+A `program` that is asked for is executed instead. Each connection is one command: a line of JSON with three
+descriptors goes in, its pid comes back at once and its exit status at its end. `started.py` is the other side.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ class Server:
         while True:
             for key, _events in self.selector.select():
                 if key.fileobj is sys.stdin:
+                    self.end_all()
                     return None
                 if key.fileobj is self.door:
                     words = self.start(self.door.accept()[0])
@@ -55,6 +57,9 @@ class Server:
 
     def start(self, asker: socket.socket) -> list[str] | None:
         asked, streams = _request(asker)
+        if not asked:  # it has ended meanwhile
+            asker.close()
+            return None
         pid = os.fork()
         if pid == 0:
             os.setsid()
@@ -78,6 +83,13 @@ class Server:
         _tell(asker, os.waitstatus_to_exitcode(status))
         asker.close()
 
+    def end_all(self) -> None:
+        """Whoever would have ended them is gone."""
+        for pid, _asker in self.asking.values():
+            for kill in (os.killpg, os.kill):  # it may not have its group yet
+                with suppress(ProcessLookupError):
+                    kill(pid, signal.SIGKILL)
+
     def let_go(self) -> None:
         """Close all that is ours: a command holds none of it."""
         self.selector.close()
@@ -89,9 +101,11 @@ class Server:
 
 def _request(asker: socket.socket) -> tuple[dict[str, Any], list[int]]:
     data, streams, _flags, _address = socket.recv_fds(asker, 1 << 16, _STREAMS)
-    while not data.endswith(b"\n"):
-        data += asker.recv(1 << 16)
-    return json.loads(data), streams
+    piece = data
+    while piece and not data.endswith(b"\n"):
+        piece = asker.recv(1 << 16)
+        data += piece
+    return json.loads(data) if piece else {}, streams
 
 
 def _tell(asker: socket.socket, number: int) -> None:
@@ -109,6 +123,9 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    if asked["program"]:
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        os.execve(asked["program"], [asked["program"], *asked["words"]], asked["environment"])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class Answer:
 class Running:
     """A command that was started, in a process group of its own."""
 
-    def __init__(self, process: subprocess.Popen[str] | Started) -> None:
+    def __init__(self, process: Started) -> None:
         self._process = process
 
     def signal(self, number: int) -> None:
@@ -144,26 +144,10 @@ class Shop:
         """Start `mailer WORDS`, at the instant `now`."""
         words = (*words, *(("--now", now) if now else ()))
         environment = started.environment() | dict(env or {})
-        process = (
-            self._anew(words, environment)
-            if self._fresh
-            else started.start(words, cwd=self.folder, env=environment)
-        )
-        running = Running(process)
+        program = SCRIPT if self._fresh else None
+        running = Running(started.start(words, cwd=self.folder, env=environment, program=program))
         self._started.append(running)
         return running
-
-    def _anew(self, words: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [SCRIPT, *words],
-            cwd=self.folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
 
     def mailer(
         self, *words: str, now: str | None = None, status: int = 0, env: Mapping[str, str] | None = None
@@ -215,13 +199,13 @@ class RelayProcess:
         self.log.touch()
         self._process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "tests.relay", "--port", str(port)),
+                *(sys.executable, "-m", "tests.relay", "--until-stdin-ends", "--port", str(port)),
                 *("--script", json.dumps(dict(steps or {}))),
                 *("--log", str(self.log), "--keep", str(self.keep)),
             ],
             cwd=ROOT,
             env=started.environment(),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -260,8 +244,9 @@ class RelayProcess:
         """Away, in the middle of whatever it does."""
         self._process.kill()
         self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
 
 
 def wait_until(holds: Callable[[], object]) -> None:
