@@ -34,6 +34,8 @@ from mailer.store.segments import Segments
 #: How many real customers `check` tries each template with.
 REAL_CUSTOMERS = 10
 
+_LONG = 10**12  # a delivery whose links are as long as they get
+
 
 class Mails(Trailing):
     """Publishing, vetting, previews, composing, and connections."""
@@ -85,7 +87,8 @@ class Mails(Trailing):
         samples = [Sample(name, scene, locale, tenant_locale, zone) for name, locale, scene in scenes]
         found: list[FileFault] = [] if campaign.commercial else list(promotions(parts))
         found += await vet(parts, samples)
-        return [self._as_typed(fault) for fault in found or sizes(parts, samples)]
+        track = self.link_maker.track(_LONG, campaign.name, agreed=True) if campaign.commercial else None
+        return [self._as_typed(fault) for fault in found or sizes(parts, samples, track)]
 
     async def some_customers(self) -> list[Customer]:
         """A few real customers to try templates with."""
@@ -113,7 +116,13 @@ class Mails(Trailing):
         """Who writes, and how links are made."""
         tag = POSTMARK_TAG if self.settings.webhooks.postmark is not None else None
         return Identity(
-            self.sender, self.rules.zone, self.settings.public_url, self.keys, self.return_path, tag
+            self.sender,
+            self.rules.zone,
+            self.settings.public_url,
+            self.keys,
+            self.return_path,
+            tag,
+            self.link_maker,
         )
 
     @cached_property

@@ -47,6 +47,7 @@ class SendJob:
     context: Mapping[str, Any] = field(default_factory=dict)  # of the delivery
     content: Mapping[str, Any] = field(default_factory=dict)  # of the run
     coupon: CouponView | None = None
+    uncounted: bool = False  # the address is one whose owner refused to have clicks and openings counted
 
 
 @dataclass(frozen=True, slots=True)

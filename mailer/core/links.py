@@ -7,12 +7,26 @@ where no mail of ours does. What is not plainly an address on the web is left as
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from mailer.core.token import BadToken, Keyring, Stem, sign, verify
 
 CLICK, OPEN = "click", "open"
+
+#: The customers' attribute, and the scope of a suppression by which they refuse; the latter decides.
+ATTRIBUTE = SCOPE = "tracking"
+_WORDS = {
+    "yes": True,
+    "true": True,
+    "evet": True,
+    "1": True,
+    "no": False,
+    "false": False,
+    "hayır": False,
+    "0": False,
+}
 
 MOST_URL = 2_000  # letters; a longer address is left alone
 _KEPT = (
@@ -94,6 +108,14 @@ class LinkMaker:
         page, mark, place = url.partition("#")
         joint = "&" if "?" in page else "?"
         return f"{page}{joint}utm_source=mailer&utm_medium=email&utm_campaign={campaign}{mark}{place}"
+
+
+def agrees(attributes: Mapping[str, Any]) -> bool | None:
+    """Whether a customer agreed to be counted, as their attribute says; None: it says nothing."""
+    said = attributes.get(ATTRIBUTE)
+    if isinstance(said, str):
+        return _WORDS.get(said.strip().lower())
+    return said if isinstance(said, bool) else None
 
 
 def followable(url: str) -> bool:

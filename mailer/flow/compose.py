@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from mailer.core.handoff import SendJob
+from mailer.core.links import LinkMaker, Track, agrees, with_picture
 from mailer.core.message import Letter, Message, Rendered
 from mailer.core.scene import Sender, scene
 from mailer.core.token import Keyring, sign_for
@@ -25,7 +26,13 @@ class TemplatePort(Protocol):
     """A published template, compiled."""
 
     def render(
-        self, context: dict[str, Any], locale: str, tenant_locale: str, zone: ZoneInfo
+        self,
+        context: dict[str, Any],
+        locale: str,
+        tenant_locale: str,
+        zone: ZoneInfo,
+        *,
+        track: Track | None = None,
     ) -> Rendered: ...
 
 
@@ -45,6 +52,7 @@ class Identity:
     keys: Keyring
     returns: ReturnPath | None = None  # where bounces come back to; None: to the sender
     tag: str | None = None  # the header in which a provider wants what it is to bring back
+    links: LinkMaker | None = None  # what counts clicks and openings; None: nothing does
 
 
 class Composer:
@@ -141,12 +149,21 @@ class Composer:
         if isinstance(template, str):
             raise RenderError(template)
         identity = self._identity
-        return template.render(
+        track = picture = None
+        if identity.links is not None and job.purpose == "commercial":
+            agreed = False if job.uncounted else agrees(job.customer.attributes)
+            track = identity.links.track(job.delivery_id, job.campaign, agreed)
+            picture = identity.links.picture(job.delivery_id, agreed)
+        rendered = template.render(
             scene(job, description, identity.sender, links),
             job.customer.locale,
             identity.sender.locale,
             ZoneInfo(job.zone) if job.zone else identity.zone,
+            track=track,
         )
+        if picture is not None and rendered.html is not None:
+            return replace(rendered, html=with_picture(rendered.html, picture))
+        return rendered
 
     def _links(self, job: SendJob) -> dict[str, str]:
         if job.purpose != "commercial":

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import pass_context
 from jinja2.exceptions import FilterArgumentError
 from jinja2.runtime import Context, Undefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mailer.core.customer import PartialDate
 from mailer.render import locales
@@ -43,6 +43,7 @@ class Scene:
     currency: str | None = None
     pictures: Mapping[str, str] = field(default_factory=dict)  # name → Content-ID
     used: set[str] = field(default_factory=set)
+    track: Callable[[str], str] | None = None  # what an address becomes where clicks are counted
 
 
 def _scene(context: Context) -> Scene:
@@ -161,6 +162,21 @@ def link_gate(value: Any) -> str:
     return text if _LINK.fullmatch(text) else "#"
 
 
+@pass_context
+def tracked_filter(context: Context, value: Any) -> Any:
+    """An address as it stands in a mail whose clicks are counted; in all others, and whatever else it is, unchanged."""
+    track = _scene(context).track
+    if track is None:
+        return value
+    if type(value) is str:
+        return track(value)
+    if isinstance(value, Markup):  # an address with data in it, put together and escaped
+        url = value.unescape().strip()
+        made = track(url)
+        return value if made == url else escape(made)
+    return value
+
+
 def css_gate(value: Any) -> str:
     """A value inside a `style`: letters, digits and ` #%.,+-`; else nothing, so data adds no declaration."""
     text = str(value)
@@ -215,4 +231,5 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "money": money_filter,
     "replace": replace_filter,
     "time": time_filter,
+    "tracked": tracked_filter,
 }

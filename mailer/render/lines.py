@@ -7,6 +7,7 @@ grows long.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -15,6 +16,8 @@ from mailer.render.pieces import Piece
 
 _LONG = 400
 _DATA = 60  # what a tag may grow to; nobody knows
+_LINK = 250  # and a link whose clicks are counted
+_LINKS = re.compile(r"\btracked\b")
 _ROW = 100  # a longer row of a loop begins a line of its own
 
 
@@ -27,7 +30,7 @@ def broken(pieces: Sequence[Piece]) -> Iterator[Piece]:
         if piece.kind != "text":
             if piece.kind == "block" and at.mode in (Mode.TAG_NAME, Mode.ATTRIBUTE, Mode.AFTER_NAME):
                 at.mode, at.attribute = Mode.TAG, ""  # as `scan` has it
-            column += max(_DATA, rows.get(index, 0))
+            column += max(_LINK if _LINKS.search(piece.text) else _DATA, rows.get(index, 0))
             yield piece
             continue
         at.feed(piece.text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -69,12 +69,18 @@ def offers(pieces: Sequence[Piece]) -> list[list[Any]]:
     return found
 
 
-def sizes(parts: Mapping[str, Any], samples: Sequence[Sample]) -> list[TemplateFault]:
-    """Whether a template that was vetted grows too large for any sample: over 102 KB a fault, over 90 KB a warning."""
+def sizes(
+    parts: Mapping[str, Any], samples: Sequence[Sample], track: Callable[[str], str] | None = None
+) -> list[TemplateFault]:
+    """Whether a template that was vetted grows too large for any sample: over 102 KB a fault, over 90 KB a warning.
+
+    `track` is what makes its links those whose clicks are counted, which are longer.
+    """
     template = Template(parts)
     largest, who = 0, ""
     for sample in samples:
-        rendered = template.render(sample.context, sample.locale, sample.tenant_locale, ZoneInfo(sample.zone))
+        zone = ZoneInfo(sample.zone)
+        rendered = template.render(sample.context, sample.locale, sample.tenant_locale, zone, track=track)
         size = len(encoded(rendered.html, exact=rendered.exact).body) if rendered.html else 0
         if size > largest:
             largest, who = size, sample.name

@@ -39,11 +39,14 @@ class Mode(Enum):
 
 
 class Value(NamedTuple):
-    """A stretch of an attribute's value: the value so far, and where in the text the stretch begins."""
+    """A stretch of an attribute's value: the value so far, and from where to where in the text the stretch goes."""
 
     attribute: str
     prefix: str
     offset: int
+    end: int
+    tag: str
+    closed: bool  # the value ends there
 
 
 @dataclass(slots=True)
@@ -162,7 +165,7 @@ class Cursor:
         end = text.find(self.quote, position)
         stop = len(text) if end < 0 else end
         self.prefix += text[position:stop]
-        self._seen.append(Value(self.attribute, self.prefix, position))
+        self._seen.append(Value(self.attribute, self.prefix, position, stop, self.name, end >= 0))
         if end < 0:
             return stop
         self.mode, self.quote, self.attribute = Mode.TAG, "", ""
@@ -171,7 +174,7 @@ class Cursor:
     def _in_bare(self, text: str, position: int) -> int:
         end = _span(_BARE, text, position)
         self.prefix += text[position:end]
-        self._seen.append(Value(self.attribute, self.prefix, position))
+        self._seen.append(Value(self.attribute, self.prefix, position, end, self.name, end < len(text)))
         if end < len(text):
             self.mode, self.attribute = Mode.TAG, ""
         return end

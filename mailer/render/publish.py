@@ -22,6 +22,7 @@ from jinja2 import TemplateSyntaxError, nodes
 
 from mailer.errors import TemplateFault
 from mailer.render import html as markup
+from mailer.render import tracked
 from mailer.render.derive import derived
 from mailer.render.environment import HTML as HTML_SANDBOX
 from mailer.render.environment import TEXT as TEXT_SANDBOX
@@ -66,8 +67,11 @@ def publish(template: str, read: TemplateSource, public_url: str, tenant_locale:
             pieces = markup.address_pictures(pieces, template, names, public_url)
             if file.suffix == "mjml":
                 pieces = markup.compile_mjml(pieces, path)
-            pieces = list(broken(inline_css(place(pieces), path, marked_only=file.suffix == "mjml")))
+            pieces = inline_css(place(pieces), path, marked_only=file.suffix == "mjml")
             pages[file.locale] = path, pieces
+            pieces = list(broken([*tracked.in_page(pieces)]))
+        elif file.part == TEXT:
+            pieces = [*tracked.in_text(pieces)]
         elif file.part == SUBJECT:
             pieces = [_one_line(piece) for piece in pieces]
         source, origins = write(pieces)
@@ -89,7 +93,7 @@ def _texts(pages: Mapping[str, tuple[str, list[Piece]]]) -> dict[str, dict[str, 
         pieces = derived(page, path)
         if pieces is None:
             return {}
-        source, origins = write(pieces)
+        source, origins = write(tracked.in_text(pieces))
         texts[locale] = {"file": path, "source": source, "origins": origins, "derived": True}
     return {TEXT: texts}
 

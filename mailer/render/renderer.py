@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import tzinfo
 from itertools import islice
 from typing import Any, NamedTuple
@@ -66,10 +66,12 @@ class Template:
         tenant_locale: str,
         zone: tzinfo,
         *,
+        track: Callable[[str], str] | None = None,
         seconds: float = DEFAULT_SECONDS,
     ) -> Rendered:
         """Fill every part in for one customer.
 
+        `track` is what the address of each link goes through.
         `locale` is the customer's, empty if none is known; `zone` the one their instants are shown in.
         Amounts are in `context["tenant"]["currency"]` where a template names no other.
 
@@ -81,7 +83,7 @@ class Template:
         currency = tenant.get("currency") if isinstance(tenant, dict) else None
         with guard(seconds):
             reader = self._readers.get((locale, tenant_locale)) or self._reader(locale, tenant_locale)
-            return self._render(context, reader, Scene("", zone, currency), even=even)
+            return self._render(context, reader, Scene("", zone, currency, track=track), even=even)
 
     def _render(self, context: Mapping[str, Any], reader: _Reader, scene: Scene, *, even: bool) -> Rendered:
         said: dict[str, str] = {}

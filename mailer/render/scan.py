@@ -101,7 +101,7 @@ class _Scanner:
             return piece
         gate = self._gate(piece)
         at.prefix += "\0"
-        return _through(gate, piece) if gate else piece
+        return through(gate, piece) if gate else piece
 
     def _gate(self, piece: Piece) -> str:
         attribute, prefix = self._at.attribute, self._at.prefix
@@ -147,7 +147,7 @@ class _Scanner:
     # Text ------------------------------------------------------------------------------------------------
 
     def _text(self, piece: Piece) -> None:
-        for attribute, prefix, offset in self._at.feed(piece.text):
+        for attribute, prefix, offset, *_where in self._at.feed(piece.text):
             if attribute not in _URL_ATTRIBUTES:
                 continue
             said = _BLANKS.sub("", unescape(prefix))
@@ -162,7 +162,7 @@ def _least_settled(ends: list[str], begun: str) -> str:
     return min(ways, key=len)
 
 
-def _through(gate: str, piece: Piece) -> Piece:
+def through(gate: str, piece: Piece) -> Piece:
     """The same print, its value sent through a filter."""
     found = _PRINT.fullmatch(piece.text)
     if found is None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+from mailer.core.links import SCOPE
 from mailer.core.tracking import Hit, Judged
 from mailer.store.engine import Database
 from mailer.store.statements import Writing
-
-#: The scope in which an address stands whose owner does not want to be counted.
-TRACKING = "tracking"
 
 _ROWS = 2_000  # in one transaction: the one writer of SQLite is not held for long
 
@@ -23,7 +21,7 @@ _ADD = Writing(
     join delivery on delivery.id = given.delivery_id
     where not exists (
         select 1 from suppression
-        where suppression.email_key = delivery.email_key and suppression.scope = '{TRACKING}'
+        where suppression.email_key = delivery.email_key and suppression.scope = '{SCOPE}'
     )
     on conflict do nothing
     """,

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.coupon import CouponState
 from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
+from mailer.core.links import SCOPE
 from mailer.store.statements import Reading, day, instant, known
 from mailer.store.tables import run
 
@@ -44,12 +45,14 @@ _JOBS = Reading(
         "own_email": "customer.email",
         "services": "{customer.services}",
         "attributes": "{customer.attributes}",
+        "uncounted": "refused.scope",
     }
     | {name: f"coupon.{name}" for name in _WORTH},
     f"""
     cross join delivery
     join customer on customer.id = delivery.customer_id
     left join coupon on coupon.delivery_id = delivery.id and coupon.state in ({_SHOWN})
+    left join suppression as refused on refused.email_key = delivery.email_key and refused.scope = '{SCOPE}'
     where delivery.id = wanted.id
     """,
 )
@@ -115,6 +118,7 @@ def _job(row: Mapping[str, Any], of: Mapping[str, Any], reminded: CouponView | N
         context=row["context"] or {},
         content=of["content"] or {},
         coupon=_view(row) if row["code"] else reminded,
+        uncounted=row["uncounted"] is not None,
     )
 
 

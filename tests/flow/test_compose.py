@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from mailer.core.links import LinkMaker, Wanted, clicked
 from mailer.core.message import Letter, Message, Rendered
 from mailer.core.token import Keyring, verify
 from mailer.core.verp import Attempt, ReturnPath
@@ -140,3 +141,51 @@ async def test_every_attempt_has_a_return_path_of_its_own() -> None:
     plain = composer(versions)
     await plain.prepare([JOB])
     assert plain.compose(JOB, NOW).mail_from == "merhaba@kardelen.example"
+
+
+def counting(wanted: Wanted) -> Composer:
+    versions = Versions(v1={**published("https://a.example/"), "parts": PARTS})
+    identity = replace(IDENTITY, links=LinkMaker(KEYS, IDENTITY.public_url, wanted))
+    return Composer(identity=identity, versions=versions, compile_template=Template, assemble=assemble)
+
+
+PARTS = {
+    "subject": {"": {"file": "t/subject.txt", "source": "Hi", "origins": []}},
+    "text": {"": {"file": "t/body.txt", "source": '{{ "https://a.example/" | tracked }}', "origins": []}},
+    "html": {"": {"file": "t/body.html", "source": "<body><p>Hi</p></body>", "origins": []}},
+}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "attribute", "uncounted", "clicks", "opens"),
+    [
+        ("commercial", None, False, True, False),
+        ("commercial", "yes", False, True, True),
+        ("commercial", "no", False, False, False),
+        ("commercial", "yes", True, False, False),  # refused by their own word
+        ("service", "yes", False, False, False),
+    ],
+)
+async def test_who_is_counted(
+    purpose: str, attribute: str | None, uncounted: bool, clicks: bool, opens: bool
+) -> None:
+    made = counting(Wanted(clicks=True, opens=True))
+    attributes = {"tracking": attribute} if attribute else {}
+    job = replace(
+        JOB, purpose=purpose, uncounted=uncounted, customer=replace(JOB.customer, attributes=attributes)
+    )
+    await made.prepare([job])
+    rendered = made.render(job)
+    assert ("https://mail.example/c/" in rendered.text) is clicks
+    assert ("https://mail.example/o/" in (rendered.html or "")) is opens
+    if not clicks:
+        assert "https://a.example/" in rendered.text
+
+
+async def test_the_links_of_a_test_mail_count_for_nobody() -> None:
+    made = counting(Wanted(clicks=True, opens=True))
+    job = replace(JOB, delivery_id=0, customer=replace(JOB.customer, attributes={"tracking": "yes"}))
+    await made.prepare([job])
+    rendered = made.render(job)
+    assert clicked(KEYS, rendered.text.strip().rpartition("/")[2]) == ("https://a.example/", 0)
+    assert "/o/" not in (rendered.html or "")
