@@ -19,8 +19,13 @@ MINUTE = 60.0
 LEAST, MOST = 20, 500  # deliveries that wait in a lane, at most
 IN_ALL = 5_000  # and in all lanes
 
-#: Mails a second that a connection is taken to carry, where a domain has no rate.
-EACH_CARRIES = 2.0
+#: Mails a second that a connection is taken to carry, where a domain has no rate, until it is seen. Rather too many:
+#: what comes back too early is put off again, what comes too late leaves a connection idle.
+EACH_CARRIES = 50.0
+AT_MOST_TIMES = 4.0  # what was seen
+
+#: Seconds over which that is seen.
+LOOK = 10.0
 
 #: Lanes nothing waits in that are kept, so that a domain that comes again finds what it had.
 IDLE_LANES = 1_000
@@ -36,14 +41,23 @@ class Lane:
         self.under_way = 0
         self.slots = 0
         self.later_at = 0.0  # monotonic: when the turn of the next one comes that does not wait here
+        self._carried = (limit.connections or 0) * EACH_CARRIES
+        self._since = 0.0
+        self._ended = 0
 
-    @property
-    def pace(self) -> float:
+    def pace(self, now: float) -> float:
         """About how many leave in a second, at best."""
-        return min(
-            self.limit.rate or math.inf,
-            self.limit.connections * EACH_CARRIES if self.limit.connections else math.inf,
-        )
+        passed = now - self._since
+        if self.limit.connections is not None and self.under_way and passed >= 1:
+            self._carried = (self._ended + 1) / passed * AT_MOST_TIMES
+        if passed >= LOOK or not self.under_way:
+            self._since, self._ended = now, 0
+        return min(self.purse.rate or math.inf, self._carried or math.inf)
+
+    def over(self) -> None:
+        """One is no longer under way."""
+        self.under_way -= 1
+        self._ended += 1
 
     def ready(self, now: float) -> int:
         """How many may go now."""
@@ -94,9 +108,12 @@ class Gate:
                 free.append(job)
                 continue
             lane = self._lanes.get(found[0]) or self._new(*found)
-            if len(lane.waiting) >= max(LEAST, min(MOST, lane.pace * MINUTE)) or self.parked >= IN_ALL:
+            pace = lane.pace(now)
+            if len(lane.waiting) >= max(LEAST, min(MOST, pace * MINUTE)) or self.parked >= IN_ALL:
                 # Half of what waits leaves first, so that those which come back never find the lane empty.
-                lane.later_at = max(lane.later_at, now + len(lane.waiting) / lane.pace / 2) + 1 / lane.pace
+                lane.later_at = max(lane.later_at, now + len(lane.waiting) / pace / 2) + 1 / pace
+                if lane.limit.rate is None:  # it may well be quicker than it looks
+                    lane.later_at = min(lane.later_at, now + MINUTE)
                 late[job.delivery_id] = lane.later_at - now
                 continue
             self._number += 1
@@ -140,7 +157,7 @@ class Gate:
         """A delivery is no longer under way, whatever became of it."""
         lane = self._under_way.pop(delivery_id, None)
         if lane is not None:
-            lane.under_way -= 1
+            lane.over()
 
     def clear(self) -> list[int]:
         """Nothing waits here any more; the deliveries that did."""

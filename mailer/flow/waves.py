@@ -116,16 +116,20 @@ class Waves:
     def _wanted(self) -> int:
         """How many deliveries to mark now."""
         work = self._work
+        if work.stalled or work.ended or not work.may_start():
+            return 0
         if work.gate is not None:
-            work.draw(self._ahead + work.asking)
-        if not work.claimed or work.stalled or work.ended or not work.may_start():
+            work.draw(self._ahead + work.asking - len(work.marked))
+        if not work.claimed:
             return 0
         room = self._ahead + work.asking - len(work.marked)
         enough = 1 if work.asking else max(1, self._ahead // 2)
         return min(room, len(work.claimed)) if room >= enough else 0
 
     def _next(self) -> list[SendJob]:
-        return [self._work.claimed.popleft() for _ in range(self._wanted())]
+        wanted = self._wanted()
+        self._work.drawn = max(0, self._work.drawn - wanted)
+        return [self._work.claimed.popleft() for _ in range(wanted)]
 
     async def _write(self, jobs: Sequence[SendJob]) -> None:
         work = self._work

@@ -49,6 +49,7 @@ class GatePort(Protocol):
 
     def ready(self, enough: int) -> int: ...
     def promote(self, most: int) -> list[SendJob]: ...
+    def over(self, delivery_id: int) -> None: ...
     def clear(self) -> list[int]: ...
 
 
@@ -67,6 +68,8 @@ class Work:
         self.served: set[object] = set()  # connections the relay has let in
         self.resting = 0  # connections with nothing in hand
         self.gate: GatePort | None = None  # where what is paced waits; none: nothing is
+        self.drawn = 0  # deliveries at the front of `claimed` that waited there
+        self._by_turns = False
         self.overtaken = False  # whether something more urgent is due than what is claimed
         self.suspects: set[int] = set()  # runs of which mails were refused or could not be made
         self.suspected = asyncio.Event()
@@ -138,6 +141,8 @@ class Work:
     def finish(self, end: Finish) -> None:
         """A delivery's outcome, to be written down with the next wave."""
         self.over.append(end)
+        if self.gate is not None:
+            self.gate.over(end.delivery_id)  # another may take its place with the very wave that writes this down
         if len(self.over) == 1 or self._asking:
             self._changed.set()
 
@@ -175,6 +180,7 @@ class Work:
         """The claimed deliveries that were not marked."""
         left = list(self.claimed)
         self.claimed.clear()
+        self.drawn = 0
         return left
 
     def withdraw(self, older_than: float = 0.0) -> list[SendJob]:
@@ -218,10 +224,16 @@ class Work:
         return self.idle and self.settled and not self.claimed and not self.marked and not parked
 
     def draw(self, room: int) -> None:
-        """What is paced and may go now joins what is claimed, as far as there is room."""
-        lack = room - len(self.claimed) - len(self.marked)
-        if self.gate is not None and lack > 0 and not self.stalled and not self.ended:
-            self.claimed.extend(self.gate.promote(lack))
+        """What is paced and may go now comes to the front, by turns with what is not: half of the room is for each."""
+        if self.gate is None:
+            return
+        if len(self.claimed) > self.drawn:
+            self._by_turns = not self._by_turns
+            room = (room + self._by_turns) // 2
+        if room > self.drawn:
+            going = self.gate.promote(room - self.drawn)
+            self.claimed.extendleft(reversed(going))
+            self.drawn += len(going)
 
     async def until(self, reached: Callable[[], bool]) -> None:
         """Wait for `reached`, which is asked whenever something changed."""
