@@ -6,6 +6,9 @@ shares a busy machine, must not fail the message it happened to be at.
 
 from __future__ import annotations
 
+import atexit
+import math
+import os
 import resource
 import signal
 import threading
@@ -14,7 +17,7 @@ from types import FrameType, TracebackType
 from mailer.errors import RenderError
 
 DEFAULT_SECONDS = 2.0
-_AGAIN = 0.1  # the alarm repeats, in case something on the way up swallowed it
+_TICK = 0.05  # seconds of processor time between two looks of the watchdog
 
 
 class _Expired(BaseException):
@@ -24,8 +27,9 @@ class _Expired(BaseException):
 class guard:  # noqa: N801 - reads as what it does: `with guard(2):`
     """Bound the synchronous code inside: no await may stand in it, and no other guard.
 
-    Signals reach the main thread only; elsewhere memory and recursion are guarded, time is not. The handler is put in
-    place once and stays; outside of guards it does nothing.
+    Signals reach the main thread only; elsewhere memory and recursion are guarded, time is not. The watchdog is set
+    going once and looks on for as long as the process lives: arming a timer for each message took longer than many
+    a message takes to be made. Outside of guards its looks do nothing.
 
     Raises:
         RenderError: it took more than `seconds` of processor time, ran out of memory, or never stops
@@ -33,8 +37,8 @@ class guard:  # noqa: N801 - reads as what it does: `with guard(2):`
     """
 
     __slots__ = ("_seconds", "_watched")
-    _watching = False
-    _ready = False
+    _left = 0  # looks until the code inside has had its time; none: nobody is inside
+    _going = False
 
     def __init__(self, seconds: float = DEFAULT_SECONDS) -> None:
         self._seconds = seconds
@@ -43,18 +47,19 @@ class guard:  # noqa: N801 - reads as what it does: `with guard(2):`
     def __enter__(self) -> None:
         if threading.current_thread() is not threading.main_thread():
             return
-        if not guard._ready:
-            signal.signal(signal.SIGPROF, _expire)
-            guard._ready = True
-        self._watched = guard._watching = True
-        signal.setitimer(signal.ITIMER_PROF, self._seconds, _AGAIN)
+        if not guard._going:
+            signal.signal(signal.SIGPROF, _look)
+            signal.setitimer(signal.ITIMER_PROF, _TICK, _TICK)
+            atexit.register(signal.setitimer, signal.ITIMER_PROF, 0)  # at the end the handler goes before the timer
+            guard._going = True
+        self._watched = True
+        guard._left = math.ceil(self._seconds / _TICK) + 1  # the first look may come at once
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._watched:
-            signal.setitimer(signal.ITIMER_PROF, 0)
-            guard._watching = False
+            guard._left = 0
         if kind is None:
             return
         if issubclass(kind, _Expired):
@@ -66,13 +71,24 @@ class guard:  # noqa: N801 - reads as what it does: `with guard(2):`
             raise RenderError("the template calls itself without end") from None
 
 
-#: An alarm that comes on the way in or out ends nothing: the first is repeated, the last is too late.
+#: A look that comes on the way in or out ends nothing: the next one does, or it is too late.
 _DOORS = (guard.__enter__.__code__, guard.__exit__.__code__)
 
 
-def _expire(_number: int, frame: FrameType | None) -> None:
-    if guard._watching and frame is not None and frame.f_code not in _DOORS:  # noqa: SLF001 - its own
-        raise _Expired
+def _look(_number: int, frame: FrameType | None) -> None:
+    if guard._left == 0:  # noqa: SLF001 - its own
+        return
+    if guard._left > 1:  # noqa: SLF001
+        guard._left -= 1  # noqa: SLF001
+    elif frame is not None and frame.f_code not in _DOORS:
+        raise _Expired  # and again at the next look, in case something on the way up swallowed it
+
+
+def _start_anew() -> None:
+    guard._going, guard._left = False, 0  # noqa: SLF001 - a timer does not outlive a fork
+
+
+os.register_at_fork(after_in_child=_start_anew)
 
 
 def limit_memory(size: int) -> None:
