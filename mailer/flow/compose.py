@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from email.utils import parseaddr
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -14,12 +13,17 @@ from mailer.core.handoff import SendJob
 from mailer.core.links import LinkMaker, Track, agrees, with_picture
 from mailer.core.message import Letter, Message, Rendered
 from mailer.core.scene import Sender, scene
-from mailer.core.token import Keyring, sign_for
+from mailer.core.token import Keyring, sign, sign_for
 from mailer.core.verp import ReturnPath, Tokens
 from mailer.errors import RenderError
 
 UNSUBSCRIBE = "unsubscribe"
 PREFERENCES = "preferences"
+SURVEY = "survey"
+CONFIRM = "confirm"
+
+CONFIRM_DAYS = 30  # a confirmation that nobody pressed for so long is asked for anew
+_ASKED = (SURVEY, CONFIRM)  # links that are made for templates alone that show them
 
 
 class TemplatePort(Protocol):
@@ -71,6 +75,7 @@ class Composer:
         self._compile = compile_template
         self._assemble = assemble
         self._compiled: dict[int, tuple[TemplatePort | str, str]] = {}  # or why it cannot be used
+        self._shown: dict[int, tuple[str, ...]] = {}  # which links beyond the usual ones they show
         self._from = parseaddr(identity.sender.from_)
         self._domain = self._from[1].rpartition("@")[2]
         self._tokens = Tokens(identity.keys) if identity.returns or identity.tag else None
@@ -90,6 +95,7 @@ class Composer:
         template: TemplatePort | str
         try:
             template = self._compile(parts)
+            self._shown[version_id] = _shown(parts)
         except Exception as error:  # noqa: BLE001 - whatever was stored, the other templates are used
             template = f"the published template cannot be used: {type(error).__name__}: {error}"
         self._compiled[version_id] = (template, description)
@@ -166,18 +172,29 @@ class Composer:
         return rendered
 
     def _links(self, job: SendJob) -> dict[str, str]:
-        if job.purpose != "commercial":
-            return {}
+        base, keys, links = self._identity.public_url, self._identity.keys, dict[str, str]()
         claims = [job.delivery_id, job.customer_key, job.email]
-        base = self._identity.public_url
-        unsubscribe, preferences = sign_for(self._identity.keys, (UNSUBSCRIBE, PREFERENCES), claims)
-        return {"unsubscribe": f"{base}/u/{unsubscribe}", "preferences": f"{base}/p/{preferences}"}
+        if job.purpose == "commercial":
+            unsubscribe, preferences = sign_for(keys, (UNSUBSCRIBE, PREFERENCES), claims)
+            links |= {"unsubscribe": f"{base}/u/{unsubscribe}", "preferences": f"{base}/p/{preferences}"}
+        for name in self._shown.get(job.version_id, ()):
+            if name == SURVEY:
+                links[SURVEY] = f"{base}/s/{sign(keys, SURVEY, claims)}"
+            else:
+                last = job.due_at + timedelta(days=CONFIRM_DAYS)
+                links[CONFIRM] = f"{base}/k/{sign(keys, CONFIRM, [*claims, int(last.timestamp())])}"
+        return links
 
     def message_id(self, job: SendJob) -> str:
         """Known before the first attempt and the same ever after, without asking the database."""
         if job.message_id:
             return job.message_id
-        keys = self._identity.keys
-        said = f"message-id\0{job.delivery_id}\0{job.campaign}\0{job.occurrence}".encode()
-        digest = hmac.digest(keys.keys[keys.current].encode(), said, "sha256").hex()[:20]
+        said = f"{job.delivery_id}\0{job.campaign}\0{job.occurrence}".encode()
+        digest = self._identity.keys.mac("message-id", said).hex()[:20]
         return f"<{job.delivery_id}.{digest}@{self._domain}>"
+
+
+def _shown(parts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Which of the links that are made on demand a published template speaks of."""
+    said = "".join(part["source"] for each in parts["parts"].values() for part in each.values())
+    return tuple(name for name in _ASKED if f"links.{name}" in said)

@@ -1,7 +1,7 @@
 """Deliveries become `sending` in waves: one transaction writes what is over and marks what may leave next.
 
 A mark made ahead of time must not be old when its message leaves: consent, suppression, caps and the halt were
-looked at when it was made. So no more is marked ahead than the connections send in a fifth of a second, nothing
+looked at when it was made. So no more is marked ahead than the connections send in a third of a second, nothing
 at all where the relay is slow, and a mark that waited for a second is taken back.
 """
 
@@ -24,7 +24,7 @@ from mailer.flow.work import Marked, Work
 
 log = structlog.get_logger()
 
-AHEAD_SECONDS = 0.2
+AHEAD_SECONDS = 0.3
 MOST_AHEAD = 500  # deliveries
 STALE_SECONDS = 1.0  # a mark not begun for so long is taken back
 FLUSH_SECONDS = 0.05  # an outcome waits for no longer, if nothing else is to be written
@@ -162,7 +162,7 @@ class Waves:
                 work.give(Marked(job, since))
 
     def _measure(self, finished: int) -> None:
-        """So much is marked ahead as leaves in a fifth of a second, by what left since the last wave."""
+        """So much is marked ahead as leaves in a third of a second, by what left since the last wave."""
         now = time.monotonic()
         passed, self._counted_at = now - self._counted_at, now
         rate = finished / max(passed, 0.001)
