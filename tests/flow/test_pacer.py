@@ -127,7 +127,7 @@ async def test_two_senders_together_keep_to_a_domains_rate_and_hold_up_no_other(
     slow = post.of("slow.example")
     assert slow[-1] - slow[0] >= 0.6
     for index, start in enumerate(slow):
-        assert sum(moment <= start + 0.5 for moment in slow[index:]) <= 20 * 0.5 + 2 + 20 * 0.5
+        assert sum(moment <= start + 0.25 for moment in slow[index:]) <= 20 * 0.25 + 2 + 20 * 0.5
     assert max(post.of("fast.example")) - begun < max(slow) - begun
     async with database.read() as connection:
         assert (await connection.execute(select(pace_slot))).all() == []
