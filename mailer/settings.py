@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from mailer.core.calendar import zone_named
+from mailer.core.campaign import NAME
 from mailer.core.dkim import Dkim
 from mailer.core.quiet import QuietHours
 from mailer.core.relays import OneOfSeveral, Relay, dealt
@@ -118,6 +119,24 @@ class Tracking(_Section):
     spool: Annotated[int, Field(ge=1, le=1_000_000)] = 512  # MB
 
 
+class Api(_Section):
+    """What programs of the shop may ask for."""
+
+    rate: Annotated[float, Field(gt=0, le=100_000)] = 50.0  # requests a second, each token, each process
+
+
+Titles = str | dict[str, str]  # of what customers may choose: one, or one for each language
+
+
+def _topics(topics: dict[str, Titles]) -> dict[str, Titles]:
+    for name, titles in topics.items():
+        if not NAME.fullmatch(name):
+            raise ValueError(f"{name!r} is no name of a topic; use a–z, 0–9, '_' and '-'")
+        if not titles or not all([titles] if isinstance(titles, str) else titles.values()):
+            raise ValueError(f"{name} has no title; write it as {name}: News, or {name}: {{en: News}}")
+    return topics
+
+
 class Sender(_Section):
     """How the sender processes work."""
 
@@ -148,7 +167,9 @@ class Settings(_Section):
     webhooks: Webhooks = Webhooks()
     policy: Policy = Policy()
     tracking: Tracking = Tracking()
+    topics: Annotated[dict[str, Titles], AfterValidator(_topics)] = {}
     sender: Sender = Sender()
+    api: Api = Api()
     file: Path = Path("settings.yaml")  # where they were read: set by `load`, never written
     places: dict[str, str] = {}  # key → `file:line` or the variable that set it; set by `load`
 

@@ -12,7 +12,9 @@ from mailer.app.returning import Returning
 from mailer.core.links import LinkMaker, Wanted
 from mailer.core.tracking import APPLE
 from mailer.files import spool
+from mailer.flow.answers import Answers
 from mailer.flow.trail import PartPort, Replay, Trail
+from mailer.store.answers import AnswerBook
 from mailer.store.hits import Hits
 
 _MB = 1_000_000
@@ -61,6 +63,20 @@ class Trailing(Returning):
         from mailer.files.agents import is_crawler  # noqa: PLC0415 (time and memory that no sender should pay)
 
         return Replay(Shelf(self._spool), Hits(self.db), is_crawler, seconds, self.tell)
+
+    @cached_property
+    def answers(self) -> Answers:
+        """Writes down what the pages of mails are told."""
+        return Answers(self.keys, AnswerBook(self.db, self.rules.zone), self.clock)
+
+    def topics(self, language: str) -> dict[str, str]:
+        """What customers may choose among, and what it is called in a language."""
+        own = {
+            name: title if isinstance(title, str) else title.get(language) or next(iter(title.values()))
+            for name, title in self.settings.topics.items()
+        }
+        used = sorted({each.topic for each in self.campaigns.values() if each.enabled and each.topic})
+        return own | {topic: topic for topic in used if topic not in own}
 
     @property
     def machines(self) -> Sequence[str]:

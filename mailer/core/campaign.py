@@ -58,6 +58,7 @@ class Campaign(_Part):
     name: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
     description: Annotated[str, Field(max_length=500)] = ""
     purpose: Literal["commercial", "service"]
+    topic: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")] | None = None  # by which customers may choose
     trigger: Trigger
     audience: Annotated[Rule, BeforeValidator(_audience, json_schema_input_type=Rule | str)] = (
         Rule()
@@ -82,6 +83,8 @@ class Campaign(_Part):
             )
         if isinstance(self.trigger, IncidentTrigger) and self.purpose != "service":
             raise ValueError("an outage notice is service mail; write purpose: service")
+        if self.topic is not None and self.purpose == "service":
+            raise ValueError("service mail goes to whoever it concerns and is not chosen; take topic out")
         if self.holdout and self.purpose == "service":
             raise ValueError("service mail has no holdout; take it out")
         return self

@@ -7,11 +7,16 @@ weighs more, whatever order the two become known in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 COMMERCIAL = "commercial"  # the purpose consent is asked for
+
+#: What stands before a topic's name in the scope of a suppression: its owner wants no mail of that topic.
+TOPIC = "topic:"
+#: The scopes in which an address gets no commercial mail at all.
+BARRING = frozenset({"all", COMMERCIAL})
 
 #: Customer events that write the ledger.
 CONFIRMED = "consent.confirmed"
@@ -46,6 +51,15 @@ class Entry:
     action: Action
     at: datetime
     via: Via
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What an address gets."""
+
+    unsubscribed: bool = False
+    refused: frozenset[str] = field(default_factory=frozenset)  # topics
+    counted: bool | None = None  # whether clicks and openings may be counted; None: nobody said
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,7 @@ class HandoffFacts:
     used: tuple[date, ...] = ()  # commercial: the local days on which mails left, or may have
     waiting: tuple[Waiting, ...] = ()  # commercial: the customer's other mails that have not left
     reminds: Reminded | None = None  # the coupon it shows, where it was given by an earlier mail
+    off_topic: bool = False  # the owner of the address wants no mail of its topic
 
 
 @dataclass(frozen=True, slots=True)

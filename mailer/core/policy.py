@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from mailer.core.calendar import aged_before
 from mailer.core.campaign import Campaign
 from mailer.core.cap import Cap, Claim, is_capped
+from mailer.core.consent import TOPIC
 from mailer.core.delivery import Skip, State
 from mailer.core.handoff import Drop, Go, HandoffFacts, Verdict, Wait, Waiting
 from mailer.core.once import too_soon
@@ -112,6 +113,8 @@ def _barred(candidate: Candidate, campaign: Campaign, due: datetime) -> Skip | N
     barred = _suppression(candidate.suppressed, campaign.commercial)
     if barred is not None or not campaign.commercial:
         return barred
+    if campaign.topic is not None and f"{TOPIC}{campaign.topic}" in candidate.suppressed:
+        return Skip.UNSUBSCRIBED
     # Who agreed after it fell due was not among those it was meant for (a newsletter's cut).
     if candidate.consent != "yes" or (candidate.consent_at is not None and candidate.consent_at > due):
         return Skip.NO_CONSENT
@@ -163,6 +166,8 @@ def judge(facts: HandoffFacts, rules: Rules, now: datetime) -> Verdict:
         return Drop(State.SKIPPED, barred)
     if not commercial:
         return Go()
+    if facts.off_topic:
+        return Drop(State.SKIPPED, Skip.UNSUBSCRIBED)
     if facts.consent != "yes":
         return Drop(State.SKIPPED, Skip.NO_CONSENT)
     if not _own_action(facts.own_action_at, now):

@@ -45,6 +45,7 @@ class NewRun:
     content: Mapping[str, Any] | None = None
     incident_id: int | None = None
     incident_update: int | None = None
+    topic: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

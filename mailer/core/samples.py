@@ -83,9 +83,10 @@ def vetting_scenes(
 
     Sample customers in every locale it is written in, real customers, and every state of an incident.
     """
-    links = {}
+    names = {"survey": "s", "confirm": "k"}
     if campaign.purpose == "commercial":
-        links = {"unsubscribe": "https://kardelen.example/u/x", "preferences": "https://kardelen.example/p/x"}
+        names |= {"unsubscribe": "u", "preferences": "p"}
+    links = {name: f"https://kardelen.example/{path}/x" for name, path in names.items()}
     tried = [(_WHO[each.id], each, sample_job(campaign, each)) for each in CUSTOMERS]
     for locale in locales:
         tried += [

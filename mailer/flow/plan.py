@@ -264,6 +264,7 @@ class Planner:
             occurrence=occasion.key,
             version_id=None,
             purpose=campaign.purpose,
+            topic=campaign.topic,
             priority=campaign.priority,
             due_at=first,
             closes_at=occasion.closes_at,

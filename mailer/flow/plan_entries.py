@@ -105,6 +105,7 @@ class EntryPlanning:
             occurrence=occasion.key,
             version_id=await self._version(campaign, now),
             purpose=campaign.purpose,
+            topic=campaign.topic,
             priority=campaign.priority,
             due_at=occasion.groups[0].due,
             closes_at=occasion.closes_at,

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer.core.consent import TOPIC
 from mailer.core.coupon import CouponState
 from mailer.core.delivery import CLAIMABLE, Skip, State
 from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Reminded, Start, Verdict, Wait
@@ -120,17 +121,20 @@ _FACTS = Reading(
         "paused": "campaign_state.paused",
         "dead": "dead.reason",
         "declined": "declined.reason",
+        "off_topic": "topical.scope",
         "halted": f"exists (select 1 from switch where name = '{HALT}')",
         "reminds": "coupon.state",
         "valid_until": "coupon.valid_until",
     },
-    """
+    f"""
     cross join delivery
     join run on run.id = delivery.run_id
     join customer on customer.id = delivery.customer_id
     left join campaign_state on campaign_state.name = delivery.campaign
     left join suppression as dead on dead.email_key = delivery.email_key and dead.scope = 'all'
     left join suppression as declined on declined.email_key = delivery.email_key and declined.scope = 'commercial'
+    left join suppression as topical
+        on topical.email_key = delivery.email_key and topical.scope = '{TOPIC}' || run.topic
     left join coupon_reminder on coupon_reminder.delivery_id = delivery.id
     left join coupon on coupon.id = coupon_reminder.coupon_id
     where delivery.id = wanted.id and delivery.sender_id = :mine
@@ -169,6 +173,7 @@ def _facts(row: Mapping[str, Any], places: Places) -> HandoffFacts:
         due_at=instant(row["due_at"]),
         used=places.used(row["customer_id"], row["id"]),
         waiting=places.others(row["customer_id"], row["id"]),
+        off_topic=row["off_topic"] is not None,
         reminds=Reminded(row["reminds"], day(row["valid_until"])) if row["reminds"] else None,
     )
 

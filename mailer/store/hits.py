@@ -12,14 +12,14 @@ from mailer.store.statements import Writing
 
 _ROWS = 2_000  # in one transaction: the one writer of SQLite is not held for long
 
-# Of a delivery that is gone nothing is written, nor of somebody who has asked not to be counted since.
+# Of a delivery or a customer that is gone nothing is written, nor of those who asked not to be counted since.
 _ADD = Writing(
     f"""
     insert into delivery_event (delivery_id, kind, at, detail, ext_id)
     select given.delivery_id, given.kind, given.at, given.detail, given.ext_id
     from {{given}}
     join delivery on delivery.id = given.delivery_id
-    where not exists (
+    where delivery.customer_id is not null and not exists (
         select 1 from suppression
         where suppression.email_key = delivery.email_key and suppression.scope = '{SCOPE}'
     )

@@ -41,6 +41,7 @@ async def open_run(conn: AsyncConnection, new: NewRun, now: datetime) -> OpenRun
         "state": new.state,
         "reason": new.reason,
         "purpose": new.purpose,
+        "topic": new.topic,
         "priority": new.priority,
         "due_at": new.due_at,
         "closes_at": new.closes_at,

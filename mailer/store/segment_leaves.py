@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from mailer.core.calendar import aged_before, instant, local_date
+from mailer.core.consent import BARRING
 from mailer.core.delivery import State
 from mailer.core.duration import Duration
 from mailer.core.incident import CLOSED
@@ -203,7 +204,9 @@ def _services(rule: ServicesRule, context: SegmentContext) -> ColumnElement[bool
 
 
 def _consent(_rule: str, _context: SegmentContext) -> ColumnElement[bool]:
-    suppressed = exists().where(suppression.c.email_key == customer.c.email_key)
+    suppressed = exists().where(
+        suppression.c.email_key == customer.c.email_key, suppression.c.scope.in_(BARRING)
+    )
     return and_(customer.c.consent == "yes", ~suppressed)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Row, and_, false, func, literal, not_, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer.core.consent import BARRING
 from mailer.core.customer import Customer
 from mailer.core.delivery import State
 from mailer.core.event import EventKind
@@ -159,7 +160,10 @@ async def read_facts(connection: AsyncConnection, row: Row[Any]) -> CustomerFact
     coupons = await of(
         coupon.c.campaign, coupon.c.state, coupon.c.valid_until, where=(coupon.c.customer_id == key,)
     )
-    scopes = await of(suppression.c.scope, where=(suppression.c.email_key == row.email_key,))
+    scopes = await of(
+        suppression.c.scope,
+        where=(suppression.c.email_key == row.email_key, suppression.c.scope.in_(BARRING)),
+    )
     incidents = await of(
         incident.c.state, incident_recipient.c.state.label("standing"), incident.c.published_at,
         where=(incident_recipient.c.incident_id == incident.c.id, incident_recipient.c.customer_id == key),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -61,6 +62,19 @@ def notice(request: Asked, mailer: App, what: str, status: int = 200, **facts: s
     )
 
 
+def said_in(request: Asked, mailer: App) -> Mapping[str, str]:
+    """What pages say in the reader's language, about this shop."""
+    tenant = mailer.settings.tenant.name
+    return {name: text.replace("{tenant}", tenant) for name, text in words(language(request, mailer)).items()}
+
+
+def not_now(request: Asked, mailer: App) -> Response[str]:
+    """Nothing was written down; come again."""
+    answer = notice(request, mailer, "away", 503)
+    answer.set_header("Retry-After", "120")
+    return answer
+
+
 def looked(request: Asked, mailer: App, delivery_id: int, page: str) -> None:
     """Note that somebody followed a link of a mail to a page of ours; nothing but their haste is learned of it."""
     headers = request.headers
@@ -68,7 +82,7 @@ def looked(request: Asked, mailer: App, delivery_id: int, page: str) -> None:
     mailer.trail.looked(delivery_id, page, Asking(request.method, headers.get("user-agent", ""), purpose))
 
 
-def _ask(request: Asked, mailer: App, purpose: str, token: str) -> Response[str]:
+def ask(request: Asked, mailer: App, purpose: str, token: str) -> Response[str]:
     """The page with the one button. It asks nobody and changes nothing, whoever looks at it."""
     try:
         recipient = mailer.tracking.recipient(purpose, token)
@@ -94,7 +108,7 @@ def _ask(request: Asked, mailer: App, purpose: str, token: str) -> Response[str]
     )
 
 
-async def _stop(request: Asked, mailer: App, purpose: str, token: str) -> Response[str]:
+async def stop(request: Asked, mailer: App, purpose: str, token: str) -> Response[str]:
     """Unsubscribe. What the form says is not looked at: whoever posts here asks for one thing only."""
     try:
         recipient = mailer.tracking.recipient(purpose, token)
@@ -108,34 +122,20 @@ async def _stop(request: Asked, mailer: App, purpose: str, token: str) -> Respon
         fate = await mailer.tracking.unsubscribe(recipient, how)
     except StoreError as trouble:
         mailer.tell(f"An unsubscribe could not be written down: {trouble}")
-        answer = notice(request, mailer, "away", 503)
-        answer.set_header("Retry-After", "120")
-        return answer
+        return not_now(request, mailer)
     return notice(request, mailer, "test" if fate is Fate.TEST else "done", email=recipient.email)
 
 
 @route("/u/{token:str}", http_method=READ)
 async def ask_unsubscribe(request: Asked, mailer: Product, token: FromPath[str]) -> Response[str]:
     """Where the link of a mail leads: a question, so that a scanner that follows it unsubscribes nobody."""
-    return _ask(request, mailer, UNSUBSCRIBE, token)
+    return ask(request, mailer, UNSUBSCRIBE, token)
 
 
 @route("/u/{token:str}", http_method=[HttpMethod.POST], status_code=200)
 async def unsubscribe(request: Asked, mailer: Product, token: FromPath[str]) -> Response[str]:
     """One-click unsubscribe (RFC 8058 §3.2), and the button: 200 only once it is durable."""
-    return await _stop(request, mailer, UNSUBSCRIBE, token)
-
-
-@route("/p/{token:str}", http_method=READ)
-async def ask_preferences(request: Asked, mailer: Product, token: FromPath[str]) -> Response[str]:
-    """What a customer gets from us."""
-    return _ask(request, mailer, PREFERENCES, token)
-
-
-@route("/p/{token:str}", http_method=[HttpMethod.POST], status_code=200)
-async def preferences(request: Asked, mailer: Product, token: FromPath[str]) -> Response[str]:
-    """The button of that page."""
-    return await _stop(request, mailer, PREFERENCES, token)
+    return await stop(request, mailer, UNSUBSCRIBE, token)
 
 
 @route("/c/{token:str}", http_method=READ)
@@ -185,4 +185,4 @@ async def health(mailer: Product) -> Response[str]:
     return paper.plain("ok\n")
 
 
-HANDLERS = (broken_link, ask_unsubscribe, unsubscribe, ask_preferences, preferences, picture, style, health)
+HANDLERS = (broken_link, ask_unsubscribe, unsubscribe, picture, style, health)

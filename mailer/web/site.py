@@ -11,7 +11,7 @@ from litestar.exceptions import HTTPException
 
 from mailer.app import App
 from mailer.errors import StoreError, UsageError
-from mailer.web import hooks, private, public
+from mailer.web import choices, hooks, private, public
 from mailer.web.public import Asked, notice
 
 _LARGEST_BODY = 100_000  # bytes; forms are all we take
@@ -28,7 +28,7 @@ def site(app: App) -> Litestar:
         return _explain(app, request, error)
 
     return Litestar(
-        route_handlers=[*public.HANDLERS, *hooks.HANDLERS, *private.HANDLERS],
+        route_handlers=[*public.HANDLERS, *choices.HANDLERS, *hooks.HANDLERS, *private.HANDLERS],
         dependencies={"mailer": Provide(lambda: app, sync_to_thread=False)},
         exception_handlers={HTTPException: explain, Exception: explain},
         openapi_config=None,

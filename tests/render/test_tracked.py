@@ -132,7 +132,7 @@ def test_every_link_of_the_stock_mails_is_counted_but_those_that_let_go(campaign
     parts = publish(campaign, TemplateFolder(Path("templates")), "https://mail.example", "tr")
     links = LinkMaker(Keyring.single("k" * 32), "https://mail.example", Wanted(clicks=True))
     job = a_job(campaign, CUSTOMERS["hostile"])
-    context = stock_scene(job, "", SHOP, LINKS)
+    context = stock_scene(job, "", SHOP, {**LINKS, "survey": "https://mail.example/s/one.two"})
     rendered = Template(parts).render(
         context, locale, "tr", ZONE, track=links.track(7, campaign, agreed=None)
     )
