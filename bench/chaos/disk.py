@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.chaos.field import Ground, Place, below, end_of, ground, parser
+from bench.chaos.field import Ground, Place, end_of, ground, parser
 from bench.chaos.reckoning import Tally, reckon
 
 ROOM = 48  # megabytes
@@ -76,7 +76,9 @@ def one_shop(where: Ground, chance: random.Random, kinds: Iterator[str], tally: 
             running = place.start("run", "--until-idle")
             while end_of(running, within=chance.uniform(0.5, 2.0)) is None and tally.faults < wanted:
                 kind = next(kinds)
-                {"tmpfs": tmpfs, "limit": limit}[kind](place, [running.pid, *below(running.pid)], chance)
+                {"tmpfs": tmpfs, "limit": limit}[kind](
+                    place, [running.pid, *running.below("mailer-sender")], chance
+                )
                 tally.faults += 1
                 tally.at[kind] += 1
             tally.claim(end_of(running, within=120) is not None, "it did not end after the last fault")

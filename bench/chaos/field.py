@@ -212,15 +212,6 @@ def end_of(running: Running, *, within: float) -> int | None:
     return running.status
 
 
-def below(pid: int, name: str = "mailer-sender") -> list[int]:
-    """The processes of this name (`ps -o comm`) among those that a process started, or they did."""
-    with suppress(OSError):
-        started = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-        named = [each for each in started if Path(f"/proc/{each}/comm").read_text() == f"{name}\n"]
-        return named + [each for child in started for each in below(child, name)]
-    return []
-
-
 def kill(pid: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.chaos.field import Ground, below, end_of, ground, parser
+from bench.chaos.field import Ground, end_of, ground, parser
 from bench.chaos.reckoning import Tally, reckon
 from mailer.flow.waves import MOST_AHEAD
 
@@ -32,7 +32,7 @@ def one(where: Ground, chance: random.Random, tally: Tally) -> None:
         wanted = chance.randint(20, 300)
         while place.oracle.count() < wanted and not first.over():
             time.sleep(0.01)
-        sending = below(first.pid)
+        sending = first.below("mailer-sender")
         whole = chance.random() < 0.5 or not sending
         victims = [first.pid, *sending] if whole else [chance.choice(sending)]
         for pid in victims:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from bench.chaos.field import Ground, Place, below, end_of, ground, kill, parser
+from bench.chaos.field import Ground, Place, end_of, ground, kill, parser
 from bench.chaos.oracle import POINTS
 from bench.chaos.reckoning import Tally, reckon
 
@@ -67,7 +67,7 @@ class Kills:
         if end_of(running, within=self._chance.uniform(0.3, 4.0)) is not None:
             return []
         whom = self._chance.choices(["group", "sender", "supervisor", "starter"], [6, 3, 1, 1])[0]
-        victims = below(running.pid, f"mailer-{whom}") if whom in {"sender", "starter"} else []
+        victims = running.below(f"mailer-{whom}") if whom in {"sender", "starter"} else []
         if victims:
             kill(self._chance.choice(victims))
             # The supervisor recovers what a sender held, and goes on for a while.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from sqlalchemy import select
 
 from mailer.app import App, system_clock
 from mailer.bench.postfix import Sink
-from mailer.bench.process import cpu_seconds, peak_mb
+from mailer.bench.process import Memory, cpu_seconds, memory, parent, peak_mb
 from mailer.bench.shop import CAMPAIGN
 from mailer.cluster.processes import shares
 from mailer.errors import MailerError
@@ -20,6 +21,7 @@ from mailer.supervisor import Starter, keep_running
 
 _FIRST_LOOK = 0.005  # seconds between two looks at the sink's counter for the first mail, and
 _LOOK = 0.02  # for the last
+_MEMORY_LOOK = 1.0
 _SETTLED_LOOK = 1.0  # seconds between two looks at the ledger while mails are missing at the sink
 
 
@@ -36,7 +38,9 @@ class EngineRun:
     planner_cpu: float  # processor seconds of the process that plans
     sender_cpu: float  # of all senders together
     sink_cpu: float
-    peak_mb: float  # of the largest sender
+    peak_mb: float  # of the largest sender, with all that it shares
+    sender: Memory  # of the largest sender, at most
+    whole_mb: float  # of all processes: who plans, the starter, the senders; a shared page counts once
     senders: int
 
     @property
@@ -89,6 +93,8 @@ async def _published(
     sender_cpu, planner_cpu = cpu_seconds(pids), time.process_time()
     begun = time.perf_counter()
     first = asyncio.create_task(_first(to, before))
+    looks: list[tuple[Memory, float]] = []
+    looking = asyncio.create_task(_look(pids, looks))
     try:
         _occurrence, added = await app.scheduler().run_by_hand(app.campaign(CAMPAIGN))
         planning = time.perf_counter() - begun
@@ -112,10 +118,23 @@ async def _published(
             sender_cpu=sender_cpu,
             sink_cpu=cpu_seconds([to.pid]) - sink_before,
             peak_mb=peak_mb(pids),
+            sender=Memory(
+                max(each.private for each, _ in looks), max(each.proportional for each, _ in looks)
+            ),
+            whole_mb=max(whole for _, whole in looks),
             senders=len(pids),
         )
     finally:
         first.cancel()
+        looking.cancel()
+
+
+async def _look(pids: list[int], looks: list[tuple[Memory, float]]) -> None:
+    """Look again and again what the senders, and all of our processes, have of memory."""
+    everybody = {os.getpid(), *pids, *map(parent, pids)}
+    while True:
+        looks.append((memory(pids), memory(everybody).together))
+        await asyncio.sleep(_MEMORY_LOOK)
 
 
 async def _first(to: Sink, before: int) -> float:

@@ -49,6 +49,32 @@ def peak_mb(pids: Iterable[int]) -> float:
     return max(peaks)
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What processes take of memory, in megabytes. Pages of a file that anybody could read again count, too."""
+
+    private: float = 0.0  # of the one with most: pages that no other process has
+    proportional: float = 0.0  # of the one with most: those, and of each shared page its part (PSS)
+    together: float = 0.0  # of all of them: each page counted once, less what others have of shared ones
+
+
+def memory(pids: Iterable[int]) -> Memory:
+    """What these processes take now; one that is gone takes nothing."""
+    private, proportional = [0.0], [0.0]
+    for pid in pids:
+        with contextlib.suppress(OSError):  # gone, or no kernel that tells
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii").splitlines()[1:]
+            said = {line.split()[0]: int(line.split()[1]) / 1024 for line in lines}
+            private.append(said["Private_Clean:"] + said["Private_Dirty:"])
+            proportional.append(said["Pss:"])
+    return Memory(max(private), max(proportional), sum(proportional))
+
+
+def parent(pid: int) -> int:
+    """The process that started this one."""
+    return int(Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[1])
+
+
 async def run(command: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Usage:
     """Run a command to its end; it is killed when we are told to stop.
 

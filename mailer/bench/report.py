@@ -12,6 +12,7 @@ SUMMARY = ("sender", "mails_per_second", "ratio", "ratio_low", "ratio_high", "cp
 ENGINE = (
     "round", "sent", "arrived", "seconds", "planning_seconds", "sending_seconds", "first_mail_seconds",
     "planner_cpu_us", "senders_cpu_us", "sink_cpu_us", "senders", "start_up_seconds",
+    "sender_private_mb", "sender_proportional_mb", "all_processes_mb",
 )  # fmt: skip
 
 
@@ -53,7 +54,10 @@ def engine_rows(results: Sequence[Result]) -> list[dict[str, Any]]:
             "senders_cpu_us": round(run.sender_cpu / run.sent * 1e6, 1),
             "sink_cpu_us": round(run.sink_cpu / run.sent * 1e6, 1),
             "senders": run.senders,
-            "start_up_seconds": round(run.start_up, 1),
+            "start_up_seconds": round(run.start_up, 2),
+            "sender_private_mb": round(run.sender.private, 1),
+            "sender_proportional_mb": round(run.sender.proportional, 1),
+            "all_processes_mb": round(run.whole_mb, 1),
         }
         for each in results
         if (run := each.engine) is not None

@@ -77,6 +77,10 @@ class Running:
     def pid(self) -> int:
         return self._process.pid
 
+    def below(self, name: str) -> list[int]:
+        """The processes of this name among those that it started, or they did."""
+        return _below(self.pid, name)
+
     @property
     def status(self) -> int | None:
         """Its exit status, negative the signal that ended it; None while it runs."""
@@ -97,6 +101,14 @@ class Running:
         """End it and its children, whatever they do."""
         self.signal_all(signal.SIGKILL)
         self._process.communicate(timeout=PATIENCE)
+
+
+def _below(pid: int, name: str) -> list[int]:
+    with suppress(OSError):
+        started = [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        named = [each for each in started if Path(f"/proc/{each}/comm").read_text() == f"{name}\n"]
+        return named + [each for child in started for each in _below(child, name)]
+    return []
 
 
 class Shop:
@@ -140,11 +152,19 @@ class Shop:
         if not (self.folder / f"templates/{name}/body.html").exists():
             self.write(f"templates/{name}/body.txt", body)
 
-    def start(self, *words: str, now: str | None = None, env: Mapping[str, str] | None = None) -> Running:
-        """Start `mailer WORDS`, at the instant `now`."""
+    def start(
+        self,
+        *words: str,
+        now: str | None = None,
+        env: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+    ) -> Running:
+        """Start `mailer WORDS`, at the instant `now`; with words `before`, by another program."""
         words = (*words, *(("--now", now) if now else ()))
         environment = started.environment() | dict(env or {})
-        program = SCRIPT if self._fresh else None
+        program: Path | str | None = SCRIPT if self._fresh else None
+        if before:
+            program, *words = (*before, str(SCRIPT), *words)
         running = Running(started.start(words, cwd=self.folder, env=environment, program=program))
         self._started.append(running)
         return running

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import signal
 import time
 from collections import Counter
@@ -56,8 +55,7 @@ def test_with_few_files_open_it_sends_over_fewer_connections(shop: OpenShop, rel
     here, post = shop(), relay({"dot": "wait 0.01|250 2.0.0 kept"})
     here.relay(post.port, connections=100)
     a_gift_for(here, 150)
-    running = here.start("run", "--until-idle", now=NOW)
-    resource.prlimit(running.pid, resource.RLIMIT_NOFILE, (64, 64))  # its senders get the same
+    running = here.start("run", "--until-idle", now=NOW, before=("/usr/bin/env", "prlimit", "--nofile=64"))
     said = running.end().err
     assert "Too few files may be open for 100 connections; this sender uses 24." in said
     (run,) = here.runs()

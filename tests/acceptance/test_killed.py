@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import time
@@ -108,6 +109,36 @@ def test_killed_again_and_again_every_customer_is_accounted_for(shop: OpenShop, 
     assert Counter(each["state"] for each in coupons) == {"issued": count - doubtful} | (
         {"quarantined": doubtful} if doubtful else {}
     )
+
+
+@pytest.mark.parametrize("whom", ["sender", "starter", "supervisor"])
+def test_one_of_its_processes_killed(shop: OpenShop, relay: StartRelay, whom: str) -> None:
+    here, post = shop(), relay({"dot": "wait 0.03|250 2.0.0 kept"})
+    here.campaign("gift", GIFT, body="{{ coupon.code }}")
+    here.relay(post.port, connections=4)
+    here.set(sender={"processes": 2, "claim_size": 10})
+    count = 240
+    here.customers(
+        *({"id": f"c{n}", "email": f"c{n}@x.example", "consent": "yes"} for n in range(count)),
+        now="2027-01-01T00:00:00Z",
+    )
+    running = here.start("run", "--until-idle", now=NOW)
+    post.wait_for_dots(20, running)
+    starter, senders = running.below("mailer-starter"), running.below("mailer-sender")
+    assert (len(starter), len(senders)) == (1, 2)
+    os.kill({"sender": senders[0], "starter": starter[0], "supervisor": running.pid}[whom], signal.SIGKILL)
+    if whom == "supervisor":
+        running.end(-signal.SIGKILL)  # it returns when nobody holds its streams: its senders have ended, too
+        here.run(NOW)
+    else:
+        running.end()
+    (run,) = here.runs()
+    assert balanced(run)
+    assert (run["audience"], run["state"]) == (count, "finished")
+    assert run["in_doubt"] <= (2 if whom == "sender" else 0)  # connections of the one that died in the act
+    kept = Counter(post.accepted)
+    assert set(kept.values()) == {1}
+    assert len(kept) >= run["sent"] == count - run["in_doubt"]
 
 
 def told_alone(running: Running) -> None:
