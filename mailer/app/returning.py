@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from mailer.app.desks import Desks
+from mailer.app.gateway import Gateway
 from mailer.core.verp import ReturnPath
 from mailer.flow.returns import Returns
 from mailer.store.returned import Book
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mailer.app.ways_back import WaysBack
 
 
-class Returning(Desks):
+class Returning(Gateway):
     """The return path, and who takes in what comes by it."""
 
     @cached_property

@@ -27,6 +27,7 @@ from mailer.cli import (
     rehearse,
     report,
     segments,
+    tokens,
 )
 from mailer.cli.invocation import read_instant, this
 from mailer.cli.output import ReaderGone, tell
@@ -65,7 +66,8 @@ def options(
 
 
 for part in (
-    operate, parts, inbound, data, segments, campaigns, rehearse, incidents, ledger, report, coupons, mails, bench,
+    operate, parts, inbound, data, segments, campaigns, rehearse, incidents, ledger, report, coupons,
+    tokens, mails, bench,
 ):  # fmt: skip
     part.register(cli)
 

@@ -27,6 +27,7 @@ class Said:
     via: Via
     source: str
     proof: Mapping[str, Any] | None = None
+    text_version: str | None = None  # which wording was agreed to
 
 
 async def latest_entries(
@@ -66,7 +67,7 @@ async def record(connection: AsyncConnection, said: Sequence[Said], now: datetim
             {
                 "customer_id": word.customer_key, "email_key": word.email_key, "purpose": COMMERCIAL,
                 "action": word.action, "source": word.source, "via": word.via, "at": min(word.at, now),
-                "stored_at": now, "proof": word.proof and dict(word.proof),
+                "stored_at": now, "proof": word.proof and dict(word.proof), "text_version": word.text_version,
             }
             for word in said
         ],

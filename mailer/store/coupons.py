@@ -34,6 +34,12 @@ class Coupons:
         async for row in self._pages(wanted):
             yield _plain(row)
 
+    async def get(self, number: int) -> dict[str, Any] | None:
+        """The code whose row has this number."""
+        async with self._db.read() as conn:
+            row = (await conn.execute(_listing().where(coupon.c.id == number))).first()
+        return _plain(row) if row else None
+
     async def export(self, since: datetime | None = None) -> AsyncIterator[dict[str, Any]]:
         """What a shop has to know: every code that was ever promised to a customer, as it stands now.
 

@@ -42,6 +42,15 @@ class Answer:
     shared: bool = False  # a static code
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A code that was asked about."""
+
+    id: int  # coupon.id
+    problem: str | None = None  # one sentence: it does not count
+    shared: bool = False  # a static code
+
+
 @dataclass(slots=True)
 class _Known:
     """A code's row, as it stands within this transaction."""
@@ -83,6 +92,27 @@ class Redemptions:
                 .returning(customer_event.c.id)
             )
         return replace(answer, again=answer.again or written is None)
+
+    async def look(self, said: Redemption) -> Looked | None:
+        """Whether this redemption would count, changing nothing; None: there is no such code."""
+        async with self._database.read() as connection:
+            written = (said.code, said.code.upper())
+            rows = (
+                await connection.execute(_HELD.where(coupon.c.code.in_(written)).order_by(coupon.c.id))
+            ).all()
+            own = {row.code: _known(row) for row in rows if row.kind != "static"}
+            known = _of(own, said.code)
+            if known is not None:
+                return Looked(known.id, refusal(known.held, said, self._zone))
+            shared = [row for row in rows if row.code == said.code and row.kind == "static"]
+            if not shared:
+                return None
+            theirs = next((row for row in reversed(shared) if said.customer == row.holder), None)
+            if theirs is not None:
+                held = _known(theirs).held
+                return Looked(theirs.id, refusal(held, said, self._zone), shared=True)
+            answer = await _anybodys(connection, said, self._zone)
+            return Looked(shared[-1].id, answer.problem, shared=True)
 
 
 async def redeem(

@@ -12,6 +12,7 @@ import uvicorn
 
 from mailer.app import App
 from mailer.errors import SettingsError
+from mailer.web.api.site import Doors, api
 from mailer.web.links import Links
 from mailer.web.site import site
 
@@ -66,7 +67,7 @@ async def serve(app: App, stop: asyncio.Event, door: socket.socket | None = None
     """
     door = door or listen(app)
     config = uvicorn.Config(
-        Links(app, site(app)),
+        Links(app, Doors(api(app), site(app))),
         lifespan="off",
         log_config=None,
         log_level="critical",

@@ -4,6 +4,7 @@ Instants are stored in UTC; every one is written by the program, from its clock,
 except leases, which run on the database's own clock so that machines need not agree about time.
 """
 
+from mailer.store.tables.access import api_token
 from mailer.store.tables.columns import Id, Instant, Json, metadata
 from mailer.store.tables.coupons import coupon, coupon_reminder
 from mailer.store.tables.incidents import incident, incident_recipient, incident_update
@@ -39,6 +40,7 @@ __all__ = [
     "Id",
     "Instant",
     "Json",
+    "api_token",
     "campaign_state",
     "campaign_version",
     "cap_slot",

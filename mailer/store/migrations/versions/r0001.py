@@ -19,6 +19,19 @@ Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgr
 def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     """Make every table."""
     op.create_table(
+        "api_token",
+        sa.Column("id", Id, nullable=False),
+        sa.Column("ident", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("scopes", Json, nullable=False),
+        sa.Column("created_at", Instant, nullable=False),
+        sa.Column("revoked_at", Instant, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_token")),
+        sa.UniqueConstraint("ident", name=op.f("uq_api_token_ident")),
+        sa.UniqueConstraint("name", name=op.f("uq_api_token_name")),
+    )
+    op.create_table(
         "campaign_state",
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("first_seen_at", Instant, nullable=False),

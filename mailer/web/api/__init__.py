@@ -1,0 +1,1 @@
+"""The HTTP API: what programs of the shop may ask for."""

@@ -1,0 +1,183 @@
+"""Customers and events by the API mean what they mean in a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from mailer.core.consent import Action, Via
+from mailer.store.tables import consent_entry, customer, customer_event, suppression
+from tests.store import rows
+from tests.store.rows import NOW
+from tests.web.api.conftest import Gate
+
+
+async def count(gate: Gate, table: Any) -> int:
+    async with gate.app.db.read() as connection:
+        return int(await connection.scalar(select(func.count()).select_from(table)) or 0)
+
+
+async def the(gate: Gate, ext_id: str) -> Any:
+    async with gate.app.db.read() as connection:
+        return (await connection.execute(select(customer).where(customer.c.ext_id == ext_id))).one()
+
+
+async def test_a_customer_is_created_brought_up_to_date_and_left_alone(
+    gate: Gate, program: httpx.AsyncClient
+) -> None:
+    facts = {"E-Mail": "Ayse@Example.com", "first_name": "Ayşe", "birthday": "1990-05-10", "consent": True}
+    first = await program.put("/api/customers/c%201", json=facts)
+    again = await program.put("/api/customers/c%201", json=facts)
+    moved = await program.put("/api/customers/c%201", json={"postal_code": "34710", "first_name": ""})
+    assert [(each.status_code, each.json()["outcome"]) for each in (first, again, moved)] == [
+        (201, "created"),
+        (200, "unchanged"),
+        (200, "updated"),
+    ]
+    row = await the(gate, "c 1")
+    assert (row.email_key, row.first_name, row.postal_code) == ("ayse@example.com", "Ayşe", "34710")
+    assert (row.consent, row.attributes) == ("yes", {"birthday": "1990-05-10"})
+    async with gate.app.db.read() as connection:
+        entry = (await connection.execute(select(consent_entry))).one()
+    assert (entry.via, entry.source) == (Via.IMPORT, "api")
+    assert await count(gate, customer_event) == 0  # nothing that a welcome would go out for
+
+
+async def test_consent_in_an_upsert_lifts_no_unsubscribe(gate: Gate, program: httpx.AsyncClient) -> None:
+    await rows.a_customer_row(gate.app.db, "c1", email="ayse@example.com", consent="unknown")
+    assert (await program.post("/api/customers/c1/consent", json={"action": "revoked"})).status_code == 201
+    done = await program.put("/api/customers/c1", json={"consent": "yes"})
+    assert (done.status_code, done.json()["outcome"]) == (200, "unchanged")
+    assert (await the(gate, "c1")).consent == "no"
+
+
+@pytest.mark.parametrize(
+    ("facts", "field"),
+    [
+        ({"email": "nobody"}, "email"),
+        ({"email": "a@b.c\r\nRCPT TO:<e>"}, "email"),
+        ({"country": "Türkiye"}, "country"),
+        ({"consent": "perhaps"}, "consent"),
+        ({"first_name": ["Ayşe"]}, "first_name"),
+        ({"first_name": "A\nB"}, "first_name"),
+        ({"id": "c2"}, "id"),
+        ({'a"b': 1}, 'a"b'),
+        ({"size": 1e400}, "size"),
+    ],
+)
+async def test_a_value_that_cannot_be_taken_is_named(
+    gate: Gate, program: httpx.AsyncClient, facts: dict[str, Any], field: str
+) -> None:
+    content = __import__("json").dumps(facts).replace("Infinity", "1e400")
+    done = await program.put(
+        "/api/customers/c1", content=content, headers={"Content-Type": "application/json"}
+    )
+    said = done.json()
+    assert (done.status_code, said["field"]) == (422, field)
+    assert done.headers["content-type"] == "application/problem+json"
+    assert said["detail"].startswith(f"{field}: ")
+    assert said["detail"].endswith(".")
+    assert await count(gate, customer) == 0
+
+
+async def test_of_many_the_good_go_in_and_the_others_are_named(
+    gate: Gate, program: httpx.AsyncClient
+) -> None:
+    many = [{"id": "c1"}, {"id": "c2", "email": "no"}, 7, {"id": "c1", "first_name": "Ali"}, {}]
+    done = await program.post("/api/batch/customers", json={"customers": many})
+    said = done.json()
+    assert (done.status_code, said["created"], said["updated"]) == (200, 1, 1)
+    assert [(fault["line"], fault["field"]) for fault in said["rejected"]] == [
+        (2, "email"),
+        (3, ""),
+        (5, "id"),
+    ]
+    assert await count(gate, customer) == 1
+
+
+async def test_an_event_counts_once_by_its_id(gate: Gate, program: httpx.AsyncClient) -> None:
+    await rows.a_customer_row(gate.app.db, "c1")
+    event = {"id": "e1", "customer": "c1", "name": "order.placed", "at": "2027-05-10T06:00:00Z",
+             "properties": {"order": "o1", "net": 129.9, "currency": "TRY"}}  # fmt: skip
+    answers = [await program.post("/api/events", json=event) for _ in range(2)]
+    assert [each.status_code for each in answers] == [201, 200]
+    async with gate.app.db.read() as connection:
+        row = (await connection.execute(select(customer_event))).one()
+    assert (row.net_e4, row.order_ref) == (1_299_000, "o1")
+
+
+async def test_an_idempotency_key_stands_in_for_an_id_and_each_token_has_its_own(
+    gate: Gate, program: httpx.AsyncClient
+) -> None:
+    event = {"name": "post.published", "at": "2027-05-10", "properties": {"title": "Bahar"}}
+    key = {"Idempotency-Key": "7f3c"}
+    done = [await program.post("/api/events", json=event, headers=key) for _ in range(2)]
+    assert [(each.status_code, each.json()["id"]) for each in done] == [
+        (201, "shop:7f3c"),
+        (200, "shop:7f3c"),
+    ]
+    async with gate.client(await gate.token("erp")) as other:
+        assert (await other.post("/api/events", json=event, headers=key)).status_code == 201
+    assert (await program.post("/api/events", json=event)).json()["field"] == "id"
+    bad = await program.post("/api/events", json=event, headers={"Idempotency-Key": "a b"})
+    assert (bad.status_code, bad.json()["field"]) == (422, "Idempotency-Key")
+    two = [await program.post("/api/batch/events", json={"events": [event] * 2}, headers={"Idempotency-Key": "b"})
+           for _ in range(2)]  # fmt: skip
+    assert [each.json()["created"] for each in two] == [2, 0]
+    assert await count(gate, customer_event) == 4
+
+
+async def test_only_the_event_of_a_confirmation_lifts_an_unsubscribe(
+    gate: Gate, program: httpx.AsyncClient
+) -> None:
+    await rows.a_customer_row(gate.app.db, "c1", email="ayse@example.com", consent="unknown")
+    path = "/api/customers/c1/consent"
+    proof = {"form": "checkout", "ip": "203.0.113.9"}
+    yes = {"action": "granted", "text_version": "2027-01", "proof": proof, "at": "2027-05-01T10:00:00Z"}
+    no = {"action": "revoked", "source": "call centre"}
+    key = {"Idempotency-Key": "call-17"}
+    done = [
+        await program.post(path, json=yes),
+        await program.post(path, json=yes),
+        await program.post(path, json=no, headers=key),
+        await program.post(path, json=no, headers=key),
+        await program.post(path, json=yes),
+        await program.post(path, json={**yes, "text_version": "2027-05"}),
+    ]
+    assert [each.status_code for each in done] == [201, 200, 201, 200, 200, 409]
+    assert (await the(gate, "c1")).consent == "no"
+    assert await count(gate, suppression) == 1
+    confirmed = {"id": "e9", "customer": "c1", "name": "consent.confirmed", "at": "2027-05-10T07:00:00Z"}
+    gate.app.clock.advance(minutes=1)  # type: ignore[attr-defined] # the clock of a test
+    assert (
+        await program.post("/api/events", json={**confirmed, "at": "2027-05-10T07:00:30Z"})
+    ).status_code == 201
+    ledger = (await program.get(path)).json()
+    assert ledger["consent"] == "yes"
+    assert await count(gate, suppression) == 0
+    told = [(each["action"], each["via"], each["text_version"], each["source"]) for each in ledger["entries"]]
+    assert told == [
+        (Action.GRANTED, Via.IMPORT, "2027-01", "api"),
+        (Action.REVOKED, Via.PERSON, None, "call centre"),
+        (Action.GRANTED, Via.EVENT, None, "event:e9"),
+    ]
+    assert ledger["entries"][0]["proof"] == proof
+    assert NOW.isoformat()[:10] == ledger["entries"][1]["at"][:10]
+
+
+@pytest.mark.parametrize(
+    ("word", "field"),
+    [({}, "action"), ({"action": "maybe"}, "action"), ({"action": "granted", "proof": [1]}, "proof"),
+     ({"action": "granted", "prof": {}}, "prof"), ({"action": "granted", "at": "soon"}, "at")],
+)  # fmt: skip
+async def test_a_word_that_cannot_be_taken(
+    gate: Gate, program: httpx.AsyncClient, word: dict[str, Any], field: str
+) -> None:
+    await rows.a_customer_row(gate.app.db, "c1")
+    done = await program.post("/api/customers/c1/consent", json=word)
+    assert (done.status_code, done.json()["field"]) == (422, field)
+    assert (await program.post("/api/customers/c9/consent", json={"action": "granted"})).status_code == 404
+    assert (await program.get("/api/customers/c9/consent")).status_code == 404
