@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, case, func, select
+from sqlalchemy import ColumnElement, Row, case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.audience import Page, Selection, Watch
@@ -22,7 +22,7 @@ from mailer.store.dialect import slices
 from mailer.store.engine import Database
 from mailer.store.issues import PastIssues
 from mailer.store.members import Members
-from mailer.store.pages import as_page, page_of
+from mailer.store.pages import HOLDS, as_page, page_of
 from mailer.store.scores import Scores
 from mailer.store.segment_context import SegmentContext
 from mailer.store.selection import candidates, chosen, unplanned
@@ -107,9 +107,7 @@ class Audience(PastIssues):
 
     async def held(self, once_keys: Sequence[str]) -> set[str]:
         """Those of the once-keys that a delivery holds."""
-        wanted = select(delivery.c.once_key).where(
-            self._among(delivery.c.once_key, once_keys), delivery.c.state.in_(HOLDING)
-        )
+        wanted = select(delivery.c.once_key).where(self._among(delivery.c.once_key, once_keys), text(HOLDS))
         async with self._db.read() as conn:
             return set((await conn.scalars(wanted)).all())
 
