@@ -16,7 +16,9 @@ from mailer.store.tables.mail import UNSENT
     [
         pytest.param("uq_delivery_once_key", "once_key", HOLDS, id="once-keys that are held"),
         pytest.param("ix_delivery_unsent", "customer_id", UNSENT, id="what waits for a customer"),
-        pytest.param("ix_delivery_claim", "run_id", WAITING, id="what a sender may claim"),
+        pytest.param(
+            "ix_delivery_claim", "run_id", f"{WAITING} and not_before <= :it", id="what a sender may claim"
+        ),
         pytest.param("ix_delivery_sender", "sender_id", "delivery.sender_id is not null", id="what is held"),
     ],
 )
