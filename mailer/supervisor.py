@@ -68,7 +68,7 @@ async def until_idle(app: App, senders: Starter, order: Mapping[str, Any]) -> No
     """
     async with relay_at_hand(app) as environment, stop_on_signals() as stop:
         await app.scheduler().plan_once()
-        processes = SenderProcesses(senders, {**order, "environment": environment})
+        processes = _processes(app, senders, {**order, "environment": environment})
         failures = 0
         while not stop.is_set():
             waiting = await app.ledger.due(app.clock())
@@ -101,7 +101,7 @@ async def keep_running(
     """Plan and send until told to stop; `also` runs beside (the web)."""
     async with relay_at_hand(app) as environment, stop_on_signals() as stop, app.supply() as supply:
         await _admitted(app)
-        processes = SenderProcesses(senders, {**order, "environment": environment})
+        processes = _processes(app, senders, {**order, "environment": environment})
         parts = [app.scheduler().keep(stop), processes.keep(_shares(app, 1_000_000), stop)]
         if supply is not None:  # machines that run `worker` may help
             parts.append(supply.keep(stop))
@@ -123,8 +123,16 @@ async def work(app: App, senders: Starter, order: Mapping[str, Any]) -> None:
         dealt, reserved = slots(
             app.settings.connections, app.settings.sender.processes or settings_file.cores()
         )
-        processes = SenderProcesses(senders, {**order, "environment": environment})
+        processes = _processes(app, senders, {**order, "environment": environment})
         await _together(stop, processes.keep(dealt, stop, reserved=reserved), _recover(app, stop))
+
+
+def _processes(app: App, senders: Starter, order: Mapping[str, Any]) -> SenderProcesses:
+    """Senders for this database; what only theirs needs is loaded once for all of them."""
+    load = []
+    if app.db.dialect == "postgresql":
+        load = ["psycopg", "mailer.cluster.taker"] if order.get("shared") else ["psycopg"]
+    return SenderProcesses(senders, order, load)
 
 
 async def _recover(app: App, stop: asyncio.Event) -> None:

@@ -22,10 +22,14 @@ STEADY_SECONDS = 10.0  # one that lived so long did not die at once
 class SenderProcesses:
     """Children that our starter starts; each holds the other end of a line and dies when we do."""
 
-    def __init__(self, starter: Starter, order: Mapping[str, Any]) -> None:
-        """Every child is told the `order`, and which share of the connections is its own."""
+    def __init__(self, starter: Starter, order: Mapping[str, Any], load: Sequence[str] = ()) -> None:
+        """Every child is told the `order`, and which share of the connections is its own.
+
+        The modules to `load` are those that only children need; they share them.
+        """
         self._starter = starter
         self._order = dict(order)
+        self._load = load
         self._children: list[Child] = []
         self._stopping = False
 
@@ -95,7 +99,7 @@ class SenderProcesses:
     ) -> Child:
         # Which of all connections these are says which relays they belong to.
         share = {"first": first, "connections": connections, "until_idle": until_idle, "urgent": urgent}
-        return await self._starter.start(self._order | share)
+        return await self._starter.start(self._order | share, self._load)
 
 
 def shares(connections: int, processes: int) -> list[int]:

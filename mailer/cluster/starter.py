@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import importlib
 import json
 import os
 import signal
@@ -18,15 +17,11 @@ import socket
 import subprocess
 import sys
 import threading
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-#: What a child does: it is told what was asked, gets a socket that ends with whoever asked, returns its exit status.
-#: SIGINT and SIGTERM are blocked until it is ready to hear them, so that a wish to stop neither ends it nor is lost.
-Entry = Callable[[Mapping[str, Any], socket.socket], int]
+from mailer.cluster.forks import Entry, loaded, serve
 
 KILLED = -signal.SIGKILL  # the status of a child that ended without a word: by a signal
 _HELD = (signal.SIGINT, signal.SIGTERM)
@@ -84,16 +79,17 @@ class Starter:
         finally:
             starter.close()
 
-    async def start(self, asked: Mapping[str, Any]) -> Child:
-        """Start a child; `asked` is what JSON can say.
+    async def start(self, asked: Mapping[str, Any], load: Sequence[str] = ()) -> Child:
+        """Start a child; `asked` is what JSON can say, `load` names modules that it and the next ones share.
 
         Raises:
             OSError: the system lets us have no more processes or files.
         """
+        request = json.dumps({"load": list(load), "asked": dict(asked)}).encode() + b"\n"
         async with self._turn:
             for line in (self._line, None):
                 with contextlib.suppress(ConnectionError):
-                    return await self._ask(line or self._load(), json.dumps(asked).encode() + b"\n")
+                    return await self._ask(line or self._load(), request)
                 self.close()  # it was killed
             raise ChildProcessError("the process that starts senders does not start")
 
@@ -148,7 +144,7 @@ class Starter:
     def _load(self) -> socket.socket:
         ours, theirs = socket.socketpair()
         entry = f"{self._entry.__module__}:{self._entry.__qualname__}"
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import loaded; loaded()"
+        code = f"import sys; sys.path[:] = {sys.path!r}; from {loaded.__module__} import loaded; loaded()"
         with _held():
             process = subprocess.Popen(  # noqa: S603 - this interpreter and a line of ours
                 [sys.executable, "-P", "-c", code, str(theirs.fileno()), entry], pass_fds=[theirs.fileno()]
@@ -175,73 +171,3 @@ def _held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def loaded() -> NoReturn:
-    """Load the program and serve: `python -c … DESCRIPTOR MODULE:FUNCTION`."""
-    gc.disable()
-    module, _, name = sys.argv[2].partition(":")
-    entry = getattr(importlib.import_module(module), name)
-    gc.collect()
-    gc.freeze()
-    gc.enable()
-    serve(socket.socket(fileno=int(sys.argv[1])), entry)
-
-
-def serve(line: socket.socket, entry: Entry) -> NoReturn:
-    """Start a child for each request, until whoever asks is gone."""
-    try:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # none waits to be asked how it ended: its line tells
-        _be_called("mailer-starter")
-        with contextlib.suppress(ConnectionError):
-            while asked := _request(line):
-                _start(line, entry, json.loads(asked))
-    except BaseException:  # noqa: BLE001 - nothing of the process that we were forked from may go on here
-        traceback.print_exc()
-    finally:
-        os._exit(0)
-
-
-def _request(line: socket.socket) -> bytes:
-    asked = b""
-    while not asked.endswith(b"\n"):
-        piece = line.recv(1 << 16)
-        if not piece:
-            return b""
-        asked += piece
-    return asked
-
-
-def _start(line: socket.socket, entry: Entry, asked: Mapping[str, Any]) -> None:
-    try:
-        theirs, ours = socket.socketpair()
-        with theirs, ours:
-            pid = os.fork()
-            if pid == 0:
-                line.close()
-                theirs.close()
-                _live(ours, entry, asked)
-            socket.send_fds(line, [b"%d" % pid], [theirs.fileno()])
-    except OSError as error:
-        line.sendall(b"-%d" % (error.errno or 0))
-
-
-def _live(line: socket.socket, entry: Entry, asked: Mapping[str, Any]) -> NoReturn:
-    status = 1
-    try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        _be_called("mailer-sender")
-        line.setblocking(False)
-        status = entry(asked, line)
-    except BaseException:  # noqa: BLE001 - it tells of its own errors; what comes here is a fault of the program
-        traceback.print_exc()
-    finally:
-        with contextlib.suppress(OSError):
-            line.send(b"%d" % status)
-        os._exit(status)
-
-
-def _be_called(name: str) -> None:
-    """The name `ps -o comm` and `top` show, at most 15 letters; Linux only."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/comm").write_text(name, "ascii")

@@ -83,8 +83,8 @@ def started(folder: Path) -> list[int]:
     return [json.loads(line)["pid"] for line in log.read_text().splitlines()] if log.exists() else []
 
 
-def noticed(folder: Path) -> int:
-    return len(list(folder.glob("orphan-*")))
+def noticed(folder: Path) -> set[int]:
+    return {int(each.name.partition("-")[2]) for each in folder.glob("noticed-*")}
 
 
 def below(pid: int) -> list[int]:
@@ -137,6 +137,15 @@ ENDS = {
 async def test_how_a_child_ends(children: Children, program: str) -> None:
     ours = children(program)
     assert await asyncio.wait_for(ours.run_until_idle([1]), PATIENCE) == [ENDS[program]]
+
+
+async def test_what_all_need_is_loaded_once(children: Children, tmp_path: Path) -> None:
+    (tmp_path / "needed.py").write_text("import os, pathlib; pathlib.Path(f'noticed-{os.getpid()}').touch()")
+    ours = children("return 0 if 'needed' in sys.modules else 1")
+    ours = SenderProcesses(ours._starter, {}, ["needed"])
+    assert await asyncio.wait_for(ours.run_until_idle([1, 1, 1]), PATIENCE) == [0, 0, 0]
+    (by,) = noticed(tmp_path)
+    assert by not in {os.getpid(), *started(tmp_path)}
 
 
 async def test_many_at_once_are_told_apart(children: Children, tmp_path: Path) -> None:
@@ -267,7 +276,7 @@ PARENT = """
 ORPHANS = """
     line.setblocking(True)
     line.recv(1)
-    note(f"orphan-{os.getpid()}")
+    note(f"noticed-{os.getpid()}")
     return 0
 """
 
@@ -302,7 +311,7 @@ async def test_children_notice_when_their_parent_is_killed(parent: Parent, tmp_p
     assert len(family) == 3  # and the starter
     process.kill()
     process.wait()
-    await until(lambda: noticed(tmp_path) == 2)
+    await until(lambda: len(noticed(tmp_path)) == 2)
     await until(lambda: not any(alive(pid) for pid in family))
 
 
@@ -314,7 +323,7 @@ async def test_they_notice_without_the_starter_too(parent: Parent, tmp_path: Pat
     process.kill()
     process.wait()
     await until(lambda: not any(alive(pid) for pid in family))
-    assert noticed(tmp_path) == 2
+    assert len(noticed(tmp_path)) == 2
 
 
 async def test_killed_with_its_group_nothing_is_left(parent: Parent, tmp_path: Path) -> None:

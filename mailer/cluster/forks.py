@@ -1,0 +1,99 @@
+"""What the starter does (`starter.py` starts it): it forks for each request, and the fork runs the program's entry."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+#: What a child does: it is told what was asked, gets a socket that ends with whoever asked, returns its exit status.
+#: SIGINT and SIGTERM are blocked until it is ready to hear them, so that a wish to stop neither ends it nor is lost.
+Entry = Callable[[Mapping[str, Any], socket.socket], int]
+
+
+def loaded() -> NoReturn:
+    """Load the program and serve: `python -c … DESCRIPTOR MODULE:FUNCTION`."""
+    gc.disable()
+    module, _, name = sys.argv[2].partition(":")
+    entry = getattr(importlib.import_module(module), name)
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    serve(socket.socket(fileno=int(sys.argv[1])), entry)
+
+
+def serve(line: socket.socket, entry: Entry) -> NoReturn:
+    """Start a child for each request, until whoever asks is gone."""
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # none waits to be asked how it ended: its line tells
+        _be_called("mailer-starter")
+        with contextlib.suppress(ConnectionError):
+            while asked := _request(line):
+                request = json.loads(asked)
+                _load(request["load"])
+                _start(line, entry, request["asked"])
+    except BaseException:  # noqa: BLE001 - nothing of the process that we were forked from may go on here
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _request(line: socket.socket) -> bytes:
+    asked = b""
+    while not asked.endswith(b"\n"):
+        piece = line.recv(1 << 16)
+        if not piece:
+            return b""
+        asked += piece
+    return asked
+
+
+def _load(modules: Sequence[str]) -> None:
+    if not sys.modules.keys() >= set(modules):
+        for module in modules:
+            importlib.import_module(module)
+        gc.freeze()
+
+
+def _start(line: socket.socket, entry: Entry, asked: Mapping[str, Any]) -> None:
+    try:
+        theirs, ours = socket.socketpair()
+        with theirs, ours:
+            pid = os.fork()
+            if pid == 0:
+                line.close()
+                theirs.close()
+                _live(ours, entry, asked)
+            socket.send_fds(line, [b"%d" % pid], [theirs.fileno()])
+    except OSError as error:
+        line.sendall(b"-%d" % (error.errno or 0))
+
+
+def _live(line: socket.socket, entry: Entry, asked: Mapping[str, Any]) -> NoReturn:
+    status = 1
+    try:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        _be_called("mailer-sender")
+        line.setblocking(False)
+        status = entry(asked, line)
+    except BaseException:  # noqa: BLE001 - it tells of its own errors; what comes here is a fault of the program
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(OSError):
+            line.send(b"%d" % status)
+        os._exit(status)
+
+
+def _be_called(name: str) -> None:
+    """The name `ps -o comm` and `top` show, at most 15 letters; Linux only."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name, "ascii")
