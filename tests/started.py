@@ -1,6 +1,6 @@
 """Commands of the program, started by the starter: `start(WORDS, …)`, with what a test needs of `Popen`.
 
-As a program it is the command itself, for shells: `python started.py WORDS`.
+As a program it is the command itself, for shells, or what commands start as Python: `python started.py WORDS`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 STARTER = "MAILER_TEST_STARTER"  # where it listens, for `python started.py WORDS`
+MODULE = ["-m", "mailer"]
 
 
 class Started:
@@ -109,6 +110,7 @@ def ask(
     where: str,
     fds: list[int],
     program: Path | str | None = None,
+    group: int = 0,
 ) -> socket.socket:
     """Ask the starter that listens there; what it says comes from the socket."""
     line = socket.socket(socket.AF_UNIX)
@@ -118,6 +120,8 @@ def ask(
         "folder": str(cwd),
         "environment": dict(env),
         "program": str(program) if program else None,
+        "python": str(Path(where).with_name("mailer")),
+        "group": group,
     }
     data = json.dumps(asked).encode() + b"\n"
     sent = socket.send_fds(line, [data], fds)
@@ -125,14 +129,9 @@ def ask(
     return line
 
 
-def scripts(folder: Path) -> Path:
-    """Make a folder with a `mailer` in it, for shells."""
-    folder.mkdir()
-    script = folder / "mailer"
-    words = ["exec", "env", f"{STARTER}={place()}", sys.executable, "-IS", str(Path(__file__))]
-    script.write_text(f'#!/bin/sh\n{shlex.join(words)} "$@"\n')
-    script.chmod(0o755)
-    return folder
+def scripts() -> Path:
+    """A folder with a `mailer` in it, for shells."""
+    return Path(place()).parent
 
 
 def environment() -> dict[str, str]:
@@ -159,14 +158,32 @@ def place() -> str:
         shutil.rmtree(folder)
 
     atexit.register(close)
+    script = Path(folder) / "mailer"
+    words = ["exec", "env", f"{STARTER}={where}", sys.executable, "-IS", str(Path(__file__))]
+    script.write_text(f'#!/bin/sh\n{shlex.join(words)} "$@"\n')
+    script.chmod(0o755)
     while not Path(where).exists():
         assert process.poll() is None, "the starter does not start"
         time.sleep(0.01)
     return where
 
 
-if __name__ == "__main__":  # what a shell in a test calls `mailer`
-    begun = Started(ask(sys.argv[1:], Path.cwd(), os.environ, os.environ[STARTER], [0, 1, 2]))
-    for passed_on in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(passed_on, lambda number, _frame: begun.send_signal(number))
-    sys.exit(begun.wait())
+def _be(words: list[str], where: str) -> int:
+    """The command, or the sender of one, as far as whoever started us can tell; its exit status."""
+    child = words[:2] == MODULE
+    if words[:1] == ["-m"] and not child:
+        os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - the vetting: words of the program
+    group = os.getpgrp() if child else 0  # one that a shell started is of another session
+    words = words[2:] if child else words
+    begun = Started(ask(words, Path.cwd(), os.environ, where, [0, 1, 2], group=group))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda told, _frame: os.kill(begun.pid, told))
+    return begun.wait()
+
+
+if __name__ == "__main__":
+    ended = _be(sys.argv[1:], os.environ.pop(STARTER))
+    if ended < 0:
+        signal.signal(-ended, signal.SIG_DFL)
+        os.kill(os.getpid(), -ended)
+    sys.exit(ended)

@@ -2,10 +2,12 @@
 
     python -m tests.starter SOCKET      ends when its standard input does, and all that it started with it
 
-What comes out of the fork behaves as `python -m mailer WORDS` would: a session and process group of its own,
-the folder, environment and standard streams it was given, the signals and the exit of a fresh interpreter.
-A `program` that is asked for is executed instead. Each connection is one command: a line of JSON with three
-descriptors goes in, its pid comes back at once and its exit status at its end. `started.py` is the other side.
+What comes out of the fork behaves as `python -m mailer WORDS` would: a process group of its own, or that of
+whoever it is a child of, the folder, environment and standard streams it was given, the signals and the exit of
+a fresh interpreter. A `program` that is asked for is executed instead. Each connection is one command: a line
+of JSON with three descriptors goes in, its pid comes back at once and its exit status at its end; it does not
+outlive whoever asked. `started.py` is the other side, and what a command finds in the place of Python when it
+starts senders.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class Server:
         self.selector.register(self.door, selectors.EVENT_READ, None)
         self.selector.register(sys.stdin, selectors.EVENT_READ, None)
         self.asking: dict[int, tuple[int, socket.socket]] = {}  # pidfd → (pid, who waits for its end)
+        self.watches: dict[int, int] = {}  # whoever waits → pidfd
 
     def serve(self) -> list[str] | None:
         """Returns the words of a command in the process that is to run it, None when the tests are over."""
@@ -52,8 +55,10 @@ class Server:
                     words = self.start(self.door.accept()[0])
                     if words is not None:
                         return words
-                else:
+                elif key.fd in self.asking:
                     self.ended(key.fd)
+                elif key.fd in self.watches:
+                    self.left(key.fd)
 
     def start(self, asker: socket.socket) -> list[str] | None:
         asked, streams = _request(asker)
@@ -62,7 +67,7 @@ class Server:
             return None
         pid = os.fork()
         if pid == 0:
-            os.setsid()
+            os.setpgid(0, asked["group"])
             _tell(asker, os.getpid())  # from here on it can be signalled with its group
             asker.close()
             self.let_go()
@@ -72,16 +77,26 @@ class Server:
             os.close(stream)
         watch = os.pidfd_open(pid)
         self.asking[watch] = (pid, asker)
+        self.watches[asker.fileno()] = watch
         self.selector.register(watch, selectors.EVENT_READ)
+        self.selector.register(asker, selectors.EVENT_READ)
         return None
 
     def ended(self, watch: int) -> None:
         pid, asker = self.asking.pop(watch)
+        if self.watches.pop(asker.fileno(), None) is not None:
+            self.selector.unregister(asker)
         self.selector.unregister(watch)
         os.close(watch)
         _pid, status = os.waitpid(pid, 0)
         _tell(asker, os.waitstatus_to_exitcode(status))
         asker.close()
+
+    def left(self, asker: int) -> None:
+        """Whoever asked was killed: so is what it asked for."""
+        watch = self.watches.pop(asker)
+        self.selector.unregister(asker)
+        signal.pidfd_send_signal(watch, signal.SIGKILL)
 
     def end_all(self) -> None:
         """Whoever would have ended them is gone."""
@@ -120,6 +135,7 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     tempfile.tempdir = None  # TMPDIR may be another
+    sys.executable = asked["python"]  # senders come from here as well
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)

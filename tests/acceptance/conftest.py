@@ -9,20 +9,24 @@ from typing import Any
 import pytest
 
 from tests.acceptance.shop import RelayProcess, Shop
+from tests.counterparts import SqliteTemplate
 
 OpenShop = Callable[..., Shop]
 StartRelay = Callable[..., RelayProcess]
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[OpenShop]:
-    """Open a shop: `shop("birthday", database_url=…)`."""
+def shop(tmp_path: Path, sqlite_template: SqliteTemplate) -> Iterator[OpenShop]:
+    """Open a shop: `shop("birthday", database_url=…)`. Its database is made already, unless it is `fresh`."""
     opened: list[Shop] = []
 
     def open_shop(*campaigns: str, **options: Any) -> Shop:
         folder = tmp_path / f"shop{len(opened)}"
         folder.mkdir()
         opened.append(Shop(folder, *campaigns, **options))
+        if not options.keys() & {"fresh", "database_url"}:
+            (folder / "var").mkdir()
+            sqlite_template.copy(folder / "var")
         return opened[-1]
 
     yield open_shop

@@ -1,6 +1,7 @@
 """A shop for each test: a folder with settings, campaigns and templates, and the program as its owner runs it.
 
-Its commands come from the starter (`tests/starter.py`), those of a `fresh` shop from the console script itself.
+Its commands and their senders come from the starter (`tests/starter.py`); those of a `fresh` shop are the console
+script itself, and real ones all the way down.
 """
 
 from __future__ import annotations
@@ -115,7 +116,11 @@ class Shop:
     """The stock campaigns that are named, or none, and the program run in their folder."""
 
     def __init__(
-        self, folder: Path, *campaigns: str, database_url: str | None = None, fresh: bool = False
+        self,
+        folder: Path,
+        *campaigns: str,
+        database_url: str | None = None,
+        fresh: bool = False,
     ) -> None:
         self.folder = folder
         self._fresh = fresh

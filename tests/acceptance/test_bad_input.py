@@ -28,7 +28,7 @@ SETTINGS: dict[str, tuple[dict[str, Any], dict[str, str], str]] = {
 def test_settings_that_cannot_be_used(
     shop: OpenShop, changes: dict[str, Any], env: dict[str, str], says: str
 ) -> None:
-    here = shop()
+    here = shop(database_url="sqlite:///var/mailer.db")  # nothing of it is made yet
     here.set(**changes)
     lines = (here.folder / "settings.yaml").read_text().splitlines()
     places = {
@@ -118,6 +118,35 @@ def test_broken_campaigns_are_named_and_stop_no_other(shop: OpenShop, relay: Sta
     checked = here.mailer("check", status=1)
     for line in lines:
         assert line.removesuffix(".").rpartition(" cannot go out: ")[2] in checked.err, checked.err
+
+
+def test_another_campaign_is_one_file_and_its_templates_and_a_broken_one_stops_nothing(
+    shop: OpenShop, relay: StartRelay
+) -> None:
+    here, post = shop("birthday", "offer"), relay()
+    here.relay(post.port)
+    here.customers(
+        {"id": "1", "email": "one@x.example", "first_name": "Ayşe", "postal_code": "35100", "consent": "yes"},
+        {"id": "2", "email": "two@x.example", "postal_code": "34710", "consent": "yes"},
+        now="2027-01-01T00:00:00Z",
+    )
+    here.write(
+        "jobs/izmir-evi.yaml",
+        "description: The new shop in İzmir.\npurpose: commercial\ntrigger: {at: 2027-01-15T11:00}\n"
+        'audience: {area: {postal: ["35*"]}}\nonce: ever\n'
+        "coupon: {kind: generated, prefix: IZ, percent: 10, valid: 14d}\n",
+    )
+    here.write("templates/izmir-evi/subject.txt", "{{ customer.first_name | default('Merhaba') }}, buyurun")
+    here.write("templates/izmir-evi/body.html", "<p>Kodunuz {{ coupon.code }}</p>{{ links.unsubscribe }}")
+    here.mailer("check")
+    here.write("jobs/yarim.yaml", "purpose: commercial\ntrigger: {at: 2027-01-15T11:00}\npriorty: 50\n")
+    for told in (here.mailer("check", status=1), here.run(NOW)):
+        assert "jobs/yarim.yaml:3: priorty: " in told.err
+    assert [(row["campaign"], row["customer"], row["state"]) for row in here.deliveries()] == [
+        ("izmir-evi", "1", "sent")
+    ]
+    [mail] = post.mails()
+    assert mail["Subject"] == "Ayşe, buyurun"
 
 
 WORDS = {

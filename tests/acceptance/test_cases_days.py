@@ -57,7 +57,7 @@ PLAYS = {
         stock=("newsletter",),
     ),
     "cases 7 and 8": Play(
-        [people(LONG_AGO, *who("1", "3", "4", "5"), {"id": "2", "consent": ""},
+        [people(LONG_AGO, *who("1", "3", "4", "5", "7"), {"id": "2", "consent": ""},
                 {"id": "6", "timezone": "Europe/London"}),
          did("2027-04-02T16:00:00Z",
              event("f1", "1", "flash.begun", "2027-04-02T19:00:00Z"),  # 22:00
@@ -66,12 +66,14 @@ PLAYS = {
              event("r1", "1", "reward.due", "2027-04-02T20:40:00Z"),
              event("r5", "5", "reward.due", "2027-04-02T17:59:59Z"),  # a second before nine in the evening
              event("r6", "6", "reward.due", "2027-04-02T20:40:00Z"),  # 21:40 in London
+             event("u7", "7", "until.noon", "2027-04-02T21:30:00Z"),  # half past midnight
              event("w2", "2", "consent.confirmed", "2027-04-02T20:40:00Z")),
          rehearse("2027-04-02T17:00:00Z", "2027-04-03T00:00:00Z"),
-         *look("2027-04-02T17:59:59Z", "2027-04-02T19:00:00Z", "2027-04-02T20:40:00Z", "2027-04-03T05:59:59Z",
+         *look("2027-04-02T17:59:59Z", "2027-04-02T20:40:00Z", "2027-04-02T21:30:00Z", "2027-04-03T05:59:59Z",
                "2027-04-03T06:00:00Z", "2027-04-03T08:00:00Z")],
         [skipped("flash", "f1", "1", "expired"),
          skipped("short", "t3", "3", "expired"),
+         sent("until_noon", "u7", "7", "2027-04-03T06:00:00Z"),
          skipped("nine", "n4", "4", "expired"),  # it ends at the first moment at which it might go
          sent("reward", "r1", "1", "2027-04-03T06:00:00Z"),
          sent("reward", "r5", "5", "2027-04-02T17:59:59Z"),
@@ -81,6 +83,7 @@ PLAYS = {
         own={"reward": REWARD,
              "flash": BY_HAND | {"trigger": {"event": "flash.begun"}, "ends_at": "2027-04-03T08:00"},
              "nine": BY_HAND | {"trigger": {"event": "nine.begun"}, "ends_at": "2027-04-03T09:00"},
+             "until_noon": BY_HAND | {"trigger": {"event": "until.noon"}, "ends_at": "2027-04-03T12:00", "ttl": "9h"},
              "short": BY_HAND | {"trigger": {"event": "three.hours"}, "ttl": "3h"}},
     ),
     # Whichever run is there first: on the islands that wake first it is the newsletter, or the birthday.
@@ -112,7 +115,11 @@ PLAYS = {
                                    ("17", "high"))
            for step in (*(do(f"2027-05-{day}T09:00:00Z", "campaigns", "run", name) for name in names.split()),
                         rehearse(f"2027-05-{day}T09:00:00Z", f"2027-05-{day}T09:00:01Z"),
-                        *look(f"2027-05-{day}T09:00:00Z")))],
+                        *look(f"2027-05-{day}T09:00:00Z"))),
+         do("2027-05-20T19:00:00Z", "campaigns", "run", "beta"),  # ten in the evening, half an hour before the other
+         do("2027-05-20T19:30:00Z", "campaigns", "run", "alpha"),
+         rehearse("2027-05-20T19:00:00Z", "2027-05-20T20:00:00Z"),
+         *look("2027-05-21T06:00:00Z")],
         [sent("high", "2027-05-10", "a", "2027-05-10T09:00:00Z"),
          skipped("low", "2027-05-10", "a", "capped"),
          sent("high", "2027-05-12", "a", "2027-05-12T09:00:00Z"),
@@ -120,7 +127,9 @@ PLAYS = {
          sent("alpha", "2027-05-14", "a", "2027-05-14T09:00:00Z"),
          skipped("beta", "2027-05-14", "a", "capped"),
          skipped("high", "2027-05-15", "a", "capped"),  # a fourth in seven days
-         sent("high", "2027-05-17", "a", "2027-05-17T09:00:00Z")],
+         sent("high", "2027-05-17", "a", "2027-05-17T09:00:00Z"),
+         sent("beta", "2027-05-20", "a", "2027-05-21T06:00:00Z"),
+         skipped("alpha", "2027-05-20", "a", "capped")],
         own={"high": BY_HAND | {"priority": 80}, "low": BY_HAND, "alpha": BY_HAND, "beta": BY_HAND},
     ),
     "case 10": Play(

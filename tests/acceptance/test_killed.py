@@ -157,7 +157,7 @@ def told_with_its_children(running: Running) -> None:
 def test_told_to_stop_it_finishes_what_was_begun(
     shop: OpenShop, relay: StartRelay, stop: Callable[[Running], None]
 ) -> None:
-    here, post = shop(), relay({"dot": "wait 0.5|250 2.0.0 kept"})
+    here, post = shop(fresh=True), relay({"dot": "wait 0.5|250 2.0.0 kept"})
     here.campaign("gift", GIFT, body="{{ coupon.code }}")
     here.relay(post.port, connections=4)
     count = 20

@@ -15,7 +15,7 @@ FIRST_WITHIN = 5.0  # seconds of publishing
 
 
 def opened(shop: OpenShop, port: int) -> Shop:
-    here = shop("newsletter", "outage")
+    here = shop("newsletter", "outage", fresh=True)
     here.relay(port, connections=5)
     readers = ({"id": f"n{n}", "email": f"n{n}@x.example", "consent": "yes"} for n in range(READERS))
     # Some of them are readers too.

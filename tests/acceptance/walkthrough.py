@@ -56,7 +56,7 @@ def play(page: str, folder: Path) -> str:
     """Run every command in `folder`; the page with what they printed."""
     for name in ("jobs", "templates"):
         shutil.copytree(ROOT / name, folder / name)
-    scripts = started.scripts(folder.parent / f"{folder.name}-bin")
+    scripts = started.scripts()
     environment = started.environment()
     environment |= {"PATH": f"{scripts}:{environment['PATH']}", "COLUMNS": "200"}
     environment["MAILER_RELAY__CONNECTIONS"] = "1"  # so that mails arrive in one order
