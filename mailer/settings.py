@@ -13,12 +13,14 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from mailer.core.access import Api
 from mailer.core.calendar import zone_named
-from mailer.core.campaign import NAME
+from mailer.core.consent_law import ConsentLaw
 from mailer.core.dkim import Dkim
 from mailer.core.quiet import QuietHours
 from mailer.core.relays import OneOfSeveral, Relay, dealt
 from mailer.core.throttle import Pacing
+from mailer.core.topics import Topics
 from mailer.core.ways_back import Bounces, Webhooks
 from mailer.errors import FileFault, SettingsError
 from mailer.files import yaml
@@ -119,24 +121,6 @@ class Tracking(_Section):
     spool: Annotated[int, Field(ge=1, le=1_000_000)] = 512  # MB
 
 
-class Api(_Section):
-    """What programs of the shop may ask for."""
-
-    rate: Annotated[float, Field(gt=0, le=100_000)] = 50.0  # requests a second, each token, each process
-
-
-Titles = str | dict[str, str]  # of what customers may choose: one, or one for each language
-
-
-def _topics(topics: dict[str, Titles]) -> dict[str, Titles]:
-    for name, titles in topics.items():
-        if not NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of a topic; use a–z, 0–9, '_' and '-'")
-        if not titles or not all([titles] if isinstance(titles, str) else titles.values()):
-            raise ValueError(f"{name} has no title; write it as {name}: News, or {name}: {{en: News}}")
-    return topics
-
-
 class Sender(_Section):
     """How the sender processes work."""
 
@@ -167,9 +151,10 @@ class Settings(_Section):
     webhooks: Webhooks = Webhooks()
     policy: Policy = Policy()
     tracking: Tracking = Tracking()
-    topics: Annotated[dict[str, Titles], AfterValidator(_topics)] = {}
+    topics: Topics = {}
     sender: Sender = Sender()
     api: Api = Api()
+    consent: ConsentLaw = ConsentLaw()
     file: Path = Path("settings.yaml")  # where they were read: set by `load`, never written
     places: dict[str, str] = {}  # key → `file:line` or the variable that set it; set by `load`
 
@@ -243,6 +228,7 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
             "relays": tuple(each.under(str(base)) for each in settings.relays),
             "dkim": settings.dkim.under(str(base)),
             "bounces": settings.bounces.under(str(base)),
+            "consent": settings.consent.under(str(base)),
         }
     )
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from mailer.app.base import seconds
@@ -12,12 +15,15 @@ from mailer.app.desks import Desks
 from mailer.core.customer_row import CustomerReader
 from mailer.core.importing import RowFault
 from mailer.core.redemption import Redemption
-from mailer.errors import UsageError
+from mailer.errors import SettingsError, UsageError
+from mailer.files import registry
 from mailer.files.zones import load_zones
 from mailer.flow.access import Doorkeeper
 from mailer.flow.intake import Intake
+from mailer.flow.registry import Law, RegistryDesk
 from mailer.store.customer_merge import CustomerMerge
 from mailer.store.events import Events
+from mailer.store.registry import Registers
 from mailer.store.shop_words import ShopWords
 from mailer.store.suppression_pages import SuppressionPages
 from mailer.store.tokens import Tokens
@@ -37,8 +43,50 @@ class Refused(Exception):
     """A redemption that does not count, with the sentence that says why."""
 
 
+class RegistryFolder:
+    """The way to the registry by files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def send(self, records: Iterable[Mapping[str, str]], now: datetime) -> str:
+        """Write them into a file of their own; its path."""
+        return str(registry.write(self._folder, records, now))
+
+
 class Gateway(Desks):
-    """Tokens, and what they open."""
+    """Tokens, and what they open; and the registry of consent."""
+
+    _lapsed: date | None = None  # the day for which consent was looked at
+
+    async def reload(self, *, quiet: bool = False) -> None:
+        """Read the campaigns again, and once a day let consent go that the registry did not confirm in time."""
+        await super().reload(quiet=quiet)
+        today = self.clock().date()
+        if self.settings.consent.registry is None or quiet or self._lapsed == today:
+            return
+        gone = await self.registry_desk.lapse(self.clock())
+        self._lapsed = today
+        if gone:
+            self.tell(
+                f"The registry did not confirm the consent of {gone} customers in time; they get no commercial mail "
+                "until it does. See mailer consent status."
+            )
+
+    @cached_property
+    def registry_desk(self) -> RegistryDesk:
+        """What people do with the registry of consent.
+
+        Raises:
+            SettingsError: there is none.
+        """
+        said = self.settings.consent.registry
+        if said is None:
+            raise SettingsError(
+                f"{self.settings.file}: consent.registry: there is none; set consent.regime to tr, and the folder"
+            )
+        law = Law(said.since, said.source, frozenset(said.holidays))
+        return RegistryDesk(Registers(self.db), RegistryFolder(Path(said.folder)), law)
 
     @cached_property
     def doorkeeper(self) -> Doorkeeper:

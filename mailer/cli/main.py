@@ -16,6 +16,7 @@ from mailer.app.voice import explain, show_inside, whole
 from mailer.cli import (
     bench,
     campaigns,
+    consent,
     coupons,
     data,
     inbound,
@@ -67,7 +68,7 @@ def options(
 
 for part in (
     operate, parts, inbound, data, segments, campaigns, rehearse, incidents, ledger, report, coupons,
-    tokens, mails, bench,
+    tokens, consent, mails, bench,
 ):  # fmt: skip
     part.register(cli)
 

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from mailer.errors import UsageError
 
@@ -16,6 +19,14 @@ MOST_NAME = 60  # characters of a token's name
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 #: `mailer_`, twelve hexadecimal digits that name the token, and 256 random bits in base64url.
 _TOKEN = re.compile(r"mailer_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+
+
+class Api(BaseModel):
+    """What programs of the shop may ask for, as the settings say it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rate: Annotated[float, Field(gt=0, le=100_000)] = 50.0  # requests a second, each token, each process
 
 
 class Scope(StrEnum):

@@ -41,6 +41,7 @@ class Via(StrEnum):
     EVENT = "event"  # consent.confirmed, consent.revoked
     LINK = "link"  # the person, on a page of ours
     REPORT = "report"  # the person, through their mailbox provider: a complaint
+    REGISTRY = "registry"  # the person, or nobody in time, at the state's registry of consent
     PERSON = "person"  # somebody of the shop, for them
 
 
