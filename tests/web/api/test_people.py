@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -9,6 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mailer.core.consent import Action, Via
+from mailer.store.engine import Database
 from mailer.store.tables import consent_entry, customer, customer_event, suppression
 from tests.store import rows
 from tests.store.rows import NOW
@@ -54,6 +57,12 @@ async def test_consent_in_an_upsert_lifts_no_unsubscribe(gate: Gate, program: ht
     assert (await the(gate, "c1")).consent == "no"
 
 
+@pytest.fixture
+def small(make_gate: Callable[..., Gate], sqlite_database: Database) -> Gate:
+    """What never comes to the database needs one of them only."""
+    return make_gate(sqlite_database)
+
+
 @pytest.mark.parametrize(
     ("facts", "field"),
     [
@@ -68,19 +77,18 @@ async def test_consent_in_an_upsert_lifts_no_unsubscribe(gate: Gate, program: ht
         ({"size": 1e400}, "size"),
     ],
 )
-async def test_a_value_that_cannot_be_taken_is_named(
-    gate: Gate, program: httpx.AsyncClient, facts: dict[str, Any], field: str
-) -> None:
-    content = __import__("json").dumps(facts).replace("Infinity", "1e400")
-    done = await program.put(
-        "/api/customers/c1", content=content, headers={"Content-Type": "application/json"}
-    )
+async def test_a_value_that_cannot_be_taken_is_named(small: Gate, facts: dict[str, Any], field: str) -> None:
+    content = json.dumps(facts).replace("Infinity", "1e400")
+    async with small.client(await small.token()) as program:
+        done = await program.put(
+            "/api/customers/c1", content=content, headers={"Content-Type": "application/json"}
+        )
     said = done.json()
     assert (done.status_code, said["field"]) == (422, field)
     assert done.headers["content-type"] == "application/problem+json"
     assert said["detail"].startswith(f"{field}: ")
     assert said["detail"].endswith(".")
-    assert await count(gate, customer) == 0
+    assert await count(small, customer) == 0
 
 
 async def test_of_many_the_good_go_in_and_the_others_are_named(
@@ -173,11 +181,12 @@ async def test_only_the_event_of_a_confirmation_lifts_an_unsubscribe(
     [({}, "action"), ({"action": "maybe"}, "action"), ({"action": "granted", "proof": [1]}, "proof"),
      ({"action": "granted", "prof": {}}, "prof"), ({"action": "granted", "at": "soon"}, "at")],
 )  # fmt: skip
-async def test_a_word_that_cannot_be_taken(
-    gate: Gate, program: httpx.AsyncClient, word: dict[str, Any], field: str
-) -> None:
-    await rows.a_customer_row(gate.app.db, "c1")
-    done = await program.post("/api/customers/c1/consent", json=word)
-    assert (done.status_code, done.json()["field"]) == (422, field)
-    assert (await program.post("/api/customers/c9/consent", json={"action": "granted"})).status_code == 404
-    assert (await program.get("/api/customers/c9/consent")).status_code == 404
+async def test_a_word_that_cannot_be_taken(small: Gate, word: dict[str, Any], field: str) -> None:
+    await rows.a_customer_row(small.app.db, "c1")
+    async with small.client(await small.token()) as program:
+        done = await program.post("/api/customers/c1/consent", json=word)
+        assert (done.status_code, done.json()["field"]) == (422, field)
+        assert (
+            await program.post("/api/customers/c9/consent", json={"action": "granted"})
+        ).status_code == 404
+        assert (await program.get("/api/customers/c9/consent")).status_code == 404
