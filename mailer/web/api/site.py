@@ -58,8 +58,8 @@ def api(app: App) -> Litestar:
             title="mailer",
             version=version("mailer"),
             description=_ABOUT,
-            path="/api",
-            render_plugins=[JsonRenderPlugin()],
+            path="/api/openapi.json",  # litestar answers for all below it with a page of its own
+            render_plugins=[JsonRenderPlugin(path="/")],
             components=Components(
                 security_schemes={"token": SecurityScheme(type="http", scheme="bearer")},
             ),
