@@ -132,6 +132,6 @@ def test_a_stranger_finds_nothing(
     )  # fmt: skip
     @given(case=described[path][method].as_strategy(generation_mode=mode))
     def tries(case: schemathesis.Case) -> None:
-        case.call_and_validate(headers=headers)
+        case.call_and_validate(headers=headers, timeout=60)
 
     tries()
