@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from typing import Annotated
+
 import typer
 
 from mailer.app import stop_on_signals
@@ -11,11 +15,14 @@ from mailer.cli.output import tell
 from mailer.errors import SettingsError
 from mailer.supervisor import Starter, schedule, starter, work
 
+_WEB_CHILD = "_web"
+
 
 def register(cli: typer.Typer) -> None:
     """Add the verbs."""
     for verb in (scheduler, worker, web):
         cli.command(verb.__name__, rich_help_panel="Several machines")(verb)
+    cli.command(_WEB_CHILD, hidden=True)(web_child)
 
 
 def scheduler() -> None:
@@ -45,19 +52,52 @@ def worker() -> None:
         run_async(send(senders))
 
 
-def web() -> None:
+def web(
+    processes: Annotated[int, typer.Option(min=1, max=64, help="How many serve at the one address.")] = 1,
+) -> None:
     """Serve the pages customers and staff see."""
     _for_several("web")
 
     async def serve_pages() -> None:
-        from mailer.web.server import address_of, listen, serve  # noqa: PLC0415 (time no other verb should pay)
+        from mailer.web import several  # noqa: PLC0415 (time no other verb should pay)
+        from mailer.web.server import address_of, listen, serve  # noqa: PLC0415 (the same)
 
         async with this.app() as app, stop_on_signals() as stop:
             with listen(app) as door:
                 tell(f"mailer is at {address_of(door)}/")
-                await serve(app, stop, door)
+                if processes == 1:
+                    await serve(app, stop, door)
+                    return
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(several.keep(_child(), door, processes, stop))
+                    group.create_task(app.replay.keep(stop))
 
     run_async(serve_pages())
+
+
+def web_child(door: Annotated[int, typer.Option()]) -> None:
+    """Be one of several processes that serve; started by `web`."""
+
+    async def serve_pages() -> None:
+        from mailer.web import several  # noqa: PLC0415 (as above)
+        from mailer.web.server import serve  # noqa: PLC0415 (as above)
+
+        async with this.app() as app, stop_on_signals(patient=True) as stop:
+            alone = asyncio.create_task(several.until_alone(stop))
+            try:
+                await serve(app, stop, socket.socket(fileno=door), books=False)
+            finally:
+                alone.cancel()
+
+    run_async(serve_pages())
+
+
+def _child() -> list[str]:
+    """How a child of `web` is called, with our settings and our clock."""
+    order = this.order()
+    words = [("--settings", order["settings"]), ("--now", order["now"])]
+    given = [word for option, value in words if value is not None for word in (option, value)]
+    return [*given, *(["--debug"] if order["debug"] else []), _WEB_CHILD]
 
 
 def _for_several(verb: str) -> None:

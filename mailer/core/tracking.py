@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 
 from mailer.core.event import By, EventKind
 
@@ -81,13 +82,22 @@ def judge(hit: Hit, is_crawler: Callable[[str], bool], hasty: Iterable[str] = ()
     """
     if hit.sign:
         return Judged(By.MACHINE, Why(hit.sign))
-    if _PROXIES.search(hit.agent) or (hit.kind == EventKind.OPENED and hit.agent == _BARE):
-        return Judged(By.MACHINE, Why.PROXY)
-    if _GATEWAYS.search(hit.agent) or is_crawler(hit.agent):
+    named = _by_name(hit.agent, hit.kind == EventKind.OPENED)
+    if named.by is By.MACHINE:
+        return named
+    if is_crawler(hit.agent):
         return Judged(By.MACHINE, Why.AGENT)
-    if hit.id in hasty:
-        return Judged(By.MACHINE, Why.HASTE)
-    return Judged(By.HUMAN if _BROWSER.match(hit.agent) else By.UNKNOWN)
+    return Judged(By.MACHINE, Why.HASTE) if hit.id in hasty else named
+
+
+@lru_cache(8_192)  # few names are seen again and again
+def _by_name(agent: str, opened: bool) -> Judged:
+    """What a program's name says, as far as it is no crawler's."""
+    if _PROXIES.search(agent) or (opened and agent == _BARE):
+        return Judged(By.MACHINE, Why.PROXY)
+    if _GATEWAYS.search(agent):
+        return Judged(By.MACHINE, Why.AGENT)
+    return Judged(By.HUMAN if _BROWSER.match(agent) else By.UNKNOWN)
 
 
 def sign_of(method: str, purpose: str, *, of_a_machine: bool) -> str:

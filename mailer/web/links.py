@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import cast
+from typing import NamedTuple, cast
 
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
@@ -25,6 +25,8 @@ CLICK, OPEN = "/c/", "/o/"
 PICTURE = bytes.fromhex(
     "47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b"
 )
+
+Headers = Iterable[tuple[bytes, bytes]]
 
 _READ = frozenset({"GET", "HEAD"})
 _SHUT = [
@@ -41,6 +43,14 @@ _PICTURE = [
 _PURPOSES = (b"sec-purpose", b"purpose", b"x-purpose", b"x-moz")
 
 
+class Answer(NamedTuple):
+    """What a request is answered, whole."""
+
+    status: int
+    headers: list[tuple[bytes, bytes]]
+    body: bytes
+
+
 class Links:
     """Stands before the site."""
 
@@ -54,36 +64,33 @@ class Links:
         asked = cast(
             "HTTPScope", scope
         )  # nothing else comes: there are no web sockets and there is no lifespan
-        path = asked["path"]
-        if path.startswith((CLICK, OPEN)) and asked["method"] in _READ:
-            if path.startswith(OPEN):
-                await self._open(asked, path[len(OPEN) :], send)
-                return
-            if await self._click(asked, path[len(CLICK) :], send):
-                return
-        await self._site(scope, receive, send)
-
-    async def _click(self, scope: HTTPScope, token: str, send: Send) -> bool:
-        try:
-            url = self._app.trail.click(token, self._readers.request(scope))
-        except BadToken:
-            return False
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 302,
-                "headers": [(b"location", url.encode("ascii")), *_EMPTY],
-            }
-        )
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-        return True
-
-    async def _open(self, scope: HTTPScope, token: str, send: Send) -> None:
-        with contextlib.suppress(BadToken):  # a picture is shown all the same: a broken one would tell more
-            self._app.trail.open(token, self._readers.request(scope))
-        await send({"type": "http.response.start", "status": 200, "headers": _PICTURE})
-        body = b"" if scope["method"] == "HEAD" else PICTURE
+        client = asked["client"]
+        answer = self.at_once(asked["method"], asked["path"], asked["headers"], client[0] if client else "")
+        if answer is None:
+            await self._site(scope, receive, send)
+            return
+        status, headers, body = answer
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def at_once(self, method: str, path: str, headers: Headers, client: str) -> Answer | None:
+        """The answer to a click or a request for the picture; None: it is the site's affair."""
+        if method not in _READ:
+            return None
+        if path.startswith(CLICK):
+            try:
+                by = self._readers.request(method, headers, client)
+                url = self._app.trail.click(path[len(CLICK) :], by)
+            except BadToken:
+                return None
+            return Answer(302, [(b"location", url.encode("ascii")), *_EMPTY], b"")
+        if path.startswith(OPEN):
+            with contextlib.suppress(
+                BadToken
+            ):  # a picture is shown all the same: a broken one would tell more
+                self._app.trail.open(path[len(OPEN) :], self._readers.request(method, headers, client))
+            return Answer(200, _PICTURE, b"" if method == "HEAD" else PICTURE)
+        return None
 
 
 class Readers:
@@ -94,19 +101,17 @@ class Readers:
         self._proxies = [ip_network(each) for each in proxies]
         self._of_a_machine = lru_cache(4_096)(self._look)
 
-    def request(self, scope: HTTPScope) -> Request:
+    def request(self, method: str, headers: Headers, client: str) -> Request:
         """What is known of who asks; the address itself is not kept."""
         agent = purpose = passed_on = ""
-        for name, value in scope["headers"]:
+        for name, value in headers:
             if name == b"user-agent":
                 agent = value.decode("latin-1")
             elif name == b"x-forwarded-for":
                 passed_on = f"{passed_on},{value.decode('latin-1')}"
             elif name in _PURPOSES:
                 purpose = f"{purpose} {value.decode('latin-1')}"
-        client = scope["client"]
-        host = client[0] if client else ""
-        return Request(scope["method"], agent, purpose, self._of_a_machine(host, passed_on))
+        return Request(method, agent, purpose, self._of_a_machine(client, passed_on))
 
     def _look(self, host: str, passed_on: str) -> bool:
         """Whether the nearest address that is not one of our proxies belongs to machines."""

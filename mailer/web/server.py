@@ -15,6 +15,7 @@ from mailer.errors import SettingsError
 from mailer.web.api.site import Doors, api
 from mailer.web.links import Links
 from mailer.web.site import site
+from mailer.web.wire import Wire
 
 _FAREWELL = 5  # seconds requests that have begun may take when we are told to stop
 _MOST = 1_000  # connections at once; one more is told to come back
@@ -59,8 +60,12 @@ def address_of(door: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def serve(app: App, stop: asyncio.Event, door: socket.socket | None = None) -> None:
+async def serve(
+    app: App, stop: asyncio.Event, door: socket.socket | None = None, *, books: bool = True
+) -> None:
     """Serve until told to stop; requests that have begun are answered.
+
+    Without `books` another process takes what is clicked into the database.
 
     Raises:
         SettingsError: there is no `door` and none can be opened.
@@ -72,7 +77,7 @@ async def serve(app: App, stop: asyncio.Event, door: socket.socket | None = None
         log_config=None,
         log_level="critical",
         access_log=False,
-        http="h11",
+        http=Wire,
         ws="none",
         proxy_headers=False,  # whom a proxy speaks for is not believed; see guard
         server_header=False,
@@ -83,7 +88,9 @@ async def serve(app: App, stop: asyncio.Event, door: socket.socket | None = None
     serving = asyncio.create_task(server.serve([door]))
     stopped = asyncio.create_task(stop.wait())
     over = asyncio.Event()
-    beside = [asyncio.create_task(app.trail.keep(over)), asyncio.create_task(app.replay.keep(over))]
+    beside = [asyncio.create_task(app.trail.keep(over))]
+    if books:
+        beside.append(asyncio.create_task(app.replay.keep(over)))
     try:
         await asyncio.wait({serving, stopped, *beside}, return_when=asyncio.FIRST_COMPLETED)
     finally:
