@@ -116,7 +116,7 @@ def _run(campaign: Campaign, of: Happening, version: int) -> NewRun:
         occurrence=of.occurrence,
         version_id=version,
         purpose=campaign.purpose,
-            topic=campaign.topic,
+        topic=campaign.topic,
         priority=campaign.priority,
         due_at=of.due,
         closes_at=of.due,

@@ -142,7 +142,9 @@ class Work:
         """A delivery's outcome, to be written down with the next wave."""
         self.over.append(end)
         if self.gate is not None:
-            self.gate.over(end.delivery_id)  # another may take its place with the very wave that writes this down
+            self.gate.over(
+                end.delivery_id
+            )  # another may take its place with the very wave that writes this down
         if len(self.over) == 1 or self._asking:
             self._changed.set()
 

@@ -50,7 +50,9 @@ class guard:  # noqa: N801 - reads as what it does: `with guard(2):`
         if not guard._going:
             signal.signal(signal.SIGPROF, _look)
             signal.setitimer(signal.ITIMER_PROF, _TICK, _TICK)
-            atexit.register(signal.setitimer, signal.ITIMER_PROF, 0)  # at the end the handler goes before the timer
+            atexit.register(
+                signal.setitimer, signal.ITIMER_PROF, 0
+            )  # at the end the handler goes before the timer
             guard._going = True
         self._watched = True
         guard._left = math.ceil(self._seconds / _TICK) + 1  # the first look may come at once

@@ -67,6 +67,7 @@ def test_each_issue_holds_what_is_new(shop: OpenShop, relay: StartRelay) -> None
 def test_an_issue_from_a_feed_that_could_not_be_read_at_first(shop: OpenShop, relay: StartRelay) -> None:
     here, post = shop("newsletter"), relay()
     here.relay(post.port)
+    here.set(tracking={"clicks": False})
     stock = (here.folder / "jobs/newsletter.yaml").read_text("utf-8")
     here.write("jobs/newsletter.yaml", stock.replace("events: post.published", "feed: feeds/yazilar.xml"))
     here.customers({"id": "ist", "email": "ist@x.example", "consent": "yes"}, now="2027-03-01T00:00:00Z")

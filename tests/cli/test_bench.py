@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from mailer.bench.databases import databases
 from mailer.bench.engine import EngineRun
 from mailer.bench.postfix import Sink, program
-from mailer.bench.process import cpu_seconds, peak_mb, run
+from mailer.bench.process import Memory, cpu_seconds, peak_mb, run
 from mailer.bench.report import engine_rows, summary
 from mailer.bench.rounds import ENGINE, Result
 from mailer.errors import MailerError, UsageError
@@ -122,7 +122,8 @@ async def test_what_a_process_used_is_told() -> None:
 async def test_databases_of_ours_come_and_go(tmp_path: Path, postgresql_url: str) -> None:
     def names() -> set[str]:
         with psycopg.connect(postgresql_url) as connection:
-            return {row[0] for row in connection.execute("SELECT datname FROM pg_database").fetchall()}
+            found = connection.execute("SELECT datname FROM pg_database WHERE datname NOT LIKE 'mailer_t%'")
+            return {row[0] for row in found.fetchall()}  # those of other tests come and go meanwhile
 
     before = names()
     async with databases(tmp_path, postgresql_url) as made:
@@ -148,7 +149,7 @@ async def test_only_a_server_is_taken(tmp_path: Path, url: str) -> None:
 def test_figures_of_several_rounds_are_medians_with_their_spread() -> None:
     ours = EngineRun(
         start_up=2.0, planning=1.0, first=0.5, seconds=4.0, sent=100, arrived=100, planner_cpu=0.5,
-        sender_cpu=1.5, sink_cpu=0.1, peak_mb=50, senders=2,
+        sender_cpu=1.5, sink_cpu=0.1, peak_mb=50, sender=Memory(), whole_mb=90, senders=2,
     )  # fmt: skip
     results = [
         Result(100, number, ENGINE, 100, 4.0, ratio, ours.cpu, 50.0 + number, ours)
