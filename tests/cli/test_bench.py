@@ -109,7 +109,9 @@ def test_the_sinks_counter_is_read_whole_lines_only(tmp_path: Path, said: bytes,
 
 
 async def test_what_a_process_used_is_told() -> None:
-    used = await run([sys.executable, "-c", "sum(range(5_000_000)); print('done')"])
+    used = await run(
+        [sys.executable, "-c", "import time; sum(range(5_000_000)); time.sleep(0.5); print('done')"]
+    )
     assert used.out == "done\n"
     assert 0 < used.cpu_seconds <= used.seconds * 1.5
     assert 2 < used.peak_mb < 60
