@@ -20,6 +20,8 @@ from mailer.core.token import Keyring
 from mailer.core.tracking import LOOKED, WINDOW, Hit, Judged, in_haste, judge, sign_of
 from mailer.errors import StoreError
 
+_written = json.JSONEncoder(separators=(",", ":")).encode
+
 MOST_AGENT = 300  # letters kept of the name a program gives itself
 _PARTS = 8  # files taken in at a time
 _FLUSH_SECONDS = 0.1  # a crash of the machine forgets what is younger
@@ -116,7 +118,7 @@ class Trail:
             at = self._clock().isoformat()
             seen = round(self._seconds(), 3)
             said = [self._spool.mark(), kind, delivery_id, at, seen, url, by.agent[:MOST_AGENT], sign]
-            self._spool.put(json.dumps(said, ensure_ascii=True, separators=(",", ":")))
+            self._spool.put(_written(said))
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Bring to disk what was noted, until told to stop, and the rest then."""

@@ -10,6 +10,8 @@ from mailer.core.tracking import Hit, Judged
 from mailer.store.engine import Database
 from mailer.store.statements import Writing
 
+_written = json.JSONEncoder(ensure_ascii=False).encode
+
 _ROWS = 2_000  # in one transaction: the one writer of SQLite is not held for long
 
 # Of a delivery or a customer that is gone nothing is written, nor of those who asked not to be counted since.
@@ -53,4 +55,4 @@ class Hits:
 
 def _detail(hit: Hit, judged: Judged) -> str:
     said = {"by": judged.by, "why": judged.why, "url": hit.url, "agent": hit.agent}
-    return json.dumps({name: value for name, value in said.items() if value}, ensure_ascii=False)
+    return _written({name: value for name, value in said.items() if value})
