@@ -1,0 +1,88 @@
+"""Our mails as receivers see them: signatures believed, no reason to take them for spam, HTML without a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance import mails, receivers
+from tests.acceptance.shop import RelayProcess, Shop
+from tests.counterparts import SqliteTemplate
+
+#: The shop's clock stands in 2027, which only the day of this test makes a fault.
+_BY_THE_TEST = {"DATE_IN_FUTURE", "DATE_IN_PAST"}
+_TOO_MUCH = 2.0
+#: What every filter must reject, as the EICAR file for virus scanners.
+_SPAM = b"\r\n".join(
+    (
+        b"From: x@spam.example",
+        b"Subject: x",
+        b"",
+        b"XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X",
+        b"",
+    )
+)
+_BOTH = {"rsa-sha256": "pass", "ed25519-sha256": "pass"}
+
+#: The checker on the package index is of 2020; the property is of CSS Color Adjustment Level 1, of 2022.
+_YOUNGER = ("CSS: “color-scheme”: Property “color-scheme” doesn't exist.",)
+
+
+@pytest.fixture(scope="module")
+def sent(tmp_path_factory: pytest.TempPathFactory, sqlite_template: SqliteTemplate) -> Iterator[mails.Sent]:
+    """Every mail, sent once for all tests of this module."""
+    folder: Path = tmp_path_factory.mktemp("deliverability")
+    opened: list[Shop | RelayProcess] = []
+
+    def shop(*campaigns: str) -> Shop:
+        place = folder / "shop"
+        place.mkdir()
+        here = Shop(place, *campaigns)
+        opened.append(here)
+        (place / "var").mkdir()
+        sqlite_template.copy(place / "var")
+        return here
+
+    def relay() -> RelayProcess:
+        post = RelayProcess(folder / "relay")
+        opened.append(post)
+        return post
+
+    yield mails.send(shop, relay)
+    for each in opened:
+        each.close()
+
+
+def test_opendkim_believes_both_signatures(sent: mails.Sent) -> None:
+    for each in sent.mails:
+        assert receivers.believed(each.content, sent.records) == _BOTH, each.name
+    changed = sent.mails[0].content.replace(b"Kardelen", b"Kardalen")
+    assert "pass" not in receivers.believed(changed, sent.records).values()
+
+
+def test_rspamd_finds_nothing_to_hold_against_them(sent: mails.Sent) -> None:
+    costs = {}
+    with receivers.judging(sent.records) as rspamd:
+        for each in sent.mails:
+            recipient = each.mail["To"].addresses[0].addr_spec
+            found = receivers.judged(rspamd, each.content, "merhaba@kardelen.example", recipient)["symbols"]
+            signed = found["R_DKIM_ALLOW"]["options"]
+            assert sorted(signed) == ["kardelen.example:s=e1", "kardelen.example:s=r1"], each.name
+            scores = {name: found[name]["score"] for name in sorted(found.keys() - _BY_THE_TEST)}
+            # What speaks for a mail, its signature above all, makes up for nothing here.
+            costs[each.name] = sum(score for score in scores.values() if score > 0)
+            shown = " ".join(f"{name} {score:+.2f}" if score else name for name, score in scores.items())
+            print(f"{each.name:14} {sum(scores.values()):+.2f}  {shown}")  # noqa: T201 - the evidence, with -s
+        spam = receivers.judged(rspamd, _SPAM, "x@spam.example", "ayse@posta.example")
+    assert spam["action"] == "reject"
+    assert {name: cost for name, cost in costs.items() if cost >= _TOO_MUCH} == {}
+
+
+def test_the_nu_html_checker_finds_no_fault(sent: mails.Sent) -> None:
+    pages = {each.name: each.html for each in sent.mails}
+    broken = {"broken": pages["offer.en"].replace("</table>", "</div>", 1)}
+    found = receivers.faults(pages | broken, _YOUNGER)
+    assert [each for each in found if not each.startswith("broken: ")] == []
+    assert found != []
