@@ -8,6 +8,7 @@ name. The rest is told by its haste: nobody opens two links of a mail within a s
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -131,12 +132,20 @@ def in_haste(hits: Iterable[Hit]) -> set[str]:
 
 
 def _rush(mail: list[Hit], count: int, seconds: float) -> set[str]:
+    """One walk with a window: whoever asks for one link ten thousand times costs ten thousand steps."""
     found: set[str] = set()
-    begin = 0
+    inside: Counter[str] = Counter()
+    begin = told = 0
     for end, last in enumerate(mail):
+        inside[last.url] += 1
         while last.seen - mail[begin].seen > seconds:
+            gone = mail[begin].url
+            inside[gone] -= 1
+            if not inside[gone]:
+                del inside[gone]
             begin += 1
-        together = mail[begin : end + 1]
-        if len({each.url for each in together}) >= count:
-            found.update(each.id for each in together)
+        if len(inside) >= count:
+            told = max(told, begin)
+            found.update(each.id for each in mail[told : end + 1])
+            told = end + 1
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,7 +24,8 @@ from mailer.errors import StoreError
 _written = json.JSONEncoder(separators=(",", ":")).encode
 
 MOST_AGENT = 300  # letters kept of the name a program gives itself
-_PARTS = 8  # files taken in at a time
+MOST_OF_A_MAIL = 200  # hits booked of one mail in what is taken in at once
+_PARTS = 2  # files taken in at a time: while a long row of them is, clicks are answered
 _FLUSH_SECONDS = 0.1  # a crash of the machine forgets what is younger
 _LOOK_SECONDS = 0.5
 _SLOW_SECONDS = 5.0  # between two tries while the database is away
@@ -167,7 +169,7 @@ class Replay:
         """Take in what is ripe, again and again, until told to stop. While the database is away it waits."""
         away = False
         while not stop.is_set():
-            took = 0
+            took, begun = 0, self._seconds()
             try:
                 took = await self.once()
                 away = False
@@ -175,9 +177,8 @@ class Replay:
                 if not away:
                     self._tell(f"Clicks and openings wait on disk: {trouble}")
                 away = True
-            if not took:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), _SLOW_SECONDS if away else _LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), rest(took, self._seconds() - begun, away=away))
 
     async def once(self, *, ripe: bool = True) -> int:
         """Take in the oldest stretches; how many hits they held. Without `ripe`, even what may be part of a rush.
@@ -188,13 +189,14 @@ class Replay:
         with self._shelf.turn() as ours:
             if not ours:
                 return 0
-            found = await asyncio.to_thread(self._shelf.parts, 2 * _PARTS)
+            found = await asyncio.to_thread(self._shelf.parts, 4 * _PARTS)
             read = await asyncio.to_thread(lambda: [(part, hits_of(part.lines)) for part in found])
             now = self._seconds()
             taken = [
                 (part, hits)
                 for part, hits in read[:_PARTS]
-                if not ripe or all(hit.seen < now - WINDOW for hit in hits)
+                if not ripe
+                or not any(now - WINDOW <= hit.seen <= now for hit in hits)  # a clock set back: take it
             ]
             if not taken:
                 return 0
@@ -203,7 +205,13 @@ class Replay:
             judged = await asyncio.to_thread(
                 self._judged, hits, [hit for _part, hits in read for hit in hits]
             )
-            await self._book.book(judged)
+            booked = bounded(judged)
+            if len(booked) < len(judged):
+                self._tell(
+                    f"{len(judged) - len(booked):,} requests for links of one mail within seconds are not booked:"
+                    f" somebody asks again and again, and {MOST_OF_A_MAIL} are enough."
+                )
+            await self._book.book(booked)
             for part, _hits in taken:
                 self._shelf.remove(part)
             last = max((hit.seen for hit in hits), default=0.0)
@@ -213,6 +221,27 @@ class Replay:
     def _judged(self, hits: Sequence[Hit], around: Sequence[Hit]) -> list[tuple[Hit, Judged]]:
         hasty = in_haste((*self._before, *around))
         return [(hit, judge(hit, self._is_crawler, hasty)) for hit in hits if hit.kind != LOOKED]
+
+
+def bounded(judged: Sequence[tuple[Hit, Judged]]) -> Sequence[tuple[Hit, Judged]]:
+    """The first few of each mail: a link that is asked for in a loop must not fill the database."""
+    seen: Counter[int] = Counter()
+    found = []
+    for hit, judgement in judged:
+        seen[hit.delivery_id] += 1
+        if seen[hit.delivery_id] <= MOST_OF_A_MAIL:
+            found.append((hit, judgement))
+    return found
+
+
+def rest(took: int, spent: float, *, away: bool) -> float:
+    """Seconds until the next look, after `took` hits were taken in within `spent` seconds.
+
+    As long as the work lasted: it has half of the time at most, and whoever follows a link meanwhile waits for nobody.
+    """
+    if away:
+        return _SLOW_SECONDS
+    return min(max(0.0, spent), _SLOW_SECONDS) if took else _LOOK_SECONDS  # clocks step
 
 
 def hits_of(lines: Sequence[str]) -> list[Hit]:

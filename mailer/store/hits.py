@@ -12,7 +12,8 @@ from mailer.store.statements import Writing
 
 _written = json.JSONEncoder(ensure_ascii=False).encode
 
-_ROWS = 2_000  # in one transaction: the one writer of SQLite is not held for long
+# In one transaction: the one writer of SQLite is not held for long, nor the loop that answers clicks meanwhile.
+_ROWS = 500
 
 # Of a delivery or a customer that is gone nothing is written, nor of those who asked not to be counted since.
 _ADD = Writing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from itertools import count
 
@@ -91,6 +92,14 @@ def test_nobody_follows_the_links_of_a_mail_so_fast(clicks: list[tuple[float, st
     hits = [hit(seen, url) for seen, url in clicks]
     assert len(in_haste(reversed(hits))) == hasty
     assert len(in_haste([*hits, *(hit(seen, f"{url}!", mail=9) for seen, url in clicks[:1])])) == hasty
+
+
+@pytest.mark.parametrize("urls", ["a", "ab"])
+def test_a_link_asked_for_in_a_loop_costs_a_step_each_time(urls: str) -> None:
+    hits = [hit(number / 1e5, urls[number % len(urls)]) for number in range(100_000)]
+    begun = time.process_time()
+    assert len(in_haste(hits)) == (0 if len(urls) == 1 else len(hits))
+    assert time.process_time() - begun < 5  # each looked at again for each: hours
 
 
 def test_a_look_at_a_page_of_ours_counts_for_haste() -> None:
