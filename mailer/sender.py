@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import socket
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -43,6 +44,7 @@ def main(asked: Mapping[str, Any], line: socket.socket) -> int:
     show_inside(debug=order.debug)
     # Rows come and go by the thousand and leave no circles; looking each 700 times was a seventh of the work.
     gc.set_threshold(20_000, 20, 20)
+    sys.setswitchinterval(0.001)  # seconds: what waits in a thread holds the database's one writer's place
     try:
         asyncio.run(_send(order, line))
     except (RelayError, Fenced) as error:
@@ -61,7 +63,7 @@ async def _send(order: Order, line: socket.socket) -> None:
             settings = settings_file.load(
                 Path(order.settings or "settings.yaml"), must_exist=order.settings is not None
             )
-            async with App.open(settings, clock, say, load=False) as app:
+            async with App.open(settings, clock, say, load=False, short=True) as app:
                 app.limit_memory()
                 await app.send(
                     order.connections,

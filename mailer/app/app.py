@@ -53,15 +53,17 @@ class App(Reporting, Dispatch):
         *,
         load: bool = True,
         upgrade: bool = False,
+        short: bool = False,
     ) -> AsyncIterator[App]:
         """Open the database, made or upgraded where that is allowed, and read the campaigns.
 
-        With `upgrade` an old database is brought up to date whatever it is.
+        With `upgrade` an old database is brought up to date whatever it is; with `short` no statement is to take
+        long, as none of a sender does.
 
         Raises:
             StoreError: the database cannot be used.
         """
-        db = await Database.connect(settings.database_url.get_secret_value())
+        db = await Database.connect(settings.database_url.get_secret_value(), short=short)
         try:
             await (migrate.upgrade(db, install) if upgrade else migrate.require(db, install))
             app = cls(settings, db, clock, tell)

@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from mailer.errors import StoreBusy, StoreError
 from mailer.store.dialect import LOCK_SECONDS, driver_url, explain, is_busy, is_store_trouble, public_name
+from mailer.store.inline import PATIENCE, inline
 
 _WRITES = "mailer_writes"
 
@@ -45,11 +47,12 @@ class Database:
         self._turn = asyncio.Lock() if self.dialect == "sqlite" else None
 
     @classmethod
-    async def connect(cls, url: str, *, durable: bool = True) -> Database:
+    async def connect(cls, url: str, *, durable: bool = True, short: bool = False) -> Database:
         """Open the database of `url` (`sqlite:///path`, `postgresql://…`, `postgres://…`).
 
         An SQLite file and its folder are made when missing; a relative path starts at the working folder.
         One that is not `durable` need not survive a power cut: a copy to try things on.
+        `short` says that no statement of this process takes long; see `store.inline`.
 
         Raises:
             SettingsError: a URL we cannot use.
@@ -58,7 +61,7 @@ class Database:
         parsed = driver_url(url)
         where = public_name(parsed)
         if parsed.get_backend_name() == "sqlite":
-            engine = _sqlite(parsed, where, durable=durable)
+            engine = _sqlite(parsed, where, durable=durable, short=short)
         else:
             engine = create_async_engine(
                 parsed, pool_size=5, max_overflow=15, pool_pre_ping=True, pool_timeout=LOCK_SECONDS,
@@ -154,7 +157,7 @@ async def streamed(connection: AsyncConnection, statement: Select[Any]) -> Async
         await found.close()
 
 
-def _sqlite(url: Any, where: str, *, durable: bool) -> AsyncEngine:
+def _sqlite(url: Any, where: str, *, durable: bool, short: bool) -> AsyncEngine:
     folder = Path(url.database).expanduser().parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -165,10 +168,11 @@ def _sqlite(url: Any, where: str, *, durable: bool) -> AsyncEngine:
     engine = create_async_engine(
         url.set(database=str(Path(url.database).expanduser())),
         pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS,
-        connect_args={"timeout": LOCK_SECONDS, "factory": _Undone},
+        connect_args={"factory": _Undone} | ({"async_creator_fn": inline} if short else {}),
         json_serializer=_json,
     )  # fmt: skip
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    patience = PATIENCE if short else LOCK_SECONDS * 1000
+    event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, patience=patience))
     if not durable:
         event.listen(engine.sync_engine, "connect", _waits_for_no_disk)
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
@@ -189,7 +193,7 @@ class _Undone(sqlite3.Connection):
         super().close()
 
 
-def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
+def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry, *, patience: int) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite does
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
@@ -198,6 +202,7 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry) -> None:
     cursor.execute("PRAGMA cache_size = -16000")
     cursor.execute("PRAGMA temp_store = MEMORY")
     _write_ahead(cursor)
+    cursor.execute(f"PRAGMA busy_timeout = {patience}")
     cursor.close()
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,20 @@ from mailer.store import dialect
 from mailer.store.engine import Database
 from mailer.store.tables import switch
 from tests.store.rows import NOW
+
+
+@pytest.fixture(params=["sqlite", "sqlite, short", "postgresql"])
+def place(request: pytest.FixtureRequest) -> tuple[str, bool]:
+    kind, _, short = request.param.partition(", ")
+    return str(request.getfixturevalue(f"{kind}_url")), bool(short)
+
+
+@pytest.fixture
+async def database(place: tuple[str, bool]) -> AsyncIterator[Database]:
+    url, short = place
+    opened = await Database.connect(url, short=short)
+    yield opened
+    await opened.close()
 
 
 async def write(database: Database, *names: str) -> None:
@@ -71,15 +87,47 @@ async def test_sqlite_is_set_for_safety(sqlite_database: Database) -> None:
     assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
 
 
+@pytest.mark.parametrize("short", [False, True])
+async def test_short_statements_run_where_they_are_asked_for(sqlite_url: str, *, short: bool) -> None:
+    threads = set()
+    database = await Database.connect(sqlite_url, short=short)
+    async with database.write() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        await driver.create_function("note", 0, lambda: threads.add(threading.get_ident()))
+        await connection.execute(text("select note()"))
+    await database.close()
+    assert (threads == {threading.get_ident()}) is short
+
+
+async def test_a_short_writer_waits_for_its_turn_and_the_loop_goes_on(sqlite_url: str) -> None:
+    other, ours = await Database.connect(sqlite_url), await Database.connect(sqlite_url, short=True)
+    async with other.write() as connection:
+        waiting = asyncio.create_task(write(ours, "second"))
+        for _ in range(30):  # far beyond what SQLite itself waits
+            await asyncio.sleep(0.01)
+        await connection.execute(insert(switch).values(name="first", at=NOW))
+    async with asyncio.timeout(5):
+        await waiting
+    async with ours.read() as connection:
+        assert (await connection.scalars(select(switch.c.name))).all() == ["first", "second"]
+    await ours.close()
+    await other.close()
+
+
 async def test_the_folder_of_an_sqlite_file_is_made(tmp_path: Path) -> None:
     database = await Database.connect(f"sqlite:///{tmp_path}/var/deep/mailer.db")
     await database.close()
     assert (tmp_path / "var/deep/mailer.db").exists()
 
 
-async def test_a_writer_locked_out_says_so(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mailer.store.engine.LOCK_SECONDS", 0.2)
-    one, two = await Database.connect(sqlite_url), await Database.connect(sqlite_url)
+@pytest.mark.parametrize("short", [False, True])
+async def test_a_writer_locked_out_says_so(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch, *, short: bool
+) -> None:
+    for module in ("engine", "inline"):
+        monkeypatch.setattr(f"mailer.store.{module}.LOCK_SECONDS", 0.2)
+    one, two = [await Database.connect(sqlite_url, short=short) for _ in range(2)]
     async with one.write() as connection:
         await connection.execute(insert(switch).values(name="a", at=NOW))
         with pytest.raises(StoreBusy, match="stayed locked by another program"):

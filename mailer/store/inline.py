@@ -1,0 +1,56 @@
+"""SQLite's statements in the event loop's own thread, for a process whose statements are all short: a sender.
+
+The driver hands every statement to a thread. In a process that is always busy that costs more than the statements:
+the thread waits for the interpreter's lock and the loop for the thread, some forty times a transaction, and all the
+while the database's one writer's place is taken. So here only what may wait does so in the thread: for another
+process that writes (BEGIN IMMEDIATE), and for the disk (COMMIT).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import aiosqlite
+
+from mailer.store.dialect import LOCK_SECONDS
+
+#: Milliseconds SQLite itself waits for a lock before it says so. Left to itself it looks again after a tenth of a
+#: second in the end, and a sender that finds the place taken then as well gets no turn for seconds.
+PATIENCE = 8
+
+_CHUNK = 64  # rows a streamed result fetches at a time, as the driver's own
+
+
+class Inline(aiosqlite.Connection):
+    """A connection of the driver that runs short statements where they are asked for."""
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if not self._running or self._connection is None:
+            raise ValueError("Connection closed")
+        if fn.__name__ in _SLOW or (args and args[0] == "BEGIN IMMEDIATE"):
+            return await super()._execute(partial(_patiently, fn), *args, **kwargs)
+        return fn(*args, **kwargs)
+
+
+_SLOW = ("commit", "rollback", "close")
+
+
+def _patiently(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    give_up = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            return fn(*args, **kwargs)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+
+
+def inline(file: str, **options: Any) -> Inline:
+    """A connection to open with `await`, as the driver's `connect` gives one."""
+    made = Inline(partial(sqlite3.connect, file, **(options | {"check_same_thread": False})), _CHUNK)
+    made._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does with the driver's own
+    return made
