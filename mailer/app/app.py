@@ -14,7 +14,7 @@ from functools import cached_property
 
 from mailer.app.base import Tell
 from mailer.app.dispatch import Dispatch, install
-from mailer.app.reporting import Reporting
+from mailer.app.people import People
 from mailer.cluster.processes import affordable
 from mailer.core.handoff import HandoffFacts, Verdict
 from mailer.core.pace import Hours
@@ -40,7 +40,7 @@ from mailer.store.recipients import Recipients
 SENDER_MEMORY = 2_000_000_000
 
 
-class App(Reporting, Dispatch):
+class App(People, Dispatch):
     """Every part, wired. Parts are made when they are first asked for."""
 
     @classmethod

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
 
 from mailer.app.stores import Stores
 from mailer.core.customer_row import CustomerReader
 from mailer.core.event_row import EventReader
-from mailer.core.explain import why
-from mailer.errors import UsageError
 from mailer.files.zones import load_zones
 from mailer.flow.campaigns import CampaignDesk
 from mailer.flow.imports import CustomerImport, EventImport, ListLoad, PointImport
@@ -28,22 +25,6 @@ from mailer.store.unsubscribes import Unsubscribes
 
 class Desks(Stores):
     """Imports, and questions about customers, segments, campaigns and coupons."""
-
-    async def customer_story(self, customer: str) -> dict[str, Any]:
-        """All that is known of a customer, and every send and every skip with its reason in words.
-
-        Raises:
-            UsageError: there is no such customer.
-        """
-        found = await self.customers.show(customer)
-        if found is None:
-            raise UsageError(f"There is no customer {customer!r}; see mailer customers list.")
-        rows = [row async for row in self.ledger.list(None, None, None, customer)]
-        return {
-            **found,
-            "consent_entries": await self.customers.consent_entries(customer),
-            "deliveries": [{**row, "why": why(row["state"], row["reason"])} for row in rows],
-        }
 
     @property
     def customer_import(self) -> CustomerImport:

@@ -76,32 +76,6 @@ def list_customers() -> None:
     run(work())
 
 
-@customers.command("show")
-def show_customer(customer: Annotated[str, typer.Argument(metavar="ID")]) -> None:
-    """One customer: what is known, and every send and every skip, explained."""
-
-    async def work() -> None:
-        async with this.app(load=False) as app:
-            found = await app.customer_story(customer)
-            if this.json:
-                this.out.one(found)
-                return
-            timeline = found.pop("deliveries")
-            entries = found.pop("consent_entries")
-            this.out.one(found)
-            if entries:
-                tell("\nConsent")
-                this.out.many(entries, ("at", "action", "source"), "")
-            tell("\nMails")
-            this.out.many(
-                timeline,
-                ("due_at", "campaign", "occurrence", "state", "why", "sent_at"),
-                "None planned so far.",
-            )
-
-    run(work())
-
-
 @events.command("import")
 def import_events(file: File, maps: Maps = None, dry_run: DryRun = False) -> None:
     """Take events in, each once by its id."""

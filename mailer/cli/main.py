@@ -25,6 +25,7 @@ from mailer.cli import (
     mails,
     operate,
     parts,
+    people,
     rehearse,
     report,
     segments,
@@ -67,7 +68,7 @@ def options(
 
 
 for part in (
-    operate, parts, inbound, data, segments, campaigns, rehearse, incidents, ledger, report, coupons,
+    operate, parts, inbound, data, people, segments, campaigns, rehearse, incidents, ledger, report, coupons,
     tokens, consent, mails, bench,
 ):  # fmt: skip
     part.register(cli)

@@ -32,7 +32,9 @@ class Api(BaseModel):
 class Scope(StrEnum):
     """What a token may do; one that may write may not therefore read."""
 
+    CUSTOMERS_READ = "customers:read"
     CUSTOMERS_WRITE = "customers:write"
+    CUSTOMERS_ERASE = "customers:erase"
     EVENTS_WRITE = "events:write"
     COUPONS_READ = "coupons:read"
     COUPONS_WRITE = "coupons:write"

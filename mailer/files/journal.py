@@ -82,7 +82,9 @@ class Journal:
         """Their outcomes stand in the database: this journal is no longer asked about them."""
         for each in deliveries:
             self._live.pop(each, None)
-        if self._file.size > COMPACT_AT:
+        if not self._live:  # replies often repeat an address, and nobody will ask for these any more
+            self._file.cut()
+        elif self._file.size > COMPACT_AT:
             with contextlib.suppress(OSError):
                 self._compact()
 
@@ -142,6 +144,13 @@ class _File:
         if os.write(self._handle, data) != len(data):
             raise OSError("the journal could not be written")
         self.size += len(data)
+
+    def cut(self) -> None:
+        """Leave out all lines. Not being able to only leaves what says nothing new."""
+        if self.size > _PAGE:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._handle, _PAGE)
+                self.size = _PAGE
 
     def close(self) -> None:
         """Let go of it."""

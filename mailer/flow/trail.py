@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -26,6 +26,7 @@ _written = json.JSONEncoder(separators=(",", ":")).encode
 MOST_AGENT = 300  # letters kept of the name a program gives itself
 MOST_OF_A_MAIL = 200  # hits booked of one mail in what is taken in at once
 _PARTS = 2  # files taken in at a time: while a long row of them is, clicks are answered
+_ALL = 100_000  # files
 _FLUSH_SECONDS = 0.1  # a crash of the machine forgets what is younger
 _LOOK_SECONDS = 0.5
 _SLOW_SECONDS = 5.0  # between two tries while the database is away
@@ -217,6 +218,11 @@ class Replay:
             last = max((hit.seen for hit in hits), default=0.0)
             self._before = [hit for hit in (*self._before, *hits) if hit.seen >= last - WINDOW]
             return len(hits)
+
+    async def holds(self, deliveries: Collection[int]) -> bool:
+        """Whether something of one of these deliveries waits on this machine's disk."""
+        found = await asyncio.to_thread(lambda: [hits_of(part.lines) for part in self._shelf.parts(_ALL)])
+        return any(hit.delivery_id in deliveries for hits in found for hit in hits)
 
     def _judged(self, hits: Sequence[Hit], around: Sequence[Hit]) -> list[tuple[Hit, Judged]]:
         hasty = in_haste((*self._before, *around))

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
+from mailer.core.customer import normalise_address
 from mailer.errors import UsageError
 from mailer.mailbox.reading import Mail, Row, Stored, mail, row
 
@@ -63,6 +64,25 @@ class Mailbox:
             UsageError: there is no such mail, or no longer.
         """
         return await asyncio.to_thread(self._mail, mail_id)
+
+    async def forget(
+        self, addresses: Collection[str], shared: Collection[str], message_ids: Collection[str]
+    ) -> int:
+        """Remove a person's mails; how many.
+
+        Every mail that went to their normalised `addresses` and to nobody else; of those they share with somebody, the
+        mails of these Message-IDs.
+        """
+        return await asyncio.to_thread(self._forget, set(addresses), set(shared), set(message_ids))
+
+    def _forget(self, addresses: set[str], shared: set[str], message_ids: set[str]) -> int:
+        gone = 0
+        for each in self._rows():
+            to = {normalise_address(one) for one in each.to.split(",")}
+            if to <= addresses or (to <= addresses | shared and each.message_id in message_ids):
+                self._path(int(each.id)).unlink(missing_ok=True)
+                gone += 1
+        return gone
 
     def _add(self, stored: Stored, data: bytes) -> str:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -16,6 +16,7 @@ from mailer.core.customer import normalise_address
 from mailer.core.event_row import EventRow
 from mailer.core.links import ATTRIBUTE, SCOPE, agrees
 from mailer.core.merge import Fate
+from mailer.store.barred import forgotten
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.events import Events
@@ -64,8 +65,9 @@ class AnswerBook:
                     )
                 )
             ).one_or_none()
+            gone = who is None and await forgotten(connection, email_key)
         return Choices(
-            unsubscribed=bool(scopes & BARRING) or (who is not None and who.consent == "no"),
+            unsubscribed=gone or bool(scopes & BARRING) or (who is not None and who.consent == "no"),
             refused=frozenset(each.removeprefix(TOPIC) for each in scopes if each.startswith(TOPIC)),
             counted=False if SCOPE in scopes else agrees(who.attributes) if who is not None else None,
         )
@@ -92,6 +94,8 @@ class AnswerBook:
                     .with_for_update()
                 )
             ).one_or_none()
+            if who is None and await forgotten(connection, email_key):
+                return False
             changed = [
                 scope
                 for scope, yes in wanted.items()

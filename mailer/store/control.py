@@ -16,7 +16,7 @@ from mailer.store.engine import Database
 from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.reserve import reserve_again
 from mailer.store.slots import give_back
-from mailer.store.tables import campaign_version, customer, delivery, run, suppression
+from mailer.store.tables import campaign_version, delivery, run, suppression
 
 #: Deliveries a person may try again: nothing of them left, or the relay said no.
 RETRIABLE = (State.FAILED, State.EXPIRED, State.CANCELLED)
@@ -88,12 +88,12 @@ class Control:
                     select(
                         delivery.c.state,
                         delivery.c.run_id,
+                        delivery.c.customer_id,
                         delivery.c.once_key,
                         delivery.c.email_key,
                         delivery.c.campaign,
                         campaign_version.c.definition,
                     )
-                    .join(customer, customer.c.id == delivery.c.customer_id)
                     .join(run, run.c.id == delivery.c.run_id)
                     .outerjoin(campaign_version, campaign_version.c.id == run.c.version_id)
                     .where(delivery.c.id == delivery_id)
@@ -106,6 +106,8 @@ class Control:
                     f"Delivery {delivery_id} is {row.state}; "
                     "only failed, expired and cancelled ones can be tried again."
                 )
+            if row.customer_id is None:
+                raise UsageError(f"Delivery {delivery_id} was for somebody who is erased; it cannot go out.")
             dead = select(suppression.c.scope).where(
                 suppression.c.email_key == row.email_key, suppression.c.scope == "all"
             )

@@ -17,6 +17,7 @@ from mailer.core.customer import PartialDate
 from mailer.core.customer_row import CustomerRow
 from mailer.core.merge import Fate, Merged, Stored, merge
 from mailer.core.zones import Zones
+from mailer.store.barred import bar_again, beside
 from mailer.store.consent import latest_entries
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
@@ -35,6 +36,7 @@ class CustomerMerge:
     async def merge(self, rows: Sequence[CustomerRow], now: datetime) -> list[Merged]:
         """What became of each row, in one transaction; a later row of the same id meets the earlier."""
         async with self._database.write() as connection:
+            await beside(connection)
             stored = await _with_ledgers(connection, await _load(connection, rows, lock=True), rows)
             merged = _merge(stored, rows, self._zones, now, await _barred(connection, rows, stored))
             await _write(connection, stored, merged, now)
@@ -154,6 +156,13 @@ async def _write(
         if one.entry is not None:
             entries.append(_entry(key, one, one.entry, now))
     await _write_days(connection, days, now)
+    # Only what is new or has moved: whoever is here already was looked at then.
+    moved = {
+        one.email_key
+        for key, one in after.items()
+        if key not in stored or one.email_key != stored[key].email_key
+    }
+    await bar_again(connection, moved, now)
     if entries:
         await connection.execute(plain_insert(consent_entry), entries)
 

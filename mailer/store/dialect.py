@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Float, Interval, Table, Text, func, literal, type_coerce
+from sqlalchemy import ColumnElement, Float, Interval, Join, Table, Text, func, literal, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, InternalError, OperationalError
@@ -156,3 +156,20 @@ def later(at: ColumnElement[datetime], length: timedelta, dialect: str) -> Colum
     # As instants are kept: text that sorts, with six digits of a second, of which SQLite counts three.
     moved = func.strftime("%Y-%m-%d %H:%M:%f", at, f"{length.total_seconds():+.3f} seconds", type_=Text)
     return type_coerce(moved + "999", at.type)
+
+
+class InOrder(Join):
+    """A join whose left side is looked through first: SQLite, which counts nothing, would often choose the other."""
+
+    __visit_name__ = "in_order"
+    inherit_cache = True
+
+
+@compiles(InOrder)
+def _in_order(element: InOrder, compiler: SQLCompiler, **options: Any) -> str:
+    options["asfrom"] = True
+    left, right = (compiler.process(side, **options) for side in (element.left, element.right))
+    on = compiler.process(element.onclause, **options) if element.onclause is not None else "true"
+    # https://www.sqlite.org/optoverview.html: tables of a CROSS JOIN are never taken in another order.
+    word = "CROSS JOIN" if compiler.dialect.name == "sqlite" else "JOIN"
+    return f"{left} {word} {right} ON {on}"

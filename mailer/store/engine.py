@@ -112,6 +112,15 @@ class Database:
             async with self._queue(), self._writer.connect() as connection, connection.begin():
                 yield connection
 
+    async def checkpoint(self) -> None:
+        """Bring the write-ahead log of an SQLite file into it and empty it, as far as readers let us."""
+        if self.dialect == "sqlite":
+            with self._trouble():
+                async with self._engine.connect() as connection:
+                    raw = (await connection.get_raw_connection()).driver_connection
+                    assert raw is not None  # noqa: S101 - it is open
+                    await raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()

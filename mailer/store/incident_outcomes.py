@@ -81,6 +81,10 @@ class Outcomes:
                 yield {"customer": row.ext_id, "address": row.email, "points": row.points}
 
 
+#: A customer; whoever was erased still counts as one.
+_WHOSE = func.coalesce(delivery.c.customer_id, -delivery.c.id)
+
+
 def newest_update() -> ColumnElement[bool]:
     """Joins an incident to what stands of it."""
     return and_(
@@ -90,7 +94,7 @@ def newest_update() -> ColumnElement[bool]:
 
 def _accepted() -> Select[Any]:
     return (
-        select(run.c.incident_id, func.count(delivery.c.customer_id.distinct()).label("n"))
+        select(run.c.incident_id, func.count(_WHOSE.distinct()).label("n"))
         .join(delivery, delivery.c.run_id == run.c.id)
         .where(run.c.incident_id.is_not(None), delivery.c.kind == Kind.FIRST, delivery.c.state == State.SENT)
         .group_by(run.c.incident_id)

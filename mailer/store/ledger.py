@@ -213,7 +213,7 @@ class Ledger:
         async with self._db.write() as connection:
             found = (
                 await connection.execute(
-                    select(delivery.c.state, delivery.c.run_id)
+                    select(delivery.c.state, delivery.c.run_id, delivery.c.customer_id)
                     .where(delivery.c.id == delivery_id)
                     .with_for_update()
                 )
@@ -224,6 +224,8 @@ class Ledger:
                 raise UsageError(
                     f"Delivery {delivery_id} is {found.state}; only a delivery in doubt can be settled."
                 )
+            if found.customer_id is None and not as_sent:
+                raise UsageError(f"Delivery {delivery_id} was for somebody who is erased; it cannot go out.")
             await _settle(connection, delivery_id, found.run_id, as_sent, now)
 
 
@@ -252,7 +254,7 @@ def _listing() -> Select[Any]:
             delivery.c.message_id, delivery.c.due_at, delivery.c.sent_at, delivery.c.reply,
         )
         .join_from(delivery, run, run.c.id == delivery.c.run_id)
-        .join(customer, customer.c.id == delivery.c.customer_id)
+        .outerjoin(customer, customer.c.id == delivery.c.customer_id)  # whoever was erased is nobody
         .order_by(delivery.c.id)
         .limit(CHUNK)
     )  # fmt: skip

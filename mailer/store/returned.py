@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import RowMapping, select, update
@@ -15,6 +15,7 @@ from mailer.core.delivery import Failure, State
 from mailer.core.event import EventKind
 from mailer.core.notice import RecipientState
 from mailer.core.standing import Kind as NoticeKind
+from mailer.store.barred import beside, forgotten
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.facts import Fact, move_coupons
@@ -72,8 +73,14 @@ class Book:
                 if row is None or (message_id is not None and row["message_id"] != message_id):
                     raise NeverLeft
                 number = number or row["attempts"]
+                if row["customer_id"] is None:  # erased: it is booked, and nobody is named
+                    what = replace(what, recipient="", diagnostic="")
                 then = step(what.kind, State(row["state"]), row["attempts"], number)
             address = row["email_key"] if row else normalise_address(what.recipient)
+            if row is None:
+                await beside(connection)
+                if await forgotten(connection, address):  # it is barred, and not to come back in clear
+                    return None
             new = await connection.scalar(
                 insert(connection, returned)
                 .values(
@@ -88,7 +95,9 @@ class Book:
                 return None
             if row is not None:
                 await _book(connection, row, then, what, fault, now)
-            suppressed = await self._for_the_address(connection, what, fault, address, row, now)
+            suppressed = None
+            if address:
+                suppressed = await self._for_the_address(connection, what, fault, address, row, now)
             paused = await pause(connection, row, now) if row is not None and fault is Fault.POLICY else None
         return Booked(row["campaign"] if row else "", delivery_id, address, suppressed, paused)
 

@@ -14,7 +14,7 @@ from mailer.core.attribution import WINDOW, Order, Touch
 from mailer.core.cell import CellFault, money_of
 from mailer.core.event import By, EventKind
 from mailer.core.segment_facts import PLACED, REFUNDED
-from mailer.store.dialect import later, slices
+from mailer.store.dialect import InOrder, later, slices
 from mailer.store.engine import Database, streamed
 from mailer.store.tables import customer_event, delivery, delivery_event
 
@@ -50,9 +50,13 @@ class Revenue:
             select(
                 *_ORDER, delivery.c.run_id, func.max(clicked, type_=clicked.type).label("clicked"),
             )
-            .select_from(delivery_event)
-            .join(delivery, delivery.c.id == delivery_event.c.delivery_id)
-            .join(customer_event, customer_event.c.customer_id == delivery.c.customer_id)
+            .select_from(
+                InOrder(
+                    InOrder(delivery_event, delivery, delivery.c.id == delivery_event.c.delivery_id),
+                    customer_event,
+                    customer_event.c.customer_id == delivery.c.customer_id,
+                )
+            )
             .where(
                 delivery_event.c.kind == EventKind.CLICKED,
                 delivery_event.c.detail["by"].as_string() == By.HUMAN,

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from mailer.core.customer import normalise_address
+from mailer.core.erasure import bar_key
+from mailer.store.barred import salt_of
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.tables import suppression
@@ -35,11 +37,14 @@ class Suppressions:
 
     async def remove(self, address: str, scope: str | None = None) -> list[str]:
         """Lift a suppression, of one scope or of every one; the scopes it was lifted from."""
-        statement = delete(suppression).where(suppression.c.email_key == normalise_address(address))
-        if scope is not None:
-            statement = statement.where(suppression.c.scope == scope)
+        key = normalise_address(address)
         async with self._database.write() as connection:
-            return sorted(await connection.scalars(statement.returning(suppression.c.scope)))
+            salt = await salt_of(connection)
+            keys = [key] if salt is None else [key, bar_key(salt, key)]  # also of somebody erased
+            statement = delete(suppression).where(suppression.c.email_key.in_(keys))
+            if scope is not None:
+                statement = statement.where(suppression.c.scope == scope)
+            return sorted(set(await connection.scalars(statement.returning(suppression.c.scope))))
 
     async def of(self, address: str) -> dict[str, str]:
         """The reason in each scope the address is suppressed in."""

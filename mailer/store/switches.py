@@ -1,4 +1,4 @@
-"""What was put once and stays: the kill switch, and the seed of the holdouts.
+"""What was put once and stays: the kill switch, the seed of the holdouts, the salt of those erased.
 
 While the kill switch is on, nothing is claimed and nothing is handed off.
 """
@@ -13,7 +13,7 @@ from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.tables import switch
 
-HALT, SEED = "halt", "seed"
+HALT, SEED, SALT = "halt", "seed", "salt"
 
 
 def halted() -> Exists:

@@ -79,7 +79,7 @@ def _rows(of: Incident, campaign: str) -> Select[Any]:
     return (
         select(delivery.c.customer_id)
         .join(run, run.c.id == delivery.c.run_id)
-        .where(run.c.incident_id == of.id, run.c.campaign == campaign)
+        .where(run.c.incident_id == of.id, run.c.campaign == campaign, delivery.c.customer_id.is_not(None))
         .group_by(delivery.c.customer_id)
     )
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.consent import COMMERCIAL, UNSUBSCRIBED, Action, Via, fold
 from mailer.core.customer import normalise_address
 from mailer.core.delivery import State
+from mailer.store.barred import forgotten
 from mailer.store.consent import Said, bar, latest_entries
 from mailer.store.consent import record as record_word
 from mailer.store.engine import Database
@@ -42,7 +43,7 @@ class Unsubscribes:
             )
             sent = await _was_sent(connection, delivery_id, customer_key, email_key)
             if found is None or not (sent or await _has(connection, customer_key, email_key)):
-                if await _barred(connection, email_key):
+                if await _barred(connection, email_key) or await forgotten(connection, email_key):
                     return False
                 await bar(connection, email_key, SOURCE, now)
                 return True

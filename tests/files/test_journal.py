@@ -65,6 +65,18 @@ def test_a_journal_that_leaves_nothing_open_is_gone_with_its_sender(journals: Jo
     assert not journals.dead(mine.token)
 
 
+def test_what_is_over_is_cut_away_and_what_comes_later_is_kept(journals: Journals, tmp_path: Path) -> None:
+    mine = journals.create()
+    mine.dot((1, 1))
+    mine.told((1, 1), Refused(Phase.RCPT, Reply(550, "<ayse@ev.example> is unknown", "5.1.1")))
+    mine.done([1])
+    assert b"ayse" not in (tmp_path / "journal" / f"{mine.token}.log").read_bytes()
+    mine.dot((2, 1))
+    mine.making((3, 1))
+    mine.close()
+    assert journals.read(mine.token) == {(2, 1): Dotted(), (3, 1): Making()}
+
+
 def test_it_stays_small_and_forgets_nothing_that_is_open(
     journals: Journals, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

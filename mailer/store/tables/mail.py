@@ -96,7 +96,7 @@ delivery = Table(
     metadata,
     key(),
     reference("run_id", "run.id", nullable=False),
-    reference("customer_id", "customer.id", nullable=False),
+    reference("customer_id", "customer.id"),  # null: they were erased
     Column("campaign", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("priority", Integer, nullable=False),

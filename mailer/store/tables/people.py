@@ -77,8 +77,8 @@ consent_entry = Table(  # append-only
     "consent_entry",
     metadata,
     key(),
-    reference("customer_id", "customer.id", nullable=False, index=True),
-    Column("email_key", Text, nullable=False),
+    reference("customer_id", "customer.id", index=True),  # null: they were erased
+    Column("email_key", Text, nullable=False),  # of somebody erased: store.erasure.bar_key
     Column("purpose", Text, nullable=False),
     Column("action", Text, nullable=False),  # granted, revoked
     Column("source", Text, nullable=False),

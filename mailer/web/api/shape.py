@@ -38,7 +38,10 @@ _COMMON = {
     503: "The database is away; nothing was written. Retry-After says when to come again.",
 }
 _WITHOUT_BODY = {400, 413, 415}
-_OTHERS = {404: "There is no such thing.", 409: "It does not count; the detail says why."}
+_OTHERS = {
+    404: "There is no such thing.",
+    409: "It does not count, or cannot be done now; the detail says why.",
+}
 
 
 def ref(name: str) -> Plain:
@@ -139,6 +142,16 @@ SCHEMAS: dict[str, Plain] = {
         },
         more=True,
     ) | {"description": "The fields of an import; any other is an attribute. What is empty changes nothing."},
+    "Dossier": record({"id": WORD, "email": WORD}, "id", "email", more=True),
+    "Erased": record(
+        {
+            "id": WORD, "deliveries": {"type": "integer"}, "cancelled": {"type": "integer"},
+            "mails": {"type": "integer", "description": "removed from the built-in mailbox"},
+            "others": {"type": "array", "items": WORD, "description": "customers who share the address, barred too"},
+            "clicks_wait": {"type": "boolean", "description": "some of theirs are let go when the spool is taken in"},
+        },
+        "id", "deliveries", "cancelled", "mails", "others", "clicks_wait",
+    ),
     "Event": record(
         {"id": TEXT, "customer": TEXT, "name": TEXT, "at": INSTANT,
          "properties": {"type": ["object", "string", "null"]}},

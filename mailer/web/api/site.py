@@ -18,14 +18,14 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from mailer.app import App
 from mailer.errors import StoreError
-from mailer.web.api import people, results, wishes
+from mailer.web.api import people, persons, results, wishes
 from mailer.web.api.asking import LARGEST, let_in
 from mailer.web.api.problem import LATER, Problem, wait
 from mailer.web.api.shape import SCHEMAS
 from mailer.web.public import Asked
 
 PREFIX = "/api/"
-HANDLERS = (*people.HANDLERS, *results.HANDLERS, *wishes.HANDLERS)
+HANDLERS = (*people.HANDLERS, *persons.HANDLERS, *results.HANDLERS, *wishes.HANDLERS)
 _log = structlog.get_logger(__name__)
 _SERVER_ERROR, _TOO_LARGE = 500, 413
 

@@ -43,7 +43,8 @@ CONFIG = {
 
 #: Every address, and how it is asked.
 ASKED = [
-    ("/api/customers/{customer_id}", "put"), ("/api/customers/{customer_id}/consent", "get"),
+    ("/api/customers/{customer_id}", "put"), ("/api/customers/{customer_id}", "delete"),
+    ("/api/customers/{customer_id}/export", "get"), ("/api/customers/{customer_id}/consent", "get"),
     ("/api/customers/{customer_id}/consent", "post"), ("/api/batch/customers", "post"), ("/api/events", "post"),
     ("/api/batch/events", "post"), ("/api/coupons/{code}", "get"), ("/api/coupons/{code}/redemptions", "post"),
     ("/api/suppressions", "get"), ("/api/suppressions", "post"), ("/api/suppressions/lifted", "post"),

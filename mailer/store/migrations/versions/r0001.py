@@ -174,7 +174,7 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     op.create_table(
         "consent_entry",
         sa.Column("id", Id, nullable=False),
-        sa.Column("customer_id", Id, nullable=False),
+        sa.Column("customer_id", Id, nullable=True),
         sa.Column("email_key", sa.Text(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("action", sa.Text(), nullable=False),
@@ -348,7 +348,7 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         "delivery",
         sa.Column("id", Id, nullable=False),
         sa.Column("run_id", Id, nullable=False),
-        sa.Column("customer_id", Id, nullable=False),
+        sa.Column("customer_id", Id, nullable=True),
         sa.Column("campaign", sa.Text(), nullable=False),
         sa.Column("purpose", sa.Text(), nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
