@@ -38,6 +38,7 @@ class ErasedPort(Protocol):
 class ErasurePort(Protocol):
     """Where customers are kept."""
 
+    async def mails(self, ext_id: str) -> frozenset[int]: ...
     async def erase(self, ext_id: str, now: datetime, salt: str, *, registry: bool = False) -> ErasedPort: ...
     async def wipe(self) -> None: ...
 
@@ -98,12 +99,15 @@ class Forgetting:
             UsageError: there is none, or a mail to them is under way, or planning or an import does not end, or a
                 registry has to hear first that they refused.
         """
+        patient = min(patience, _SPOOL_SECONDS)
+        # What they clicked until now is counted first, and what they click meanwhile is let go.
+        await self._wait_for_clicks(await self._store.mails(customer), patient)
         # In this order, as whoever plans takes them: nobody waits for one who waits for him.
         async with self._alone(PLANNING, patience), self._alone(LEASE, patience):
             erased = await self._store.erase(customer, now, salt, registry=self._registry)
         await self._store.wipe()
         mails = await self._mailbox.forget(erased.addresses, erased.shared, erased.message_ids)
-        wait = await self._wait_for_clicks(erased.mails, min(patience, _SPOOL_SECONDS))
+        wait = await self._wait_for_clicks(erased.mails, patient)
         return Forgotten(len(erased.mails), erased.cancelled, mails, erased.others, clicks_wait=wait)
 
     async def _wait_for_clicks(self, mails: Collection[int], seconds: float) -> bool:

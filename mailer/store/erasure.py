@@ -45,6 +45,12 @@ class Erasure:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    async def mails(self, ext_id: str) -> frozenset[int]:
+        """Their deliveries; none, where there is no such customer."""
+        theirs = select(delivery.c.id).join(customer, customer.c.id == delivery.c.customer_id)
+        async with self._database.read() as connection:
+            return frozenset(await connection.scalars(theirs.where(customer.c.ext_id == ext_id)))
+
     async def erase(self, ext_id: str, now: datetime, salt: str, *, registry: bool = False) -> Erased:
         """Forget a customer, in one transaction. `salt` is used if there is none yet.
 

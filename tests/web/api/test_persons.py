@@ -6,12 +6,13 @@ import json
 
 import httpx
 import pytest
+from sqlalchemy import select
 
 from mailer.core.access import Scope
 from mailer.core.delivery import State
 from mailer.files.spool import Spool
 from mailer.store.suppressions import Suppressions
-from mailer.store.tables import delivery
+from mailer.store.tables import delivery, delivery_event
 from tests.store.persons import ADDRESS, NAME, SECRETS, WHO, a_person, everything
 from tests.store.rows import NOW, a_customer_row
 from tests.web.api.conftest import Gate
@@ -94,6 +95,11 @@ async def test_copies_and_clicks_on_disk_go_too(gate: Gate) -> None:
     assert {each.id for each in await gate.app.mailbox.list()} == {other, both}
     assert [path for path in (gate.app.settings.state / "spool").iterdir() if path.suffix == ".whole"] == []
     assert NAME not in await everything(gate.app.db)
+    async with gate.app.db.read() as connection:
+        counted = select(delivery_event.c.detail).where(delivery_event.c.kind == "clicked")
+        assert [set(detail) for detail in await connection.scalars(counted)] == [
+            {"by"}
+        ] * 2  # what is counted stays
 
 
 async def test_of_a_shared_address_only_their_own_copies_go(gate: Gate) -> None:
