@@ -13,7 +13,7 @@ from mailer.core.cell import MOST_ID, CellFault, instant_of, line_of, money_of
 from mailer.core.consent import Action, Standing
 from mailer.core.coupon import MOST_CODE
 from mailer.core.customer_row import CustomerReader
-from mailer.core.event_row import EventReader
+from mailer.core.event_row import EventReader, EventRow
 from mailer.core.importing import Columns, ImportReport, Row, RowFault
 from mailer.core.merge import Fate, Noted
 from mailer.core.redemption import Redemption
@@ -25,8 +25,17 @@ from mailer.flow.work import MARK_SECONDS
 MOST_KEY = 200  # characters of an Idempotency-Key
 SOURCE = "api"  # of consent that names none
 
+_ANOTHER_EVENT = "This key came with another event before; nothing was written."
+_OTHER_CONTENT = "An event of this id was taken before with other content; nothing was changed."
+
 _LOOK_SECONDS = 0.05  # between two looks for mails that are about to leave
 _REDEMPTION = frozenset({"order", "net", "customer", "at"})
+
+
+class EventsPort(Adding, Protocol):
+    """Where events go."""
+
+    async def different(self, rows: Sequence[EventRow]) -> set[str]: ...
 
 
 class WrittenPort(Protocol):
@@ -63,7 +72,7 @@ class Intake:
         self,
         *,
         customers: Merging,
-        events: Adding,
+        events: EventsPort,
         words: WordPort,
         leaving: StartingPort,
         customer_reader: CustomerReader,
@@ -132,10 +141,12 @@ class Intake:
         report = ImportReport()
         columns = Columns(event_row.FIELDS)
         lot = []
+        keyed: set[str] = set()  # ids made of the key
         for number, item in enumerate(items, 1):
             row = _row(number, item, columns)
             if isinstance(row, Row) and "id" not in row.values and key is not None:
                 ident = key if len(items) == 1 else f"{key}:{number}"
+                keyed.add(ident)
                 row = replace(row, values={**row.values, "id": ident})
             read = self._read_event(row) if isinstance(row, Row) else row
             if isinstance(read, RowFault):
@@ -143,9 +154,16 @@ class Intake:
             else:
                 lot.append(read)
         taken: list[tuple[str, Fate | Noted]] = []
-        for event, fate in zip(lot, await self._events.add(lot, self._clock()) if lot else (), strict=True):
+        fates = await self._events.add(lot, self._clock()) if lot else ()
+        again = [event for event, fate in zip(lot, fates, strict=True) if fate is Fate.UNCHANGED]
+        different = await self._events.different(again) if again else set()
+        for event, fate in zip(lot, fates, strict=True):
             if isinstance(fate, RowFault):
                 report.rejected.append(fate)
+            elif fate is Fate.UNCHANGED and event.id in different and event.id in keyed:
+                report.rejected.append(RowFault(event.line, "Idempotency-Key", _ANOTHER_EVENT))
+            elif fate is Fate.UNCHANGED and event.id in different:
+                taken.append((event.id, Noted(fate, RowFault(event.line, "id", _OTHER_CONTENT))))
             else:
                 taken.append((event.id, fate))
         return report, taken

@@ -60,6 +60,27 @@ class Events:
             for row, fate in zip(rows, fates, strict=True)
         ]
 
+    async def different(self, rows: Sequence[EventRow]) -> set[str]:
+        """Which of these events, by id, were stored with other content than this."""
+        columns = customer_event.c
+        wanted = (
+            select(
+                columns.ext_id, columns.name, columns.at, columns.properties, customer.c.ext_id.label("whom")
+            )
+            .join_from(customer_event, customer, isouter=True)
+            .where(columns.ext_id.in_({row.id for row in rows}))
+        )
+        async with self._database.read() as connection:
+            found = (await connection.execute(wanted)).all()
+        return {
+            kept.ext_id
+            for kept in found
+            for row in rows
+            if row.id == kept.ext_id
+            and (kept.name, kept.at, kept.properties, kept.whom or "")
+            != (row.name, row.at, dict(row.properties), row.customer)
+        }
+
     @asynccontextmanager
     async def rehearsal(self) -> AsyncIterator[RehearsedEvents]:
         """The same, writing nothing."""

@@ -78,9 +78,9 @@ async def _known(
     entry = consent_entry.c
     alike = entry.customer_id == who, entry.purpose == COMMERCIAL
     if key is not None:
-        return bool(
-            await connection.scalar(select(exists().where(*alike, entry.proof[KEY].as_string() == key)))
-        )
+        # Of the same word: a no that comes under the key of a yes, by mistake, is a no.
+        same = exists().where(*alike, entry.action == word.action, entry.proof[KEY].as_string() == key)
+        return bool(await connection.scalar(select(same)))
     if word.at is None and not word.proof and word.text_version is None:
         own = standing.via is not Via.IMPORT
         return (

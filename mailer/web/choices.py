@@ -33,6 +33,7 @@ from mailer.web.words import words
 
 _POST = [HttpMethod.POST]
 _GONE, _BAD = 410, 400
+_SCORES = {str(score): score for score in range(HIGHEST + 1)}
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -41,7 +42,10 @@ async def _form(request: Asked) -> Mapping[str, list[str]]:
     if not request.headers.get("content-type", "").startswith(_FORM):
         return {}
     body = (await request.body()).decode("utf-8", "replace")
-    return parse_qs(body, max_num_fields=200)
+    try:
+        return parse_qs(body, max_num_fields=200)
+    except ValueError:  # more fields than a page of ours has
+        return {}
 
 
 # The mail somebody wants
@@ -172,7 +176,7 @@ async def survey(request: Asked, mailer: Product, token: FromPath[str]) -> Respo
 
 
 def _score(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and int(text[:3]) <= HIGHEST else None
+    return _SCORES.get(text)
 
 
 def _survey(request: Asked, mailer: App, token: str, chosen: int | None, status: int = 200) -> Response[str]:

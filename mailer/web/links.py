@@ -26,6 +26,8 @@ PICTURE = bytes.fromhex(
     "47494638396101000100800000ffffff00000021f90401000000002c00000000010001000002024401003b"
 )
 
+_MOST_PASSED_ON = 400  # letters looked at of X-Forwarded-For
+
 Headers = Iterable[tuple[bytes, bytes]]
 
 _READ = frozenset({"GET", "HEAD"})
@@ -111,6 +113,8 @@ class Readers:
                 passed_on = f"{passed_on},{value.decode('latin-1')}"
             elif name in _PURPOSES:
                 purpose = f"{purpose} {value.decode('latin-1')}"
+        # The nearest proxies come last, and whoever is none is not believed: what else is said is not worth keeping.
+        passed_on = passed_on[-_MOST_PASSED_ON:] if self._proxies else ""
         return Request(method, agent, purpose, self._of_a_machine(client, passed_on))
 
     def _look(self, host: str, passed_on: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 from litestar import HttpMethod, MediaType, Request, Response, route
 from litestar.di import NamedDependency
-from litestar.exceptions import NotFoundException
+from litestar.exceptions import InternalServerException, NotFoundException
 from litestar.params import FromPath
 
 from mailer.app import App
@@ -73,6 +73,11 @@ def not_now(request: Asked, mailer: App) -> Response[str]:
     answer = notice(request, mailer, "away", 503)
     answer.set_header("Retry-After", "120")
     return answer
+
+
+def left_early(error: Exception) -> bool:
+    """Whether it says that the reader went away before the request was whole, which is no trouble of ours."""
+    return isinstance(error, InternalServerException) and "disconnected" in error.detail
 
 
 def looked(request: Asked, mailer: App, delivery_id: int, page: str) -> None:

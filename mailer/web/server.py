@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import uvicorn
 
-from mailer.app import App
+from mailer.app import App, affordable
 from mailer.errors import SettingsError
 from mailer.web.api.site import Doors, api
 from mailer.web.links import Links
@@ -18,7 +18,7 @@ from mailer.web.site import site
 from mailer.web.wire import Wire
 
 _FAREWELL = 5  # seconds requests that have begun may take when we are told to stop
-_MOST = 1_000  # connections at once; one more is told to come back
+_MOST = 1_000  # connections at once, as far as there are files; one more is told to come back
 
 
 class _Server(uvicorn.Server):
@@ -81,7 +81,7 @@ async def serve(
         ws="none",
         proxy_headers=False,  # whom a proxy speaks for is not believed; see guard
         server_header=False,
-        limit_concurrency=_MOST,
+        limit_concurrency=affordable(_MOST),
         timeout_graceful_shutdown=_FAREWELL,
     )
     server = _Server(config)

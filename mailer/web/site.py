@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException
 from mailer.app import App
 from mailer.errors import StoreError, UsageError
 from mailer.web import choices, hooks, private, public
-from mailer.web.public import Asked, notice
+from mailer.web.public import Asked, left_early, notice
 
 _LARGEST_BODY = 100_000  # bytes; forms are all we take
 _log = structlog.get_logger(__name__)
@@ -50,6 +50,8 @@ def _explain(app: App, request: Asked, error: Exception) -> Response[Any]:
                 if name.lower() == "allow":
                     answer.set_header(name, value)
             return answer
+    if left_early(error):
+        return notice(request, app, "missing", _BAD_REQUEST)
     if isinstance(error, UsageError):  # an id nobody has
         return notice(request, app, "missing", 404)
     if isinstance(error, StoreError):

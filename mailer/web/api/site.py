@@ -22,7 +22,7 @@ from mailer.web.api import people, persons, results, wishes
 from mailer.web.api.asking import LARGEST, let_in
 from mailer.web.api.problem import LATER, Problem, wait
 from mailer.web.api.shape import SCHEMAS
-from mailer.web.public import Asked
+from mailer.web.public import Asked, left_early
 
 PREFIX = "/api/"
 HANDLERS = (*people.HANDLERS, *persons.HANDLERS, *results.HANDLERS, *wishes.HANDLERS)
@@ -94,6 +94,8 @@ def _problem(app: App, request: Asked, error: Exception) -> Problem:
             return Problem(422, "This value cannot be taken.", field=field)
         said = _SAID.get(error.status_code, f"{HTTPStatus(error.status_code).phrase}.")
         return Problem(error.status_code, said, headers=headers)
+    if left_early(error):
+        return Problem(400, _SAID[400])
     app.tell(f"A request of the API failed ({type(error).__name__}).")
     _log.debug("api", path=request.scope["path"], exc_info=error)
     return Problem(_SERVER_ERROR, "Something went wrong here; the log says more.")

@@ -138,6 +138,58 @@ async def test_an_idempotency_key_stands_in_for_an_id_and_each_token_has_its_own
     assert await count(gate, customer_event) == 4
 
 
+async def test_a_key_stands_for_one_event_and_another_is_not_swallowed(
+    gate: Gate, program: httpx.AsyncClient
+) -> None:
+    event = {"name": "order.placed", "at": "2027-05-09T08:00:00Z", "properties": {"order": "A1", "net": 5.5}}
+    key = {"Idempotency-Key": "7f3c"}
+    assert (await program.post("/api/events", json=event, headers=key)).status_code == 201
+    others = [{**event, "name": "order.refunded"}, {**event, "at": "2027-05-09T08:00:01Z"},
+              {**event, "properties": {"order": "A2", "net": 5.5}}]  # fmt: skip
+    for other in others:
+        refused = await program.post("/api/events", json=other, headers=key)
+        assert (refused.status_code, refused.json()["field"]) == (422, "Idempotency-Key")
+        report = (await program.post("/api/batch/events", json={"events": [other]}, headers=key)).json()
+        assert [each["field"] for each in report["rejected"]] == ["Idempotency-Key"]
+    assert (await program.post("/api/events", json=event, headers=key)).status_code == 200
+    assert await count(gate, customer_event) == 1
+
+
+async def test_an_id_that_comes_with_other_content_is_said(gate: Gate, program: httpx.AsyncClient) -> None:
+    await rows.a_customer_row(gate.app.db, "c1")
+    await rows.a_customer_row(gate.app.db, "c2")
+    event = {
+        "id": "e1",
+        "customer": "c1",
+        "name": "order.placed",
+        "at": "2027-05-09T08:00:00Z",
+        "order": "A1",
+    }
+    first = await program.post("/api/events", json=event)
+    again = await program.post("/api/events", json=event)
+    other = await program.post("/api/events", json={**event, "customer": "c2"})
+    assert [each.json()["outcome"] for each in (first, again, other)] == ["created", "unchanged", "unchanged"]
+    assert [len(each.json()["warnings"]) for each in (first, again, other)] == [0, 0, 1]
+    assert "other content" in other.json()["warnings"][0]["reason"]
+    assert await count(gate, customer_event) == 1
+
+
+async def test_a_no_under_the_key_of_a_yes_is_a_no(gate: Gate, program: httpx.AsyncClient) -> None:
+    await rows.a_customer_row(gate.app.db, "c1", email="ayse@example.com", consent="unknown")
+    key = {"Idempotency-Key": "call-17"}
+    path = "/api/customers/c1/consent"
+    for action, status in (
+        ("granted", 201),
+        ("granted", 200),
+        ("revoked", 201),
+        ("revoked", 200),
+        ("granted", 200),
+    ):
+        done = await program.post(path, json={"action": action}, headers=key)
+        assert done.status_code == status, action
+    assert (await the(gate, "c1")).consent == "no"
+
+
 async def test_only_the_event_of_a_confirmation_lifts_an_unsubscribe(
     gate: Gate, program: httpx.AsyncClient
 ) -> None:
