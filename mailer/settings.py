@@ -17,6 +17,7 @@ from mailer.core.access import Api
 from mailer.core.calendar import zone_named
 from mailer.core.consent_law import ConsentLaw
 from mailer.core.dkim import Dkim
+from mailer.core.metrics import MetricsAccess
 from mailer.core.quiet import QuietHours
 from mailer.core.relays import OneOfSeveral, Relay, dealt
 from mailer.core.throttle import Pacing
@@ -154,6 +155,7 @@ class Settings(_Section):
     topics: Topics = {}
     sender: Sender = Sender()
     api: Api = Api()
+    metrics: MetricsAccess = MetricsAccess()
     consent: ConsentLaw = ConsentLaw()
     file: Path = Path("settings.yaml")  # where they were read: set by `load`, never written
     places: dict[str, str] = {}  # key → `file:line` or the variable that set it; set by `load`

@@ -10,6 +10,7 @@ from pathlib import Path
 from mailer.app.base import seconds
 from mailer.app.returning import Returning
 from mailer.core.links import LinkMaker, Wanted
+from mailer.core.metrics import Waiting
 from mailer.core.tracking import APPLE
 from mailer.files import spool
 from mailer.flow.answers import Answers
@@ -34,6 +35,10 @@ class Shelf:
         """It stands in the database."""
         if isinstance(part, spool.Part):
             part.path.unlink(missing_ok=True)
+
+    def waiting(self) -> Waiting:
+        """What waits."""
+        return Waiting(*spool.waiting(self._folder))
 
     def turn(self) -> contextlib.AbstractContextManager[bool]:
         """Whether it is our turn."""
@@ -62,7 +67,7 @@ class Trailing(Returning):
         """Books what was noted on this machine."""
         from mailer.files.agents import is_crawler  # noqa: PLC0415 (time and memory that no sender should pay)
 
-        return Replay(Shelf(self._spool), Hits(self.db), is_crawler, seconds, self.tell)
+        return Replay(self.shelf, Hits(self.db), is_crawler, seconds, self.tell)
 
     @cached_property
     def answers(self) -> Answers:
@@ -82,6 +87,11 @@ class Trailing(Returning):
     def machines(self) -> Sequence[str]:
         """Networks whose requests are those of machines."""
         return (*APPLE, *self.settings.tracking.machines)
+
+    @property
+    def shelf(self) -> Shelf:
+        """What was noted on this machine and not booked yet."""
+        return Shelf(self._spool)
 
     @property
     def _spool(self) -> Path:

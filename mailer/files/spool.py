@@ -164,6 +164,16 @@ def used(folder: Path) -> int:
     return size
 
 
+def waiting(folder: Path) -> tuple[int, float | None]:
+    """Bytes that wait to be taken in, and the instant (seconds since the epoch) the oldest file was begun, if any."""
+    size, since = 0, None
+    for path in sorted(each for each in folder.glob("*") if each.suffix in (_OPEN, _WHOLE)):
+        with contextlib.suppress(OSError, ValueError):  # taken in just now
+            size += path.stat().st_size
+            since = since or float(path.name.partition("-")[0])
+    return size, since
+
+
 def _written(path: Path) -> bool:
     """Whether somebody is writing it."""
     try:

@@ -93,6 +93,11 @@ class Trail:
         self._tell = tell
         self._told_lost = 0
 
+    @property
+    def lost(self) -> int:
+        """How many were let go by this process, because the spool was full."""
+        return self._spool.lost
+
     def click(self, token: str, by: Request) -> str:
         """Where a link leads; that it was followed is noted.
 

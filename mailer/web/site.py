@@ -6,12 +6,13 @@ from typing import Any
 
 import structlog
 from litestar import Litestar, Response
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 
 from mailer.app import App
 from mailer.errors import StoreError, UsageError
-from mailer.web import choices, hooks, private, public
+from mailer.web import choices, hooks, metrics, private, public
 from mailer.web.public import Asked, left_early, notice
 
 _LARGEST_BODY = 100_000  # bytes; forms are all we take
@@ -28,7 +29,14 @@ def site(app: App) -> Litestar:
         return _explain(app, request, error)
 
     return Litestar(
-        route_handlers=[*public.HANDLERS, *choices.HANDLERS, *hooks.HANDLERS, *private.HANDLERS],
+        route_handlers=[
+            *public.HANDLERS,
+            *choices.HANDLERS,
+            *hooks.HANDLERS,
+            *private.HANDLERS,
+            *metrics.HANDLERS,
+        ],
+        state=State({"mailer": app}),
         dependencies={"mailer": Provide(lambda: app, sync_to_thread=False)},
         exception_handlers={HTTPException: explain, Exception: explain},
         openapi_config=None,
