@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from mailer.app.relays import relays_of
 from mailer.app.trailing import Trailing
 from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
@@ -27,7 +28,7 @@ from mailer.render.mime import assemble
 from mailer.render.publish import publish
 from mailer.render.renderer import Template
 from mailer.render.vet import Sample, vet
-from mailer.smtp.relay import RelayConfig, Tls
+from mailer.smtp.relay import RelayConfig
 from mailer.smtp.session import Session
 from mailer.store.segments import Segments
 
@@ -166,16 +167,4 @@ class Mails(Trailing):
         """
         if not self.settings.ways:
             raise UsageError("No relay is set; write relay.host in the settings.")
-        return [
-            RelayConfig(
-                host=relay.host or "",
-                port=relay.port,
-                username=relay.username or "",
-                password=relay.password.get_secret_value() if relay.password else "",
-                tls=Tls(relay.tls),
-                local_hostname=self.domain if self.domain.isascii() else "",
-                verify=relay.verify,
-                ca_file=relay.ca_file,
-            )
-            for relay in self.settings.ways
-        ]
+        return relays_of(self.settings, self.domain)

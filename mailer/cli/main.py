@@ -19,6 +19,7 @@ from mailer.cli import (
     consent,
     coupons,
     data,
+    doctor,
     inbound,
     incidents,
     ledger,
@@ -69,7 +70,7 @@ def options(
 
 for part in (
     operate, parts, inbound, data, people, segments, campaigns, rehearse, incidents, ledger, report, coupons,
-    tokens, consent, mails, bench,
+    tokens, consent, mails, doctor, bench,
 ):  # fmt: skip
     part.register(cli)
 
