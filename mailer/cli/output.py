@@ -16,7 +16,8 @@ from rich.text import Text
 
 Row = Mapping[str, Any]
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # OWASP, CSV injection
+# OWASP, CSV injection; some programs read the wide forms of East Asian keyboards alike.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 class ReaderGone(Exception):

@@ -42,6 +42,30 @@ def of_kind(language: str, kind: str) -> list[Any]:
     return [pytest.param(block, id=str(block)) for block in found]
 
 
+# Tests -------------------------------------------------------------------------------------------------
+
+
+def test_every_test_that_a_page_names_is_there() -> None:
+    named = [
+        (page.name, file, test)
+        for page in pages()
+        for place in re.finditer(
+            r"`(tests/[\w/.]+\.py)(?:::(\w+))?`((?:, `test_\w+`)*)", page.read_text("utf-8")
+        )
+        for file, test in [
+            (place[1], place[2]),
+            *((place[1], more) for more in re.findall(r"`(\w+)`", place[3])),
+        ]
+    ]
+    assert len(named) > 90
+    missing = [
+        (page, file, test)
+        for page, file, test in named
+        if not (ROOT / file).is_file() or (test and f"def {test}(" not in (ROOT / file).read_text("utf-8"))
+    ]
+    assert missing == []
+
+
 # Examples ----------------------------------------------------------------------------------------------
 
 

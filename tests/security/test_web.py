@@ -287,6 +287,28 @@ async def test_a_token_is_read_once(stand: Stand) -> None:
             assert answer[9:12] == status, (path, answer)
 
 
+async def test_no_door_opens_to_the_key_of_another(stand: Stand) -> None:
+    """A token is good for what it was made for, and for whom: no part of another one changes that."""
+    mine = await a_mail(stand)
+    who = await rows.a_customer_row(stand.app.db, email="veli@example.com")
+    theirs = tokens(stand, await rows.a_delivery(stand.app.db, customer_id=who), who)
+    click = Stem(stand.app.keys, CLICK, "https://kardelen.example/").token(7)
+    before = await everything(stand.app.db)
+    async with stand.client("203.0.113.7") as client:
+        for door, token in mine.items():
+            payload, key, signature = token.split(".")
+            others = [each for begin, each in mine.items() if begin != door] + [click]
+            others += [
+                f"{theirs[door].split('.')[0]}.{key}.{signature}",
+                f"{payload}.{key}.{theirs[door].split('.')[2]}",
+            ]
+            others += [f"{payload}.{key}.", f"{payload}..{signature}", f"{payload}.{key}.{signature[:-1]}"]
+            for other in others:
+                for ask in (client.get, client.post):
+                    assert (await ask(f"{door}{other}")).status_code == 404, (door, other)
+    assert await everything(stand.app.db) == before
+
+
 # What a form of ours never says
 
 
