@@ -118,9 +118,7 @@ def _tell_money(one: CampaignReport) -> None:
         tell("\nWithout a holdout nobody can say what would have happened anyway.")
     if funnel.coupons:
         used = share(funnel.redeemed, funnel.coupons)
-        tell(
-            f"{counted(funnel.coupons, 'code')} given, {funnel.redeemed} of their mails' codes used ({used})."
-        )
+        tell(f"{counted(funnel.coupons, 'code')} given, {funnel.redeemed} redeemed ({used}).")
     if funnel.revenue:
         came = ", ".join(f"{amount} {currency}" for currency, amount in funnel.revenue.items())
         tell(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from mailer.core.content import Content
 from mailer.core.coupon import CouponSpec
@@ -30,8 +30,17 @@ def _percent(value: Any) -> float:
     return float(found[1])
 
 
+def _written(value: float) -> str | float:
+    """10.0 → `10%`: a definition that is kept can be read again. Nothing stays as it always was kept."""
+    return f"{value:g}%" if value else value
+
+
 _PercentText = Annotated[str, Field(pattern=r"^\s*\d{1,3}(\.\d{1,2})?\s*%\s*$")]
-Percent = Annotated[float, BeforeValidator(_percent, json_schema_input_type=_PercentText | Literal[0])]
+Percent = Annotated[
+    float,
+    BeforeValidator(_percent, json_schema_input_type=_PercentText | Literal[0]),
+    PlainSerializer(_written, when_used="json"),
+]
 
 
 def _audience(value: Any) -> Any:
