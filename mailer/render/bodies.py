@@ -35,6 +35,10 @@ def body(rendered: Rendered, seed: str) -> Part:
 
 def text(said: str) -> Part:
     """Plain text."""
+    if not said.isascii():
+        quoted = _quoted(said)
+        if len(quoted) <= _worth_quoting(len(said)):
+            return Part(_CONTENT % ("plain", "quoted-printable"), quoted)
     return _written("plain", _octets(said, "utf-8", "replace"))
 
 
@@ -47,6 +51,32 @@ def html(page: str, *, exact: bool = False) -> Part:
         ):  # more references than that, and base64 is shorter
             return Part(_CONTENT % ("html", "7bit"), data)
     return _written("html", _octets(page, "utf-8", "replace"))
+
+
+class _Quoted(dict[str, bytes]):
+    """Lines in quoted-printable. They are remembered: most of a mail's are those of the mail before."""
+
+    def __missing__(self, line: str) -> bytes:
+        # Without a line end to go by, long lines are broken by LF alone.
+        made = binascii.b2a_qp(line.encode("utf-8", "replace"), istext=True).replace(b"\n", b"\r\n")
+        if len(line) <= _LONGEST:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[line] = made
+        return made
+
+
+_REMEMBERED = 4_000  # lines
+_LONGEST = 1_000  # letters
+_QUOTED = _Quoted()
+
+
+def _quoted(said: str) -> bytes:
+    """With CRLF for every line end, and one at the end."""
+    if "\r" in said:
+        said = said.replace("\r\n", "\n").replace("\r", "\n")
+    data = b"\r\n".join(map(_QUOTED.__getitem__, said.split("\n")))
+    return data if said[-1:] == "\n" else data + b"\r\n"
 
 
 def _octets(said: str, encoding: str, errors: str) -> bytes:
@@ -74,9 +104,14 @@ def _written(subtype: str, data: bytes) -> Part:
     if data.isascii() and b"\0" not in data and _fits(data):
         return Part(_CONTENT % (subtype, "7bit"), data)
     quoted = binascii.b2a_qp(data, istext=True)
-    if len(quoted) <= len(data) * 4 // 3 * 78 // 76 + 4:
+    if len(quoted) <= _worth_quoting(len(data)):
         return Part(_CONTENT % (subtype, "quoted-printable"), quoted)
     return Part(_CONTENT % (subtype, "base64"), _base64(data))
+
+
+def _worth_quoting(octets: int) -> int:
+    """The longest quoted-printable that is not longer than base64 would be."""
+    return octets * 4 // 3 * 78 // 76 + 4
 
 
 def _base64(data: bytes) -> bytes:

@@ -28,15 +28,19 @@ _CHUNK = 64  # rows a streamed result fetches at a time, as the driver's own
 class Inline(aiosqlite.Connection):
     """A connection of the driver that runs short statements where they are asked for."""
 
+    _writes = False  # whether it has the one writer's place
+
     async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        if not self._running or self._connection is None:
+        raw = self._connection
+        if not self._running or raw is None:
             raise ValueError("Connection closed")
-        if fn.__name__ in _SLOW or (args and args[0] == "BEGIN IMMEDIATE"):
-            return await super()._execute(partial(_patiently, fn), *args, **kwargs)
-        return fn(*args, **kwargs)
-
-
-_SLOW = ("commit", "rollback", "close")
+        begins = args[:1] == ("BEGIN IMMEDIATE",)
+        if begins or fn == raw.close or (self._writes and fn == raw.commit):
+            done = await super()._execute(partial(_patiently, fn), *args, **kwargs)  # type: ignore[no-untyped-call]
+        else:
+            done = fn(*args, **kwargs)
+        self._writes = begins or (self._writes and raw.in_transaction)
+        return done
 
 
 def _patiently(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
