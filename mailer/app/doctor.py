@@ -44,6 +44,7 @@ from mailer.store import migrate
 from mailer.store.engine import Database
 
 _PATIENCE = 6.0  # seconds for the database
+_SECRETS = ("password", "secret_key", "signing_key")  # what settings are called that nobody else should read
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ def _secrets(settings: Settings) -> list[FileSeen]:
     passwords = [
         key
         for key, place in settings.places.items()
-        if key.endswith(".password") and place.startswith(str(settings.file))
+        if key.rpartition(".")[2] in _SECRETS and place.startswith(str(settings.file))
     ]
     if passwords:
         found.append(machine.mode(settings.file, f"The settings file, with {passwords[0]},"))

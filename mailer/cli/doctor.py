@@ -101,9 +101,8 @@ def _show(found: Sequence[Finding]) -> None:
         if finding.area.is_checklist and (before is None or finding.source != before.source):
             facts.print(Text(f"  {_named(finding)}", style="dim"), soft_wrap=True)
         mark = _MARKS[finding.verdict] if drawn else f"{finding.verdict.value:<7}"
-        facts.print(
-            Text(f"  {mark} ", style=_STYLES[finding.verdict]) + Text(shown(finding.what)), soft_wrap=True
-        )
+        line = Text.assemble((f"  {mark} ", _STYLES[finding.verdict]), shown(finding.what))
+        facts.print(line, soft_wrap=True)
         if finding.verdict is not Verdict.OK:
             _advise(finding, " " * (len(mark) + 3))
         before = finding

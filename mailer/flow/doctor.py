@@ -13,7 +13,7 @@ from mailer.core.doctor.finding import Area, Finding, Verdict
 from mailer.core.doctor.sending import Sending
 
 #: Seconds for everything together; what is not known by then is `unknown`.
-SECONDS = 9.0
+SECONDS = 8.0
 
 DnsCheck = Callable[[Sending, Book], list[Finding]]
 Look = Callable[[], Coroutine[Any, Any, list[Finding]]]

@@ -35,6 +35,9 @@ GOOD = {"relay.use": OK, "relay.tls": OK, "relay.certificate": OK}
         ({"ends": NOW - timedelta(3)}, GOOD | {"relay.certificate": FAULT}),
         ({"tls": "none", "offers_tls": True}, {"relay.use": OK, "relay.tls": FAULT}),
         ({"tls": "none"}, {"relay.use": OK, "relay.tls": FAULT}),
+        ({"tls": "none", "host": "10.1.2.3"}, {"relay.use": OK, "relay.tls": WARN}),
+        ({"tls": "none", "host": "postfix", "offers_tls": True}, {"relay.use": OK, "relay.tls": WARN}),
+        ({"tls": "none", "host": "1.1.1.1"}, {"relay.use": OK, "relay.tls": FAULT}),
         ({"tls": "none", "host": "127.0.0.1", "username": False}, {"relay.use": OK, "relay.tls": OK}),
         ({"tls": "none", "host": "localhost"}, {"relay.use": OK, "relay.tls": OK}),
         ({"trouble": "it refused", "phase": "auth"}, {"relay.use": FAULT}),
@@ -74,7 +77,7 @@ WELL = dict.fromkeys(
         ({"secret_key": ""}, WELL | {"machine.secret": OK}),
         ({"secret_key": "is short"}, WELL | {"machine.secret": FAULT}),
         ({"secrets": [FileSeen("k", "The key", 0o640)]}, WELL | {"machine.files": WARN}),
-        ({"secrets": [FileSeen("k", "The key", 0o644)]}, WELL | {"machine.files": FAULT}),
+        ({"secrets": [FileSeen("k", "The key", 0o644)]}, WELL | {"machine.files": WARN}),
         ({"zones": 12}, WELL | {"machine.zones": FAULT}),
     ],
 )

@@ -131,4 +131,6 @@ def _line(rule: Rule, found: Sequence[Finding]) -> Finding:
     )
     what = f"{asks}."
     todo = f"See {', '.join(open_)} above." if open_ else ""
+    if not mine:
+        todo = "It could not be looked at; see what is said above."
     return Finding(rule.area, name, verdict, what, todo=todo, source=rule.source)

@@ -21,11 +21,11 @@ def check(sending: Sending, book: Book) -> list[Finding]:
     """
     domain = sending.from_domain
     where = f"TXT _dmarc.{domain}"
+    published, organisation, trouble = walk(book, domain)
     several = records(book.ask(f"_dmarc.{domain}", "TXT"))
     if len(several) > 1:
         what = f"There are {len(several)} DMARC records at _dmarc.{domain}; receivers then use none."
         return [_one("record", Verdict.FAULT, what, where, "Leave one of them.", source=rfc(7489, "6.6.3"))]
-    published, organisation, trouble = walk(book, domain)
     if published is None and trouble is not None:
         what = f"The DMARC record of {domain} could not be asked for: {trouble}."
         return [_one("record", Verdict.UNKNOWN, what, where, _AGAIN)]
@@ -154,7 +154,7 @@ def _alignment(sending: Sending, policy: Policy, organisation: str, where: str) 
         _one(
             "alignment",
             Verdict.OK,
-            f"For the From domain {mine} speaks {' and '.join(good)}.",
+            f"The From domain {mine} is that of {' and '.join(good)}.",
             where,
             source=source,
         )

@@ -114,9 +114,10 @@ def _file(file: FileSeen) -> list[Finding]:
     if not file.mode & (_GROUP | _OTHERS):
         return [_one("files", Verdict.OK, f"{file.what} can be read by its owner alone.", file.name)]
     whom = "everybody on this machine" if file.mode & _OTHERS else "its group"
-    verdict = Verdict.FAULT if file.mode & _OTHERS else Verdict.WARN
     return [
-        _one("files", verdict, f"{file.what} can be read by {whom}.", file.name, f"chmod 600 {file.name}")
+        _one(
+            "files", Verdict.WARN, f"{file.what} can be read by {whom}.", file.name, f"chmod 600 {file.name}"
+        )
     ]
 
 

@@ -9,6 +9,7 @@ from mailer.core.doctor.dns import Answer, Book, Question, Status
 from mailer.core.doctor.finding import Area, Finding, Source, Verdict, rfc
 from mailer.core.doctor.sending import Ip, Sending
 
+_MOST = 10  # names that one record may lead to: nobody follows more
 _AGAIN = "Run mailer doctor again, or name another --nameserver."
 #: Domains of mailboxes: whoever writes from them by another relay fails their DMARC policy.
 _FREE = frozenset(
@@ -40,7 +41,7 @@ def reverse(sending: Sending, book: Book) -> list[Finding]:
         )
         return [_reverse("ptr", Verdict.UNKNOWN, what, "", todo)]
     pointers = book.all([Question.of(ip.reverse_pointer, "PTR") for ip in sending.ips])
-    names = [name for each in pointers for name in each.values]
+    names = [name for each in pointers for name in each.values[:_MOST]]
     book.all([Question.of(name, kind) for name in names for kind in ("A", "AAAA")])  # wanted together
     return [_reversed(sending, book, ip, each) for ip, each in zip(sending.ips, pointers, strict=True)]
 
@@ -61,7 +62,7 @@ def _reversed(sending: Sending, book: Book, ip: Ip, answer: Answer) -> Finding:
         todo = f"Have whoever gave you the address set its PTR record, for instance to {hint}, and publish that name."
         paste = (f"{ip.reverse_pointer}. IN PTR {hint}.", f"{hint}. IN {kind} {ip}")
         return _reverse("ptr", Verdict.FAULT, what, where, todo, paste)
-    for name in answer.values:
+    for name in answer.values[:_MOST]:
         values = book.ask(name, kind).values
         if any(ip_address(each) == ip for each in values):
             what = f"{ip} is {name}, and {name} is {ip}."
@@ -158,7 +159,7 @@ def _mail_for(book: Book, domain: str, area: Area, check: str, what_comes: str) 
     if hosts == [""]:
         what = f"{domain} says that it takes no mail (its MX is a dot). {what_comes} cannot come in."
         return one(Verdict.FAULT, what, "Publish a record that leads to your mail server.", record, null)
-    lead = hosts or [domain]
+    lead = hosts[:_MOST] or [domain]
     answers = book.all([Question.of(host, kind) for host in lead for kind in ("A", "AAAA")])
     if not any(each.values for each in answers):
         if any(not each.known for each in answers):

@@ -89,12 +89,19 @@ def _plain(relay: RelaySeen) -> Finding:
             relay,
         )
     what = f"Mails and password go to {relay.name} in the clear."
+    grave = Verdict.WARN if _is_near(relay.host) else Verdict.FAULT
     if relay.offers_tls:
-        return _one(
-            "tls", Verdict.FAULT, f"{what} It offers STARTTLS.", relay, "Set relay.tls to starttls.", _TLS
-        )
+        return _one("tls", grave, f"{what} It offers STARTTLS.", relay, "Set relay.tls to starttls.", _TLS)
     todo = "Ask your provider for a port with TLS: often 465 with implicit, 587 with starttls."
-    return _one("tls", Verdict.FAULT, what, relay, todo, _TLS)
+    return _one("tls", grave, what, relay, todo, _TLS)
+
+
+def _is_near(host: str) -> bool:
+    """Whether it stands in a network of one's own, as far as the name tells."""
+    try:
+        return ip_address(host.strip("[]")).is_private
+    except ValueError:
+        return "." not in host
 
 
 def _mend(relay: RelaySeen) -> str:

@@ -86,7 +86,7 @@ class Walk:
     def _ahead(self, record: Record) -> None:
         """Want what the whole record includes at once, and not one after the other."""
         named = [each.domain for each in record.mechanisms if each.name == "include" and each.domain]
-        self.book.all([Question.of(each, "TXT") for each in named if "%" not in each][: self.most])
+        self.book.all([Question.of(each, "TXT") for each in named if "%" not in each][:MOST_LOOKUPS])
 
     def _matches(self, mechanism: Mechanism, domain: str, depth: int) -> bool:
         if mechanism.name in ASKING:
