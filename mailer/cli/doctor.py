@@ -69,11 +69,12 @@ def doctor(
 
 def _address(text: str) -> Ip:
     try:
-        return ip_address(text)
+        ip = ip_address(text)
     except ValueError:
         raise UsageError(
             f"--ip {text!r} is not an address; write it as 203.0.113.5 or 2001:db8::5."
         ) from None
+    return getattr(ip, "ipv4_mapped", None) or ip  # receivers see such an address as IPv4 (RFC 7208 §5)
 
 
 def _row(finding: Finding) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import Callable, Sequence
 from email.utils import parsedate_to_datetime
@@ -13,6 +14,7 @@ from mailer.core.doctor.seen import WebSeen
 
 _CONNECT, _REPLY = 3.0, 4.0  # seconds
 _MOST = 65_536  # bytes of an answer that we read
+_STATUS = re.compile("[1-5][0-9][0-9]")
 
 
 async def look(
@@ -80,7 +82,11 @@ async def _get(
         return WebSeen(trouble="it does not speak HTTP")
     first, _, fields = head.partition("\r\n")
     words = first.split(" ")
-    if len(words) < len(["HTTP/1.1", "200"]) or not words[0].startswith("HTTP/") or not words[1].isdecimal():
+    if (
+        len(words) < len(["HTTP/1.1", "200"])
+        or not words[0].startswith("HTTP/")
+        or not _STATUS.fullmatch(words[1])
+    ):
         return WebSeen(trouble="it does not speak HTTP")
     return WebSeen(int(words[1]), body, ahead=_ahead(fields, now))
 

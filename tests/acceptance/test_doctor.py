@@ -69,7 +69,7 @@ def test_a_domain_that_is_well_has_no_fault(shop: OpenShop) -> None:
     here = shop("welcome")
     signing(here)
     with nameserver.running(ZONE) as server:
-        answer = here.mailer("doctor", "--ip", "203.0.113.5", "--nameserver", server.address, "--json")
+        answer = here.mailer("doctor", "--ip", "::ffff:203.0.113.5", "--nameserver", server.address, "--json")
     found = told(answer.rows)
     good = ["spf.", "dkim.", "dmarc.", "reverse.", "returns.", "machine.", "sender."]
     for check, verdicts in found.items():

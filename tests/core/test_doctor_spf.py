@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from mailer.core.doctor.dns import Answer, Book, Question, Status
 from mailer.core.doctor.finding import Verdict
-from mailer.core.doctor.spf import expand, is_spf, parse
+from mailer.core.doctor.spf import is_spf, parse
 from mailer.core.doctor.spf_check import check
+from mailer.core.doctor.spf_macro import expand
 from mailer.core.doctor.spf_walk import Broken, Walk
 from tests.core.doctoring import Zone, only, run, sending, verdicts
 
@@ -125,6 +126,44 @@ def test_an_address_passes_or_not(address: str, expected: Verdict) -> None:
     assert only(found, "spf.address").verdict is expected
 
 
+@pytest.mark.parametrize(
+    ("pointer", "address", "expected"),
+    [
+        ("mail.shop.example", "203.0.113.5", OK),
+        ("mail.shop.example", "203.0.113.6", FAULT),
+        ("mail.other.example", "203.0.113.5", FAULT),
+    ],
+)
+def test_an_address_passes_by_its_name(pointer: str, address: str, expected: Verdict) -> None:
+    zone = {
+        "TXT shop.example": "v=spf1 ptr -all",
+        "PTR 5.113.0.203.in-addr.arpa": ["gone.shop.example", pointer],
+        f"A {pointer}": address,
+    }
+    found = run(check, zone, sending(ips=[ip_address("203.0.113.5")]))
+    assert only(found, "spf.address").verdict is expected
+
+
+@pytest.mark.parametrize(("hosts", "expected"), [(10, OK), (11, FAULT)])
+def test_an_mx_may_lead_to_ten_names(hosts: int, expected: Verdict) -> None:
+    names = [f"mx{number}.shop.example" for number in range(hosts)]
+    zone: Zone = {
+        "TXT shop.example": "v=spf1 mx -all",
+        "MX shop.example": [f"10 {name}" for name in names],
+        **{f"A {name}": "203.0.113.5" for name in names},
+    }
+    found = run(check, zone, sending(ips=[ip_address("203.0.113.5")]))
+    assert only(found, "spf.address").verdict is expected
+
+
+def test_a_name_too_long_is_cut_from_the_left() -> None:
+    made = expand(
+        "%{l}.%{d}", domain="shop.example", sender=f"{'a' * 60 + '.'}" * 5 + "@shop.example", ip="192.0.2.3"
+    )
+    assert len(made) <= 253
+    assert made.endswith(".shop.example")
+
+
 def test_what_is_missing_is_ready_to_paste() -> None:
     zone = {"TXT shop.example": "v=spf1 mx -all", "MX shop.example": "10 mx.shop.example"}
     found = run(check, zone, sending(ips=[ip_address("203.0.113.5")]))
@@ -161,12 +200,33 @@ def test_a_known_provider_is_looked_for(text: str, expected: Verdict) -> None:
     [
         "v=spf1 all:x", "v=spf1 include", "v=spf1 include: -all", "v=spf1 ip4:1.2.3 -all", "v=spf1 ip4:2001:db8::1",
         "v=spf1 a/33", "v=spf1 a//129", "v=spf1 mx:x.example/a", "v=spf1 redirect=a redirect=b", "v=spf1 redirect=",
-        "v=spf1 exists", "v=spf1 ptr:", "v=spf1 foo -all", "v=spf1 --all",
+        "v=spf1 exists", "v=spf1 ptr:", "v=spf1 foo -all", "v=spf1 --all", "v=spf1 a:museum", "v=spf1 a:museum.",
+        "v=spf1 a:203.0.113.5", "v=spf1 a:shop.123", "v=spf1 a:shop.example:25", "v=spf1 a:shop.-x", "v=spf1 a:foo-bar",
+        "v=spf1 include:shop.example/24", "v=spf1 exists:shop.example/24", "v=spf1 ptr/24", "v=spf1 a/24/64",
+        "v=spf1 ip4:203.0.113.0/024", "v=spf1 ip4:203.0.113.0/255.255.255.0", "v=spf1 ip4:203.0.113.5:25",
+        "v=spf1 ip4:203.0.113.5//32", "v=spf1 ip6::2001:db8::1", "v=spf1 ip6:fe80::1%1", "v=spf1 a/024",
+        "v=spf1 a:shop.example\rptr -all", "v=spf1 a:müşteri.example -all", "v=spf1 \x80all",
+        "v=spf1 redirect:x.example",
+        "v=spf1 exists:%{x}.shop.example", "v=spf1 exists:%{t}.shop.example", "v=spf1 exists:%{d0}.shop.example",
+        "v=spf1 exists:%(d).shop.example", "v=spf1 a:%", f"v=spf1 a:%{{d{'9' * 5_000}}}", "v=spf1 exp=a.example exp=b.example", "v=spf1 exp=",
+        "v=spf1 x=%", "v=spf1 1x=y", "v=spf1 x/y=z",
     ],
 )  # fmt: skip
 def test_terms_that_break_a_record(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "v=spf1 a:foo:bar/baz.example -all", "v=spf1 a:foo.xn--zckzah/24//64 -all", "v=spf1 a/0//0", "v=spf1 a:%{d}",
+        "v=spf1 exists:%{ir}.%{v}._spf.%{d2}", "v=spf1 include:_spf.%{o} redirect=%{d2}", "v=spf1 ip6:2001:DB8::/0",
+        "v=spf1 exists:%%.shop.example", "v=spf1 x=%{t}",
+    ],
+)  # fmt: skip
+def test_terms_that_are_odd_and_well_formed(text: str) -> None:
+    parse(text)
 
 
 def test_unknown_modifiers_are_passed_over() -> None:
@@ -190,6 +250,9 @@ def test_unknown_modifiers_are_passed_over() -> None:
         ("%{l1r-}", "192.0.2.3", "strong"),
         ("%{ir}.%{v}._spf.%{d2}", "192.0.2.3", "3.2.0.192.in-addr._spf.example.com"),
         ("%{lr-}.lp._spf.%{d2}", "192.0.2.3", "bad.strong.lp._spf.example.com"),
+        ("%{S}", "192.0.2.3", "strong-bad%40email.example.com"),
+        ("%{d}%%%_%-", "192.0.2.3", "email.example.com% %20"),
+        ("%{p}", "192.0.2.3", "unknown"),
         ("%{d2}.trusted-domains.example.net", "192.0.2.3", "example.com.trusted-domains.example.net"),
     ],
 )

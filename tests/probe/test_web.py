@@ -63,6 +63,7 @@ async def seen(said: bytes | None, certificate: str | None = None) -> WebSeen:
         (b"HTTP/1.0 301 Moved\r\nLocation: /\r\n\r\n", WebSeen(301)),
         (b"220 smtp.example ESMTP\r\n\r\n", WebSeen(trouble="it does not speak HTTP")),
         (b"", WebSeen(trouble="it does not speak HTTP")),
+        (b"HTTP/1.1 " + b"9" * 9_000 + b" OK\r\n\r\n", WebSeen(trouble="it does not speak HTTP")),
         (b"HTTP/1.1 200 OK\r\n" + b"x: " + b"y" * 200_000, WebSeen(trouble="it does not speak HTTP")),
     ],
 )

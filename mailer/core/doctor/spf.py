@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from mailer.core.doctor.spf_macro import check_domain, check_text
+
 _QUALIFIERS = {"+": "pass", "-": "fail", "~": "softfail", "?": "neutral"}
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.-]*)=(.*)")
-_PLACE = re.compile(r"(?::(?P<domain>[^/]+))?(?:/(?P<four>\d{1,2}))?(?://(?P<six>\d{1,3}))?")
+_LENGTH = r"0|[1-9]\d{0,2}"
+_PLACE = re.compile(rf"(?::(?P<domain>.+?))?(?:/(?P<four>{_LENGTH}))?(?://(?P<six>{_LENGTH}))?")
+_NETWORK = re.compile(rf"[0-9A-Fa-f:.]+(?:/(?:{_LENGTH}))?")
 _BITS = (32, 128)
 
 #: Mechanisms and modifiers that cost a look into the DNS (§4.6.4).
@@ -54,20 +58,23 @@ def parse(text: str) -> Record:
         ValueError: a term of it breaks the rules, and with it the whole record (§4.6).
     """
     mechanisms: list[Mechanism] = []
-    redirects: list[str] = []
+    modifiers: dict[str, str] = {}
     for term in text.split(" ")[1:]:
         if not term:
             continue
         modifier = _MODIFIER.fullmatch(term)
         if modifier is None:
             mechanisms.append(_mechanism(term))
-        elif modifier[1].lower() == "redirect":
-            redirects.append(modifier[2])
-    if len(redirects) > 1:
-        raise ValueError("redirect= is there twice")
-    if redirects and not redirects[0]:
-        raise ValueError("redirect= names no domain")
-    return Record(tuple(mechanisms), redirects[0] if redirects else None)
+            continue
+        name, value = modifier[1].lower(), modifier[2]
+        if name not in ("redirect", "exp"):
+            check_text(value)
+        elif name in modifiers:
+            raise ValueError(f"{name}= is there twice")
+        else:
+            check_domain(value)
+            modifiers[name] = value
+    return Record(tuple(mechanisms), modifiers.get("redirect"))
 
 
 def _mechanism(term: str) -> Mechanism:
@@ -79,8 +86,11 @@ def _mechanism(term: str) -> Mechanism:
         case "all" if not rest:
             return Mechanism(term, result, name)
         case "include" | "exists" if len(rest) > 1 and rest[0] == ":":
+            check_domain(rest[1:])
             return Mechanism(term, result, name, rest[1:])
         case "ptr" if not rest or (rest[0] == ":" and len(rest) > 1):
+            if rest:
+                check_domain(rest[1:])
             return Mechanism(term, result, name, rest[1:] or None)
         case "ip4" | "ip6" if rest.startswith(":"):
             return Mechanism(term, result, name, network=_network(term, name, rest[1:]))
@@ -94,45 +104,17 @@ def _place(term: str, result: str, name: str, rest: str) -> Mechanism:
     if found is not None:
         four, six = int(found["four"] or _BITS[0]), int(found["six"] or _BITS[1])
         if four <= _BITS[0] and six <= _BITS[1]:
+            if found["domain"] is not None:
+                check_domain(found["domain"])
             return Mechanism(term, result, name, found["domain"], four=four, six=six)
     raise ValueError(f"{term!r} is not a mechanism of SPF")
 
 
 def _network(term: str, name: str, text: str) -> IPv4Network | IPv6Network:
     try:
-        network = ip_network(text, strict=False)
+        network = ip_network(text if _NETWORK.fullmatch(text) else "", strict=False)
     except ValueError:
         raise ValueError(f"{term!r} names no network") from None
     if network.version != int(name[2]):
         raise ValueError(f"{term!r} names a network of the other kind")
     return network
-
-
-_MACRO = re.compile(r"%(?:([%_-])|\{([slodiphcrtv])(\d*)(r?)([.\-+,/_=]*)\})", re.IGNORECASE)
-
-
-def expand(text: str, *, domain: str, sender: str, ip: str) -> str:
-    """A domain with its macros replaced (§7); `ip` as dotted numbers, IPv6 in nibbles.
-
-    Raises:
-        ValueError: it has a macro that there is not.
-    """
-    local, _, sender_domain = sender.rpartition("@")
-    values = {
-        "s": sender, "l": local, "o": sender_domain, "d": domain, "i": ip, "p": "unknown", "h": domain,
-        "v": "ip6" if ip.count(".") > 3 else "in-addr",  # noqa: PLR2004 - dots of an IPv4 address
-    }  # fmt: skip
-
-    def one(found: re.Match[str]) -> str:
-        if found[1]:
-            return {"%": "%", "_": " ", "-": "%20"}[found[1]]
-        value = values.get(found[2].lower(), "")
-        parts = re.split(f"[{re.escape(found[5] or '.')}]", value)
-        if found[4]:
-            parts.reverse()
-        return ".".join(parts[-int(found[3]) :] if found[3] else parts)
-
-    made = _MACRO.sub(one, text)
-    if "%" in _MACRO.sub("", text):
-        raise ValueError(f"{text!r} has a macro that SPF does not know")
-    return made

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from mailer.core.doctor.dns import Answer, Book, Question, Status
+from mailer.core.doctor.dns import Answer, Book, Question, Status, is_below
 from mailer.core.doctor.sending import Ip
-from mailer.core.doctor.spf import ASKING, Mechanism, Record, expand, is_spf, parse
+from mailer.core.doctor.spf import ASKING, Mechanism, Record, is_spf, parse
+from mailer.core.doctor.spf_macro import expand
 
 MOST_LOOKUPS = 10
 MOST_VOID = 2
@@ -107,7 +108,8 @@ class Walk:
             case "exists":
                 target = self._target(mechanism.domain or domain, domain)
                 return target is not None and bool(self._ask(target, "A").values) and self.ip is not None
-        return False  # ptr: receivers should not use it (§5.5), so we count on nothing from it
+        target = self._target(mechanism.domain or domain, domain)
+        return target is not None and self._ptr(target)
 
     def _included(self, mechanism: Mechanism, domain: str, depth: int) -> bool:
         target = self._target(mechanism.domain or "", domain)
@@ -125,9 +127,21 @@ class Walk:
             raise Broken(f"{mechanism.text} leads to {len(hosts)} names, and {_MOST_HOSTS} are allowed")
         if self.ip is None:
             return False
-        kind = "A" if self.ip.version == 4 else "AAAA"  # noqa: PLR2004 - IPv4
+        kind = "A" if isinstance(self.ip, IPv4Address) else "AAAA"
         answers = self.book.all([Question.of(host, kind) for host in hosts if host])
         return self._among([value for each in answers for value in each.values], mechanism)
+
+    def _ptr(self, target: str) -> bool:
+        """Whether the address has a name below the target that leads back to it (§5.5); trouble is a no."""
+        if self.ip is None:
+            return False
+        names = self.book.ask(self.ip.reverse_pointer, "PTR").values[:_MOST_HOSTS]
+        kind = "A" if isinstance(self.ip, IPv4Address) else "AAAA"
+        answers = self.book.all([Question.of(name, kind) for name in names])
+        return any(
+            is_below(name, target) and any(ip_address(each) == self.ip for each in answer.values)
+            for name, answer in zip(names, answers, strict=True)
+        )
 
     def _addresses(self, name: str) -> Sequence[str]:
         return self._ask(name, "AAAA" if isinstance(self.ip, IPv6Address) else "A").values
@@ -164,8 +178,7 @@ class Walk:
             return text.lower().rstrip(".")
         if self.ip is None:
             return None
-        nibbles = ".".join(self.ip.exploded.replace(":", "")) if self.ip.version == 6 else str(self.ip)  # noqa: PLR2004 - IPv6
-        try:
-            return expand(text, domain=domain, sender=self.sender, ip=nibbles).lower().rstrip(".")
-        except ValueError as fault:
-            raise Broken(str(fault)) from None
+        nibbles = (
+            ".".join(self.ip.exploded.replace(":", "")) if isinstance(self.ip, IPv6Address) else str(self.ip)
+        )
+        return expand(text, domain=domain, sender=self.sender, ip=nibbles).lower().rstrip(".")
