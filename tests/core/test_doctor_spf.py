@@ -208,7 +208,8 @@ def test_a_known_provider_is_looked_for(text: str, expected: Verdict) -> None:
         "v=spf1 a:shop.example\rptr -all", "v=spf1 a:müşteri.example -all", "v=spf1 \x80all",
         "v=spf1 redirect:x.example",
         "v=spf1 exists:%{x}.shop.example", "v=spf1 exists:%{t}.shop.example", "v=spf1 exists:%{d0}.shop.example",
-        "v=spf1 exists:%(d).shop.example", "v=spf1 a:%", f"v=spf1 a:%{{d{'9' * 5_000}}}", "v=spf1 exp=a.example exp=b.example", "v=spf1 exp=",
+        "v=spf1 exists:%(d).shop.example", "v=spf1 a:%", "v=spf1 a:%{d12345}",
+        "v=spf1 exp=a.example exp=b.example", "v=spf1 exp=",
         "v=spf1 x=%", "v=spf1 1x=y", "v=spf1 x/y=z",
     ],
 )  # fmt: skip
