@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from mailer.core.incident import IncidentState
+from mailer.files.templates import TemplateFolder
+from mailer.render.publish import publish
+from mailer.render.renderer import Template
 from tests.acceptance import mails, receivers
-from tests.acceptance.shop import RelayProcess, Shop
+from tests.acceptance.shop import ROOT, RelayProcess, Shop
+from tests.campaigns.stock import ALL, CUSTOMERS, a_scene, an_incident
 from tests.counterparts import SqliteTemplate
 
 #: The shop's clock stands in 2027, which only the day of this test makes a fault.
 _BY_THE_TEST = {"DATE_IN_FUTURE", "DATE_IN_PAST"}
 _TOO_MUCH = 2.0
+ISTANBUL = ZoneInfo("Europe/Istanbul")
 #: What every filter must reject, as the EICAR file for virus scanners.
 _SPAM = b"\r\n".join(
     (
@@ -81,8 +89,25 @@ def test_rspamd_finds_nothing_to_hold_against_them(sent: mails.Sent) -> None:
 
 
 def test_the_nu_html_checker_finds_no_fault(sent: mails.Sent) -> None:
-    pages = {each.name: each.html for each in sent.mails}
+    pages = {each.name: each.html for each in sent.mails} | dict(_every_page())
     broken = {"broken": pages["offer.en"].replace("</table>", "</div>", 1)}
     found = receivers.faults(pages | broken, _YOUNGER)
     assert [each for each in found if not each.startswith("broken: ")] == []
     assert found != []
+
+
+def _every_page() -> Iterator[tuple[str, str]]:
+    """Every stock template for everybody, with every turn an outage can take."""
+    source = TemplateFolder(ROOT / "templates")
+    for name in ALL:
+        template = Template(publish(name, source, "https://mail.example"))
+        scenes = {who: a_scene(name, customer) for who, customer in CUSTOMERS.items()}
+        if name == "outage":
+            for state, planned, kind in product(IncidentState, (True, False), ("first", "unaffected")):
+                incident = an_incident(state=str(state), planned=planned, message="a < b & c")
+                made = a_scene(name, CUSTOMERS["named"], kind=kind, content={"incident": incident})
+                scenes[f"{state}-{planned}-{kind}"] = made
+        for (who, scene), language in product(scenes.items(), mails.LANGUAGES):
+            html = template.render(scene, language, "tr", ISTANBUL).html
+            assert html is not None
+            yield f"{name}-{who}-{language}", html
