@@ -104,7 +104,9 @@ METRICS = (
     _counter("deliveries", "Deliveries that have ended.", "campaign", "state"),
     _gauge("queue_deliveries", "Deliveries that have not ended.", "purpose", "state"),
     _gauge(
-        "queue_oldest_due_seconds", "How long the oldest due delivery has waited; 0: none is due.", "purpose"
+        "queue_oldest_due_seconds",
+        "How long the oldest delivery that may leave now has waited; 0: none.",
+        "purpose",
     ),
     _gauge("in_doubt_deliveries", "Deliveries whose relay never answered the final dot.", "purpose"),
     _gauge("runs", "Runs that have not ended.", "state"),

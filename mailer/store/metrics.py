@@ -16,7 +16,8 @@ from mailer.core.event import EventKind
 from mailer.core.incident import CLOSED
 from mailer.core.metrics import Counts, Present
 from mailer.core.pacing import Bucket
-from mailer.core.run import ENDED, SENDABLE, RunState
+from mailer.core.run import ENDED, RunState
+from mailer.store.claims import open_runs
 from mailer.store.dialect import clock
 from mailer.store.engine import Database
 from mailer.store.switches import HALT
@@ -136,20 +137,19 @@ async def _pools(connection: AsyncConnection) -> dict[str, int]:
 
 
 async def _oldest(connection: AsyncConnection, now: datetime) -> dict[str, datetime]:
-    """Each run's first waiting delivery is the first of its stretch of the index."""
+    """Of what a sender could take now. Each run's first delivery is the first of its stretch of the index."""
     first = (
-        select(func.min(delivery.c.not_before))
+        select(func.min(delivery.c.not_before, type_=delivery.c.not_before.type))
         .where(delivery.c.run_id == run.c.id, text(WAITING))
         .correlate(run)
         .scalar_subquery()
     )
     rows = await connection.execute(
-        select(run.c.purpose, first.label("first")).where(run.c.state.in_(SENDABLE))
+        open_runs(now).order_by(None).with_only_columns(run.c.purpose, first.label("first"))
     )
     found: dict[str, datetime] = {}
     for row in rows:
-        if row.first is not None and row.first <= now:
-            found[row.purpose] = min(row.first, found.get(row.purpose, row.first))
+        found[row.purpose] = min(row.first, found.get(row.purpose, row.first))
     return found
 
 

@@ -45,7 +45,6 @@ async def test_what_stands_now(database: Database) -> None:
         database, campaign_state, name="a", first_seen_at=NOW, planned_at=NOW - timedelta(minutes=1)
     )
     await rows.put(database, campaign_state, name="b", first_seen_at=NOW)
-    await rows.put(database, switch, name="halt", at=NOW)
     await rows.add(database, incident, state="investigating", **INCIDENT)
     await rows.add(database, incident, state="resolved", **INCIDENT)
     for key, share in (("relay r.example:25", 0.5), ("x.example", 0.25), ("y.example", 1.0)):
@@ -54,7 +53,7 @@ async def test_what_stands_now(database: Database) -> None:
     assert found == Present(
         {"running": 1, "queued": 1, "paused": 2},
         1,
-        halted=True,
+        halted=False,
         senders=1,
         planned_at=NOW - timedelta(minutes=1),
         incidents=1,
@@ -62,6 +61,20 @@ async def test_what_stands_now(database: Database) -> None:
         shares={"r.example:25": 0.5},
         domains=1,
     )
+
+
+async def test_what_nobody_may_take_does_not_wait(database: Database) -> None:
+    run = await rows.a_run(database, "birthday")
+    await rows.a_delivery(database, run, not_before=NOW - timedelta(hours=2))
+    figures = Figures(database)
+    assert (await figures.present(NOW)).oldest == {"commercial": NOW - timedelta(hours=2)}
+    await rows.put(database, campaign_state, name="birthday", first_seen_at=NOW, paused=True)
+    assert (await figures.present(NOW)).oldest == {}
+    other = await rows.a_run(database)
+    await rows.a_delivery(database, other)
+    await rows.put(database, switch, name="halt", at=NOW)
+    found = await figures.present(NOW)
+    assert (found.oldest, found.halted) == ({}, True)
 
 
 async def test_what_is_counted(database: Database) -> None:
