@@ -14,7 +14,8 @@ from mailer.core.metrics import Waiting
 from mailer.core.tracking import APPLE
 from mailer.files import spool
 from mailer.flow.answers import Answers
-from mailer.flow.trail import PartPort, Replay, Trail
+from mailer.flow.replay import PartPort, Replay
+from mailer.flow.trail import Trail
 from mailer.store.answers import AnswerBook
 from mailer.store.hits import Hits
 

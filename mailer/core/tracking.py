@@ -8,7 +8,6 @@ name. The rest is told by its haste: nobody opens two links of a mail within a s
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -124,7 +123,7 @@ def in_haste(hits: Iterable[Hit]) -> set[str]:
             by_mail.setdefault(hit.delivery_id, []).append(hit)
     found: set[str] = set()
     for mail in by_mail.values():
-        if len(mail) > 1:
+        if len(mail) > 1 and len({hit.url for hit in mail}) > 1:
             mail.sort(key=lambda hit: hit.seen)
             for count, seconds in HASTE:
                 found |= _rush(mail, count, seconds)
@@ -134,10 +133,10 @@ def in_haste(hits: Iterable[Hit]) -> set[str]:
 def _rush(mail: list[Hit], count: int, seconds: float) -> set[str]:
     """One walk with a window: whoever asks for one link ten thousand times costs ten thousand steps."""
     found: set[str] = set()
-    inside: Counter[str] = Counter()
+    inside: dict[str, int] = {}  # links in the window, and how often
     begin = told = 0
     for end, last in enumerate(mail):
-        inside[last.url] += 1
+        inside[last.url] = inside.get(last.url, 0) + 1
         while last.seen - mail[begin].seen > seconds:
             gone = mail[begin].url
             inside[gone] -= 1

@@ -115,10 +115,27 @@ class _Writing:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file that is whole."""
+    """A file that is whole, and will not change any more."""
 
     path: Path
-    lines: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        """Of the file; no other ever has the same."""
+        return self.path.name
+
+    @property
+    def lines(self) -> Sequence[str]:
+        """What it holds; nothing, if its writer gave it its last name a moment ago: then it is found by that.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        try:
+            # The last line of a process that died may have been cut.
+            return self.path.read_text("utf-8", "replace").split("\n")[:-1]
+        except FileNotFoundError:
+            return ()
 
 
 @contextmanager
@@ -149,9 +166,7 @@ def parts(folder: Path, most: int) -> list[Part]:
             break
         if path.suffix == _OPEN and _written(path):
             continue
-        with contextlib.suppress(OSError):  # its writer has just finished it
-            # The last line of a process that died may have been cut.
-            found.append(Part(path, path.read_text("utf-8", "replace").split("\n")[:-1]))
+        found.append(Part(path))
     return found
 
 

@@ -13,7 +13,7 @@ import pytest
 from mailer.core.event import By
 from mailer.core.tracking import Hit, Judged
 from mailer.errors import StoreError
-from mailer.flow.trail import MOST_OF_A_MAIL, PartPort, Replay, bounded, rest
+from mailer.flow.replay import MOST_OF_A_MAIL, PartPort, Replay, bounded, rest
 
 AT = datetime(2027, 5, 10, 7, tzinfo=UTC)
 NOW = 1_000.0
@@ -49,7 +49,17 @@ def test_of_one_mail_the_first_are_booked_and_of_the_others_all() -> None:
 
 @dataclass(eq=False)
 class Part:
-    lines: Sequence[str]
+    text: Sequence[str]
+    read: int = 0
+
+    @property
+    def name(self) -> str:
+        return str(id(self))
+
+    @property
+    def lines(self) -> Sequence[str]:
+        self.read += 1
+        return self.text
 
 
 @dataclass
@@ -98,6 +108,13 @@ async def test_what_is_ripe_is_taken_in_small_portions_the_oldest_first() -> Non
         found.append(len(shelf.waiting))
     assert found == [5, 3, 2]
     assert shelf.booked == [f"h0-{NOW - 60 + number}" for number in range(5)]
+
+
+async def test_a_stretch_is_read_once_however_long_it_is_looked_at() -> None:
+    early, late = part(NOW - 60), part(NOW - 1)
+    taker = replay(Shelf([early, late]))
+    assert [await taker.once() for _look in range(4)] == [1, 0, 0, 0]
+    assert (early.read, late.read) == (1, 1)
 
 
 async def test_what_a_clock_says_that_was_set_back_since_does_not_wait_for_it() -> None:
