@@ -27,7 +27,7 @@ from mailer.core.doctor import (
     web_check,
 )
 from mailer.core.doctor.dns import Question
-from mailer.core.doctor.finding import Area, Finding
+from mailer.core.doctor.finding import Area, Finding, Verdict
 from mailer.core.doctor.seen import FileSeen, MachineSeen, RelaySeen
 from mailer.core.doctor.sending import Ip, PublicKey, Sending
 from mailer.errors import MailerError
@@ -110,6 +110,7 @@ def _sending(settings: Settings, asked: Asked) -> Sending:
         public_host=(urlsplit(settings.public_url).hostname or "").rstrip("."),
         commercial=not campaigns or any(each.purpose == "commercial" for each in campaigns),
         service=any(each.purpose == "service" for each in campaigns),
+        tenant=settings.tenant.name,
         postal_address=settings.tenant.postal_address,
     )
 
@@ -163,7 +164,12 @@ async def _web(resolver: Resolver, sending: Sending) -> list[Finding]:
         if not addresses:
             return []  # the address itself is at fault, and that is said
     seen = await web.look(sending.public_url, "/health", addresses, seconds)
-    return web_check.answer(sending, seen) + machine_check.clock(seen)
+    found = web_check.answer(sending, seen) + machine_check.clock(seen)
+    if any(each.verdict is Verdict.OK for each in found if each.check == "unsubscribe.answers"):
+        form = "List-Unsubscribe=One-Click"
+        said = await web.look(sending.public_url, "/u/doctor", addresses, seconds, form=form)
+        found += web_check.posted(sending, said)
+    return found
 
 
 async def _machine(settings: Settings) -> list[Finding]:

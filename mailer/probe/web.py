@@ -1,4 +1,4 @@
-"""One GET of the public address: whether anybody answers there, with what, and what time it is for them."""
+"""One request to the public address: whether anybody answers there, with what, and what time it is for them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ _STATUS = re.compile("[1-5][0-9][0-9]")
 
 
 async def look(
-    url: str, path: str, addresses: Sequence[str], seconds: Callable[[], float], *, patience: float = _REPLY
+    url: str,
+    path: str,
+    addresses: Sequence[str],
+    seconds: Callable[[], float],
+    *,
+    form: str | None = None,
+    patience: float = _REPLY,
 ) -> WebSeen:
     """What `path` below the address is answered, at the first of these addresses that takes a connection.
 
-    `seconds` is the time of this machine, `patience` the seconds an answer may take; without addresses the host
-    itself is one.
+    With a `form` it is a POST. `seconds` is the time of this machine, `patience` the seconds an answer may take;
+    without addresses the host itself is one.
     """
     place = urlsplit(url)
     host = place.hostname or ""
@@ -51,9 +57,8 @@ async def look(
         else:
             try:
                 async with asyncio.timeout(patience):
-                    return await _get(
-                        reader, writer, place.netloc.rpartition("@")[2], place.path + path, seconds
-                    )
+                    writer.write(_request(place.netloc.rpartition("@")[2], place.path + path, form))
+                    return await _reply(reader, writer, seconds)
             except TimeoutError:
                 return WebSeen(trouble="it takes the request and says nothing")
             finally:
@@ -63,16 +68,17 @@ async def look(
     return WebSeen(trouble=trouble)
 
 
-async def _get(
-    reader: asyncio.StreamReader,
-    writer: asyncio.StreamWriter,
-    host: str,
-    path: str,
-    seconds: Callable[[], float],
+def _request(host: str, path: str, form: str | None) -> bytes:
+    head = f"{path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: mailer\r\nConnection: close\r\n"
+    if form is None:
+        return f"GET {head}\r\n".encode()
+    kind = f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(form)}\r\n"
+    return f"POST {head}{kind}\r\n{form}".encode()
+
+
+async def _reply(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seconds: Callable[[], float]
 ) -> WebSeen:
-    writer.write(
-        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: mailer\r\nConnection: close\r\n\r\n".encode()
-    )
     try:
         await writer.drain()
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

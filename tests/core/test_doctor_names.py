@@ -176,6 +176,21 @@ def test_what_the_public_address_answers(seen: WebSeen, expected: Verdict) -> No
     assert found.verdict is expected
 
 
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (WebSeen(404, "<p>Tom &amp; Co</p>"), OK),
+        (WebSeen(404, "<h1>nginx</h1>"), FAULT),
+        (WebSeen(403), FAULT),
+        (WebSeen(302), FAULT),
+        (WebSeen(trouble="it takes the request and says nothing"), FAULT),
+    ],
+)
+def test_the_request_of_a_mail_program_gets_through(seen: WebSeen, expected: Verdict) -> None:
+    [found] = web_check.posted(reached("https://m.shop.example", "m.shop.example", tenant="Tom & Co"), seen)
+    assert found.verdict is expected
+
+
 def test_the_signature_covers_the_header() -> None:
     assert verdicts(run(web_check.signed, {}, sending(dkim_domain="shop.example"))) == {
         "unsubscribe.signed": OK

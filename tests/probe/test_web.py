@@ -90,6 +90,23 @@ async def test_nobody_there() -> None:
     assert found == WebSeen(trouble="nothing listens there")
 
 
+async def test_a_form_is_posted() -> None:
+    came: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.append(await reader.readuntil(b"One-Click"))
+        writer.write(b"HTTP/1.1 404 Not Found\r\n\r\nKardelen")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://localhost:{server.sockets[0].getsockname()[1]}/mail"
+    found = await web.look(url, "/u/x", ["127.0.0.1"], lambda: 0.0, form="List-Unsubscribe=One-Click")
+    server.close()
+    assert found == WebSeen(404, "Kardelen")
+    assert came[0].startswith(b"POST /mail/u/x HTTP/1.1\r\n")
+    assert b"Content-Length: 26\r\n" in came[0]
+
+
 async def test_a_server_that_says_nothing_is_not_waited_for() -> None:
     async with answering(None) as url:
         found = await web.look(url, "/health", ["127.0.0.1"], lambda: 0.0, patience=0.1)

@@ -39,6 +39,7 @@ class Sending:
     public_host: str = ""  # of it, without brackets
     commercial: bool = True  # there are such campaigns
     service: bool = True
+    tenant: str = ""
     postal_address: str = field(default="", repr=False)
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from ipaddress import ip_address
 
 from mailer.core.doctor.dns import Book, Question, Status
@@ -10,7 +11,7 @@ from mailer.core.doctor.relay_check import is_loopback
 from mailer.core.doctor.seen import WebSeen
 from mailer.core.doctor.sending import Sending
 
-_OK, _MOVED, _BROKEN = 200, range(300, 400), range(500, 600)
+_OK, _NOT_THERE, _MOVED, _BROKEN = 200, 404, range(300, 400), range(500, 600)
 _ONE_CLICK = rfc(8058, "3.1")
 _WHERE = "public_url"
 
@@ -88,6 +89,25 @@ def answer(sending: Sending, seen: WebSeen) -> list[Finding]:
     what = f"{sending.public_url}/health is answered with {seen.status} by something that is not mailer."
     todo = "Have the web server pass on the paths of docs/deploying.md, /u/ before all."
     return [_one("answers", grave, what, todo)]
+
+
+def posted(sending: Sending, seen: WebSeen) -> list[Finding]:
+    """What came back from the request of a mail program, with a link that nobody has (RFC 8058 §3.2)."""
+    if seen.status == _NOT_THERE and escape(sending.tenant) in seen.body:
+        return [
+            _one(
+                "one_click",
+                Verdict.OK,
+                "The request by which mail programs unsubscribe gets through to mailer.",
+            )
+        ]
+    said = seen.trouble or f"it is answered with {seen.status} by something else"
+    what = f"The request by which mail programs unsubscribe (POST to /u/) does not get through to mailer: {said}."
+    grave = Verdict.WARN if is_loopback(sending.public_host) else Verdict.FAULT
+    todo = (
+        "Have the web server pass on POST to /u/ without a login and without a redirect (docs/deploying.md)."
+    )
+    return [_one("one_click", grave, what, todo)]
 
 
 def signed(sending: Sending, book: Book) -> list[Finding]:  # noqa: ARG001 - needs no answer, and is asked like the others
