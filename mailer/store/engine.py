@@ -69,6 +69,9 @@ class Database:
                 connect_args={
                     "connect_timeout": 10,
                     # A frozen process must not hold its locks for ever.
+                    # A server whose machine went away without a word is given up within a minute, not after hours.
+                    "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4,
+                    "tcp_user_timeout": 40_000,
                     "options": f"-c lock_timeout={LOCK_SECONDS}s -c idle_in_transaction_session_timeout=60s",
                 },
             )  # fmt: skip

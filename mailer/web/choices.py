@@ -22,6 +22,7 @@ from mailer.web.public import (
     Asked,
     Product,
     ask,
+    in_time,
     language,
     looked,
     not_now,
@@ -64,7 +65,7 @@ async def ask_preferences(request: Asked, mailer: Product, token: FromPath[str])
     if not topics and not said.clicks and not said.opens:
         return ask(request, mailer, PREFERENCES, token)
     try:
-        now = await mailer.answers.choices(recipient)
+        now = await in_time(mailer.answers.choices(recipient))
     except StoreError as trouble:
         mailer.tell(f"What somebody gets could not be looked up: {trouble}")
         return ask(request, mailer, PREFERENCES, token)
@@ -208,7 +209,7 @@ async def _done(
 ) -> Response[str]:
     """What came of it; 503 when it could not be made durable."""
     try:
-        fate = await doing
+        fate = await in_time(doing)
     except StoreError as trouble:
         mailer.tell(f"An answer could not be written down: {trouble}")
         return not_now(request, mailer)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from litestar import HttpMethod, MediaType, Request, Response, route
 from litestar.di import NamedDependency
@@ -21,6 +21,9 @@ from mailer.web import paper
 from mailer.web.words import choose, words
 
 READ = [HttpMethod.GET, HttpMethod.HEAD]
+LONGEST = 35.0  # seconds an answer that needs the database may take; longer than it waits for a lock
+A = TypeVar("A")
+
 _PATIENCE = 5.0  # seconds the database has to show that it is there
 
 _PICTURES = {
@@ -75,6 +78,19 @@ def not_now(request: Asked, mailer: App) -> Response[str]:
     return answer
 
 
+async def in_time(doing: Awaitable[A]) -> A:
+    """What comes of it, unless the database neither answers nor goes away.
+
+    Raises:
+        StoreError: it takes longer than anybody waits; whether it was written nobody knows.
+    """
+    try:
+        async with asyncio.timeout(LONGEST):
+            return await doing
+    except TimeoutError:
+        raise StoreError(f"the database did not answer within {LONGEST:.0f} seconds") from None
+
+
 def left_early(error: Exception) -> bool:
     """Whether it says that the reader went away before the request was whole, which is no trouble of ours."""
     return isinstance(error, InternalServerException) and "disconnected" in error.detail
@@ -124,7 +140,7 @@ async def stop(request: Asked, mailer: App, purpose: str, token: str) -> Respons
     else:
         how = How.PAGE if request.query_params.get("by") == "page" else How.ONE_CLICK
     try:
-        fate = await mailer.tracking.unsubscribe(recipient, how)
+        fate = await in_time(mailer.tracking.unsubscribe(recipient, how))
     except StoreError as trouble:
         mailer.tell(f"An unsubscribe could not be written down: {trouble}")
         return not_now(request, mailer)

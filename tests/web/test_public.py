@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import signal
 import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -14,7 +16,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from mailer.core.consent import Action, Via
 from mailer.core.token import BadToken, Keyring, sign, verify
@@ -22,6 +24,7 @@ from mailer.flow.track import PREFERENCES, UNSUBSCRIBE
 from mailer.store.consent import Said, record
 from mailer.store.engine import Database
 from mailer.store.tables import consent_entry, customer, metadata, suppression
+from mailer.web import public
 from tests.store import rows
 from tests.store.rows import NOW
 from tests.web.conftest import Stand
@@ -285,6 +288,26 @@ async def test_a_postgresql_that_went_away_is_told_alike(
     async with stand.client("203.0.113.7") as client:
         assert (await client.post(f"/u/{token}", data=ONE_CLICK)).status_code == 503
         assert (await client.get("/health")).status_code == 503
+
+
+async def test_a_database_that_neither_answers_nor_goes_away_is_waited_for_so_long(
+    make_stand: Callable[[Database], Stand], postgresql_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public, "LONGEST", 0.5)
+    stand = make_stand(postgresql_database)
+    _delivery, who, token = await a_mail_to(stand)
+    async with stand.app.db.write() as connection:  # the one connection there is
+        frozen = int(await connection.scalar(text("select pg_backend_pid()")) or 0)
+    os.kill(frozen, signal.SIGSTOP)
+    try:
+        async with stand.client("203.0.113.7") as client, asyncio.timeout(30):
+            assert (await client.post(f"/u/{token}", data=ONE_CLICK)).status_code == 503
+    finally:
+        os.kill(frozen, signal.SIGCONT)
+    assert "did not answer" in stand.told[0]
+    async with stand.client("203.0.113.7") as client:
+        assert (await client.post(f"/u/{token}", data=ONE_CLICK)).status_code == 200
+    assert await of(stand, who) == "no"
 
 
 async def test_health_answers_anybody(both: Stand, anywhere: httpx.AsyncClient) -> None:
