@@ -16,6 +16,7 @@ class Message:
     data: bytes = field(repr=False)  # CRLF line endings, the last line's too; not yet dot-stuffed
     message_id: str  # with its angle brackets; the same on every attempt
     smtputf8: bool = False  # an address needs RFC 6531
+    whole_lines: bool = False  # whether `data` surely has no CR or LF but in a CRLF, and ends in one
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Rendered:
 
     subject: str
     text: str
-    html: str | None = None
+    html: str | None = None  # letters beyond ASCII may stand as character references
     locale: str = ""  # BCP 47, of the body that was chosen
     images: Mapping[str, Image] = field(default_factory=dict)  # by Content-ID, without angle brackets
     exact: bool = False  # a character reference says the same as any letter of the HTML that is not ASCII

@@ -1,9 +1,9 @@
 """The journal a sender keeps of what it is about to do: which message was being made, which final dot was written.
 
 One file for each sender, in `state_dir/journal`: a page that says what is being made now, then records, only ever
-appended. A record is one `write` and is not synchronised: it outlives the process, not the machine. The database's
-`sending` mark outlives both; the journal narrows down, after a crash of the process alone, which of the marked
-deliveries had really begun.
+appended. The file is mapped into memory and not synchronised, so a record costs no call into the system; it outlives
+the process, not the machine. The database's `sending` mark outlives both; the journal narrows down, after a crash of
+the process alone, which of the marked deliveries had really begun.
 
 While its sender lives the file is locked (flock), so that nobody goes by the journal of a process that may still
 be about to write a dot. It names the boot of the machine: what was written before a restart may be incomplete,
@@ -28,7 +28,9 @@ from mailer.core.intent import Dotted, Making, Told, Trace
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MAKING, _DOT, _TOLD = "making", "dot", "told"
 _PAGE = 4096  # bytes
-_AT_HAND, _ROOM = 512, 64  # where in the page what is being made stands
+_AT_HAND = 512  # where in the page what is being made stands, as a line
+_STEP = 65_536  # bytes the file grows by
+_LINE_END = ord("\n")
 _ACCEPTED, _LATER, _REFUSED, _DOUBT = "accepted", "later", "refused", "doubt"
 _NAMES = {Accepted: _ACCEPTED, TryLater: _LATER, Refused: _REFUSED, InDoubt: _DOUBT}
 
@@ -59,11 +61,11 @@ class Journal:
 
     def making(self, attempt: Attempt) -> None:
         """Its message is being made: rendering runs alone in its process, so one place serves for all."""
-        self._file.at_hand(f"{attempt[0]}\t{attempt[1]}")
+        self._file.at_hand(b"%d\t%d\n" % attempt)
 
     def made(self) -> None:
         """The message is made, or cannot be."""
-        self._file.at_hand("")
+        self._file.at_hand(b"\n")
 
     def dot(self, attempt: Attempt) -> None:
         """Its final dot is about to be written.
@@ -76,7 +78,7 @@ class Journal:
     def told(self, attempt: Attempt, outcome: Outcome) -> None:
         """The relay's word, or what happened instead. Not being able to write it down only makes doubt."""
         with contextlib.suppress(OSError):
-            self._note(attempt, _TOLD, *_fields(outcome))
+            self._note(attempt, f"{_TOLD}\t{_words(outcome)}")
 
     def done(self, deliveries: Sequence[int]) -> None:
         """Their outcomes stand in the database: this journal is no longer asked about them."""
@@ -95,8 +97,8 @@ class Journal:
                 self._path.unlink()
         self._file.close()
 
-    def _note(self, attempt: Attempt, *words: str) -> None:
-        line = "\t".join((str(attempt[0]), str(attempt[1]), *words)) + "\n"
+    def _note(self, attempt: Attempt, words: str) -> None:
+        line = f"{attempt[0]}\t{attempt[1]}\t{words}\n"
         self._file.append(line)
         self._live[attempt[0]] = line
 
@@ -117,44 +119,63 @@ class Journal:
 
 
 class _File:
-    """A locked file: a mapped page with the boot and what is at hand, then lines."""
+    """A locked file, mapped: a page with the boot and what is at hand, then lines, then zeros."""
 
     def __init__(self, path: Path) -> None:
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._map: mmap.mmap | None = None
+        self.size = self._room = 0
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.size = 0
             self.append(_boot().ljust(_PAGE - 1)[: _PAGE - 1] + "\n")
-            self._page = mmap.mmap(self._handle, _PAGE)
+            self.at_hand(b"\n")
         except (OSError, ValueError):
             os.close(self._handle)
             raise
 
-    def at_hand(self, words: str) -> None:
-        """Say what is being done now; what was said before is gone."""
-        self._page[_AT_HAND : _AT_HAND + _ROOM] = words.encode().ljust(_ROOM)
+    def at_hand(self, words: bytes) -> None:
+        """Say, in a line, what is being done now; what was said before is gone."""
+        assert self._map is not None  # noqa: S101 - from the first line on
+        self._map[_AT_HAND : _AT_HAND + len(words)] = words
 
     def append(self, line: str) -> None:
         """Add a line.
 
         Raises:
-            OSError: the disk is full; what may be there of the line says nothing.
+            OSError: the disk is full; nothing of the line is there.
         """
         data = line.encode()
-        if os.write(self._handle, data) != len(data):
-            raise OSError("the journal could not be written")
-        self.size += len(data)
+        end = self.size + len(data)
+        if self._map is None or end > self._room:
+            self._map = self._grown(end)
+        # The line end comes last: where the process dies before it, there is no line.
+        self._map[self.size : end - 1] = data[:-1]
+        self._map[end - 1] = _LINE_END
+        self.size = end
+
+    def _grown(self, least: int) -> mmap.mmap:
+        """The file with room for so many bytes."""
+        # The disk gives the room before anything is written: a page it has none for ends the process that touches it.
+        room = -(-least // _STEP) * _STEP
+        os.posix_fallocate(self._handle, self._room, room - self._room)
+        mapped = mmap.mmap(self._handle, room)
+        if self._map is not None:
+            self._map.close()
+        self._room = room
+        return mapped
 
     def cut(self) -> None:
-        """Leave out all lines. Not being able to only leaves what says nothing new."""
-        if self.size > _PAGE:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self._handle, _PAGE)
-                self.size = _PAGE
+        """Leave out all lines."""
+        if self._map is not None and self.size > _PAGE:
+            self._map[_PAGE : self.size] = bytes(self.size - _PAGE)
+            self.size = _PAGE
 
     def close(self) -> None:
-        """Let go of it."""
-        self._page.close()
+        """Let go of it; of the room that was not used, too."""
+        if self._map is not None:
+            self._map.close()
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._handle, self.size)
         os.close(self._handle)
 
 
@@ -207,7 +228,8 @@ def _held(path: Path) -> Iterator[str | None]:
             return
         boot = _boot()
         whole = current and boot and page[: len(boot)] == boot and page[-1:] == "\n"
-        yield f"{page[_AT_HAND : _AT_HAND + _ROOM].strip()}\t{_MAKING}\n{text}" if whole else None
+        at_hand = page[_AT_HAND:].partition("\n")[0]
+        yield f"{at_hand}\t{_MAKING}\n{text}" if whole else None
 
 
 def _boot() -> str:
@@ -235,12 +257,16 @@ def _trace(words: list[str]) -> Trace:
     return Told(_outcome(words[1:]))
 
 
-def _fields(outcome: Outcome) -> tuple[str, ...]:
+def _words(outcome: Outcome) -> str:
     kind = _NAMES[type(outcome)]
     reply = getattr(outcome, "reply", None)
     phase, detail = getattr(outcome, "phase", ""), getattr(outcome, "detail", "")
-    said = (str(reply.code), reply.enhanced, reply.text) if reply is not None else ("", "", "")
-    return (kind, str(phase), *(" ".join(word.split()) for word in (*said, detail)))
+    said = f"{reply.code}\t{_word(reply.enhanced)}\t{_word(reply.text)}" if reply is not None else "\t\t"
+    return f"{kind}\t{phase}\t{said}\t{_word(detail)}"
+
+
+def _word(text: str) -> str:
+    return text if text.isprintable() else " ".join(text.split())
 
 
 def _outcome(words: list[str]) -> Outcome:

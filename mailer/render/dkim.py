@@ -98,8 +98,9 @@ class Signer:
             signatures.append(unsigned + "\r\n ".join(lines) + "\r\n")
         data = "".join(signatures).encode("ascii") + message.data
         return Message(
-            message.mail_from, message.rcpt_to, data, message.message_id, smtputf8=message.smtputf8
-        )
+            message.mail_from, message.rcpt_to, data, message.message_id,
+            smtputf8=message.smtputf8, whole_lines=message.whole_lines,
+        )  # fmt: skip
 
 
 @lru_cache(maxsize=64)

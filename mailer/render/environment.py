@@ -13,7 +13,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from jinja2 import StrictUndefined, Template
+from jinja2 import StrictUndefined, Template, nodes
 from jinja2.exceptions import SecurityError
 from jinja2.filters import FILTERS as STOCK_FILTERS
 from jinja2.runtime import LoopContext, Undefined
@@ -37,6 +37,7 @@ HARMLESS = frozenset({
     "title", "trim", "truncate", "unique", "upper", "urlencode", "wordcount",
 })  # fmt: skip
 
+_WORTH = 1.2  # times as long as it was: base64 would be shorter than a page that grows far beyond
 _MARKS = re.compile("[&<>\"']").search
 _BLANKS = re.compile(r"\s+")
 _ROWS = re.compile(r"\s\s|[^\S ]").search
@@ -75,6 +76,18 @@ def escaped(value: Any) -> str:
     return value if type(value) is str and _MARKS(value) is None else escape(value)
 
 
+def referenced(value: Any) -> str:
+    """The same for a page that is to be ASCII; letters no reference can say stay as they are."""
+    made: str = escaped(value)
+    if made.isascii() or not made.isprintable():
+        return made
+    return _in_ascii(made)
+
+
+def _in_ascii(text: str) -> str:
+    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
 def in_one_line(value: Any) -> Any:
     """A text with every row of blanks and line ends as one blank."""
     return value if type(value) is not str or _ROWS(value) is None else _BLANKS.sub(" ", value)
@@ -98,16 +111,29 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.globals = {"range": bounded_range}
         self.filters = {name: STOCK_FILTERS[name] for name in HARMLESS} | FILTERS
 
-    def ready(self, source: str) -> Template:
-        """A template compiled for many renders."""
-        template = self.from_string(source)
-        template.root_render_func.__globals__["escape"] = escaped  # used for what is output, and nothing else
+    def ready(self, source: str, *, references: bool = False) -> Template:
+        """A template compiled for many renders.
+
+        `references` says that a character reference may stand for each letter that is not ASCII. Where these are few,
+        that makes a page half as long in memory, which travels as it is.
+        """
+        tree = self.parse(source)
+        escape = escaped
+        if references and len(_in_ascii(source)) <= len(source) * _WORTH:
+            escape = referenced
+            for said in tree.find_all(nodes.TemplateData):
+                said.data = _in_ascii(said.data)
+        template = Template.from_code(self, self.compile(tree), self.make_globals(None), None)
+        template.root_render_func.__globals__["escape"] = escape  # used for what is output, and nothing else
         return template
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """A key of a dict before any method: `incident.update` is data, not `dict.update`."""
-        if isinstance(obj, dict) and attribute in obj:
-            return obj[attribute]
+        if type(obj) is dict:  # as all are that come from outside
+            try:
+                return obj[attribute]
+            except KeyError:
+                pass
         return super().getattr(obj, attribute)
 
     def wrap_str_format(self, value: Any) -> None:

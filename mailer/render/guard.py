@@ -45,7 +45,7 @@ class guard:  # noqa: N801 - reads as what it does: `with guard(2):`
         self._watched = False
 
     def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
+        if threading.get_ident() != _main:
             return
         if not guard._going:
             signal.signal(signal.SIGPROF, _look)
@@ -86,7 +86,12 @@ def _look(_number: int, frame: FrameType | None) -> None:
         raise _Expired  # and again at the next look, in case something on the way up swallowed it
 
 
+_main = threading.main_thread().ident
+
+
 def _start_anew() -> None:
+    global _main  # noqa: PLW0603 - whichever thread forked is the main one now
+    _main = threading.get_ident()
     guard._going, guard._left = False, 0  # noqa: SLF001 - a timer does not outlive a fork
 
 

@@ -73,7 +73,7 @@ def assemble(rendered: Rendered, letter: Letter, max_bytes: int = SIZE_LIMIT) ->
     if letter.envelope_from is not None:
         bounces = headers.address(letter.envelope_from, "the bounce address", smtputf8=letter.smtputf8)
     utf8 = not head.isascii() or not bounces.isascii()
-    return Message(bounces, recipient, data, letter.message_id, smtputf8=utf8)
+    return Message(bounces, recipient, data, letter.message_id, smtputf8=utf8, whole_lines=True)
 
 
 @lru_cache(maxsize=256)

@@ -125,8 +125,8 @@ class Template:
             entry: Mapping[str, Any] = self._parts["parts"][name][chosen]
             sandbox = HTML_SANDBOX if name == HTML else DERIVED if entry.get("derived") else TEXT_SANDBOX
             try:
-                template = sandbox.ready(entry["source"])
                 known = letters(entry["source"], markup=name == HTML)
+                template = sandbox.ready(entry["source"], references=known.exact)
             except jinja2.TemplateSyntaxError as error:  # published by a version that understood it
                 file, line = origin(entry["origins"], error.lineno) or (entry["file"], None)
                 raise RenderError(_sentence(error), file=file, line=line) from None

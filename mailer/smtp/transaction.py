@@ -124,7 +124,7 @@ class Transaction:
 
     async def _data(self) -> Outcome:
         """The relay waits for the data. The link is dropped unless the dot gets a plain yes or no."""
-        link, payload = self._link, stuffed(self._message.data)
+        link, payload = self._link, stuffed(self._message.data, whole_lines=self._message.whole_lines)
         link.expect(1)  # a relay may say 5yz before it has seen the dot
         if len(payload) > BLOCK:
             last = (len(payload) - 1) // BLOCK * BLOCK

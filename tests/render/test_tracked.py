@@ -23,43 +23,43 @@ Published = Callable[..., dict[str, Any]]
 
 def marked(url: str) -> str:
     """An address made one that can be told."""
-    return f"«{url}»"
+    return f"~{url}~"
 
 
 def said(published: Published, source: str, **context: Any) -> tuple[str, str]:
     """The page and the text of a page, the addresses of its links marked; without marks it says what it always said."""
     template = Template(published({"body.html": source}))
     plain, tracked = (template.render(context, "", "en", ZONE, track=each) for each in (None, marked))
-    assert plain.html == (tracked.html or "").replace("«", "").replace("»", "")
+    assert plain.html == (tracked.html or "").replace("~", "").replace("~", "")
     return tracked.html or "", tracked.text
 
 
 @pytest.mark.parametrize(
     ("source", "page"),
     [
-        ('<a href="https://a.example/b">x</a>', '<a href="«https://a.example/b»">x</a>'),
-        ("<a href='https://a.example/b'>x</a>", "<a href='«https://a.example/b»'>x</a>"),
-        ('<A class=x HREF="HTTP://a.example">x</A>', '<A class=x HREF="«HTTP://a.example»">x</A>'),
-        ('<map><area href="https://a.example"></map>', '<map><area href="«https://a.example»"></map>'),
+        ('<a href="https://a.example/b">x</a>', '<a href="~https://a.example/b~">x</a>'),
+        ("<a href='https://a.example/b'>x</a>", "<a href='~https://a.example/b~'>x</a>"),
+        ('<A class=x HREF="HTTP://a.example">x</A>', '<A class=x HREF="~HTTP://a.example~">x</A>'),
+        ('<map><area href="https://a.example"></map>', '<map><area href="~https://a.example~"></map>'),
         (
             '<a href="https://a.example/?b=1&amp;c=2">x</a>',
-            '<a href="«https://a.example/?b=1&amp;c=2»">x</a>',
+            '<a href="~https://a.example/?b=1&amp;c=2~">x</a>',
         ),
-        ('<a href="{{ url }}">x</a>', '<a href="«https://d.example/?a=1&amp;b=2»">x</a>'),
+        ('<a href="{{ url }}">x</a>', '<a href="~https://d.example/?a=1&amp;b=2~">x</a>'),
         (
             '<a href="https://a.example/{{ name }}?c=1&amp;d">x</a>',
-            '<a href="«https://a.example/&lt;n&gt;?c=1&amp;d»">x</a>',
+            '<a href="~https://a.example/&lt;n&gt;?c=1&amp;d~">x</a>',
         ),
         (
             '<a href="{% if name %}https://a.example{% else %}https://b.example{% endif %}">x</a>',
-            '<a href="«https://a.example»">x</a>',
+            '<a href="~https://a.example~">x</a>',
         ),
         ('<a href="https://a.example/{% for x in [1, 2] %}{{ x }}{% endfor %}">x</a>',
-         '<a href="«https://a.example/12»">x</a>'),
-        ('{% if name %}<a href="https://a.example">x</a>{% endif %}', '<a href="«https://a.example»">x</a>'),
+         '<a href="~https://a.example/12~">x</a>'),
+        ('{% if name %}<a href="https://a.example">x</a>{% endif %}', '<a href="~https://a.example~">x</a>'),
         ('<!--[if mso]><v:roundrect href="https://a.example"></v:roundrect><![endif]-->',
-         '<!--[if mso]><v:roundrect href="«https://a.example»"></v:roundrect><![endif]-->'),
-        ('{% raw %}<a href="https://a.example/}}{{">x</a>{% endraw %}', '<a href="«https://a.example/}}{{»">x</a>'),
+         '<!--[if mso]><v:roundrect href="~https://a.example~"></v:roundrect><![endif]-->'),
+        ('{% raw %}<a href="https://a.example/}}{{">x</a>{% endraw %}', '<a href="~https://a.example/}}{{~">x</a>'),
     ],
 )  # fmt: skip
 def test_links_of_a_page(published: Published, source: str, page: str) -> None:
@@ -87,43 +87,43 @@ def test_links_of_a_page(published: Published, source: str, page: str) -> None:
 def test_what_is_no_link_of_a_page(published: Published, source: str) -> None:
     links = {"unsubscribe": "https://m.example/u/x", "preferences": "https://m.example/p/x"}
     found, _text = said(published, source, name="a@b.example", url="https://d.example/", links=links)
-    assert "«" not in found
+    assert "~" not in found
 
 
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        ("see https://a.example/b.", "see «https://a.example/b»."),
-        ("(https://a.example/b), more", "(«https://a.example/b»), more"),
-        ("<https://a.example/b>", "<«https://a.example/b»>"),
-        ("https://a.example/?n={{ n }} more", "«https://a.example/?n=7» more"),
-        ("https://a.example/{{ n }}/{{ n }}.", "«https://a.example/7/7»."),
-        ("https://a.example/{{ n }}", "«https://a.example/7»"),
+        ("see https://a.example/b.", "see ~https://a.example/b~."),
+        ("(https://a.example/b), more", "(~https://a.example/b~), more"),
+        ("<https://a.example/b>", "<~https://a.example/b~>"),
+        ("https://a.example/?n={{ n }} more", "~https://a.example/?n=7~ more"),
+        ("https://a.example/{{ n }}/{{ n }}.", "~https://a.example/7/7~."),
+        ("https://a.example/{{ n }}", "~https://a.example/7~"),
         ("https://a.example/{% if n %}x{% endif %}", "https://a.example/x"),
         ("{{ url }}", "https://d.example/"),  # data that looks like one is not signed
-        ("{{ url | link }}", "«https://d.example/»"),
+        ("{{ url | link }}", "~https://d.example/~"),
         ("mail a@b.example or ftp://a.example", "mail a@b.example or ftp://a.example"),
-        ("https://a.example/ https://b.example/", "«https://a.example/» «https://b.example/»"),
-        ("Ayşe: https://a.example/\nhttps://b.example/", "Ayşe: «https://a.example/»\n«https://b.example/»"),
+        ("https://a.example/ https://b.example/", "~https://a.example/~ ~https://b.example/~"),
+        ("Ayşe: https://a.example/\nhttps://b.example/", "Ayşe: ~https://a.example/~\n~https://b.example/~"),
     ],
 )
 def test_links_of_a_text(published: Published, source: str, text: str) -> None:
     template = Template(published({"body.txt": source}))
     context = {"n": 7, "url": "https://d.example/"}
     assert template.render(context, "", "en", ZONE, track=marked).text == text + "\n"
-    assert template.render(context, "", "en", ZONE).text == text.replace("«", "").replace("»", "") + "\n"
+    assert template.render(context, "", "en", ZONE).text == text.replace("~", "").replace("~", "") + "\n"
 
 
 def test_a_text_that_nobody_wrote_has_the_links_of_its_page(published: Published) -> None:
     source = '<p>Hi <a href="https://a.example/b">there</a>, <a href="{{ url }}">and here</a></p>'
     _page, text = said(published, source, url="https://d.example/")
-    assert "«https://a.example/b»" in text
-    assert "«https://d.example/»" in text
+    assert "~https://a.example/b~" in text
+    assert "~https://d.example/~" in text
 
 
 def test_the_name_of_a_customer_is_never_signed(published: Published) -> None:
     page, text = said(published, "<p>Hi {{ name }}</p>", name="https://evil.example/")
-    assert "«" not in page + text
+    assert "~" not in page + text
 
 
 @pytest.mark.parametrize("campaign", COMMERCIAL)

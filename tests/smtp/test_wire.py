@@ -37,6 +37,7 @@ def test_line_endings_and_dots(data: bytes, wire: bytes) -> None:
 def test_only_the_last_line_can_end_the_data(parts: list[bytes]) -> None:
     data = b"".join(parts)
     wire = stuffed(data)
+    assert stuffed(re.sub(rb"\r\n|\r|\n|$", b"\r\n", data), whole_lines=True) == stuffed(data + b"\r\n")
     lines = wire.split(b"\r\n")
     assert not re.search(rb"(?<!\r)\n|\r(?!\n)", wire)
     assert lines[-2:] == [b".", b""]
