@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any
@@ -14,17 +15,18 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ASGIApp, Receive, Scope, Send
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from mailer.app import App
 from mailer.errors import StoreError
 from mailer.web.api import people, persons, results, wishes
 from mailer.web.api.asking import LARGEST, let_in
-from mailer.web.api.problem import LATER, Problem, wait
+from mailer.web.api.problem import LATER, TYPE, Problem, wait
 from mailer.web.api.shape import SCHEMAS
 from mailer.web.public import Asked, left_early
 
 PREFIX = "/api/"
+LONGEST = 90.0  # seconds a request may take, its own way to us included
 HANDLERS = (*people.HANDLERS, *persons.HANDLERS, *results.HANDLERS, *wishes.HANDLERS)
 _log = structlog.get_logger(__name__)
 _SERVER_ERROR, _TOO_LARGE = 500, 413
@@ -35,6 +37,7 @@ _SAID = {
     405: "This address cannot be asked that way; see /api/openapi.json.",
     413: f"The body is larger than {LARGEST // 1_000_000} MB; send it in parts.",
 }
+_LATE = "The database did not answer; whether it was written nobody knows, so ask again."
 _ABOUT = (
     "What programs of the shop may tell and ask. Every request shows a token: `Authorization: Bearer …`; "
     "`mailer tokens create` makes one. A body is a JSON object."
@@ -110,5 +113,29 @@ class Doors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Give a request on."""
-        inside = scope["path"].startswith(PREFIX)
-        await (self._programs if inside else self._people)(scope, receive, send)
+        if not scope["path"].startswith(PREFIX):
+            await self._people(scope, receive, send)
+            return
+        begun = False
+
+        async def tell(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            async with asyncio.timeout(LONGEST):
+                await self._programs(scope, receive, tell)
+        except TimeoutError:
+            if begun:
+                raise
+            await _late(send)
+
+
+async def _late(send: Send) -> None:
+    """The database neither answers nor goes away."""
+    answer = Problem(503, _LATE, headers=wait(LATER)).answer()
+    fields = {**answer.headers, "content-type": TYPE, "content-length": str(len(answer.content))}
+    said = [(name.lower().encode(), str(value).encode()) for name, value in fields.items()]
+    await send({"type": "http.response.start", "status": 503, "headers": said})
+    await send({"type": "http.response.body", "body": answer.content, "more_body": False})

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import httpx
 import pytest
+from litestar.types import Receive, Scope, Send
 from sqlalchemy import func, select
 
 from mailer.store.engine import Database
 from mailer.store.tables import customer, customer_event
+from mailer.web.api import site as api_site
+from mailer.web.api.site import Doors
+from mailer.web.site import site
 from tests.web.api.conftest import Gate
 
 JSON = {"Content-Type": "application/json"}
@@ -123,3 +128,22 @@ async def test_without_the_database_nothing_is_promised(
     assert done.status_code == 503
     assert int(done.headers["retry-after"]) > 0
     assert token.rpartition("_")[2] not in done.text + "".join(gate.told)
+
+
+async def test_a_database_that_never_answers_is_waited_for_so_long(
+    make_gate: Callable[..., Gate], sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_site, "LONGEST", 0.1)
+    gate = make_gate(sqlite_database)
+
+    async def sleeping(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        await asyncio.sleep(60)
+
+    transport = httpx.ASGITransport(app=Doors(sleeping, site(gate.app)))  # type: ignore[arg-type] # litestar's own types
+    async with httpx.AsyncClient(transport=transport, base_url="https://mail.shop.example") as client:
+        done = await client.post("/api/suppressions", json={"address": "a@example.com"})
+        assert (await client.get("/health")).status_code == 200
+    assert (done.status_code, done.json()["status"]) == (503, 503)
+    assert int(done.headers["retry-after"]) > 0
+    assert done.headers["content-type"] == "application/problem+json"
+    assert done.headers["x-content-type-options"] == "nosniff"
