@@ -23,7 +23,7 @@ class CouponView:
     valid_until: date | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one for every mail, see core.message.Letter
 class SendJob:
     """One claimed delivery with all a render needs, so that a sender asks the database once a chunk."""
 
@@ -74,7 +74,7 @@ class Reminded:
         return self.state == CouponState.ISSUED and (self.valid_until is None or today <= self.valid_until)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one for every mail, see core.message.Letter
 class HandoffFacts:
     """What the database says of a delivery in the very transaction that would mark it `sending`."""
 
@@ -123,7 +123,7 @@ class Wait:
 Verdict = Go | Drop | Wait
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one for every mail, see core.message.Letter
 class Start:
     """A rendered delivery about to be handed to the relay."""
 
@@ -131,7 +131,7 @@ class Start:
     message_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one for every mail, see core.message.Letter
 class Finish:
     """What became of a delivery this sender holds.
 

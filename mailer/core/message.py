@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as Letter is not
 class Message:
     """RFC 5322 bytes and the envelope they travel in (RFC 5321 §2.3.1): one recipient each."""
 
@@ -28,7 +28,7 @@ class Image:
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, as Letter is not
 class Rendered:
     """A template filled in for one customer, before any header is made."""
 

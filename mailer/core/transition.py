@@ -15,7 +15,7 @@ from mailer.core.handoff import Drop, Finish, Wait
 REPLY_LENGTH = 600
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one for every mail, see core.message.Letter
 class Change:
     """One delivery's next state. What is None stays as it is."""
 

@@ -17,6 +17,9 @@ from mailer.flow.work import Marked, Work
 #: Seconds a connection rests that the relay has no room for, while it serves others of ours.
 CROWDED = 5.0
 
+#: Messages made in one go: a processor that has just made one makes the next a tenth faster.
+MADE_AT_ONCE = 8
+
 #: Trouble that is the relay's own: no delivery is to blame, and none is tried before the relay answers again.
 RELAY_PHASES = (Phase.CONNECT, Phase.HELLO, Phase.TLS, Phase.AUTH)
 
@@ -171,17 +174,24 @@ class Connection:
 
     def _make(self, marked: Marked) -> _Made | None:
         """Its message; none when it cannot be made, which is written down."""
-        try:
-            self._journal.making(marked.attempt)
-            try:
-                return _Made(marked, self._tools.composer.compose(marked.job, self._tools.clock()))
-            finally:
-                self._journal.made()
-        except Exception as error:  # noqa: BLE001 - whatever one row's data does, the others go out
-            self._not_made(marked, error)
-            return None
+        if marked.made is None:
+            for each in (marked, *self._work.soon(MADE_AT_ONCE - 1)):
+                each.made = each.made or self._composed(each)
+        if isinstance(marked.made, Message):
+            return _Made(marked, marked.made)
+        self._not_made(marked, marked.made)
+        return None
 
-    def _not_made(self, marked: Marked, error: Exception) -> None:
+    def _composed(self, marked: Marked) -> Message | Exception:
+        self._journal.making(marked.attempt)
+        try:
+            return self._tools.composer.compose(marked.job, self._tools.clock())
+        except Exception as error:  # noqa: BLE001 - whatever one row's data does, the others go out
+            return error
+        finally:
+            self._journal.made()
+
+    def _not_made(self, marked: Marked, error: Exception | None) -> None:
         reason, detail = Failure.RENDER.value, f"{type(error).__name__}: {error}"
         if isinstance(error, RenderError):
             reason, detail = error.reason, str(error)

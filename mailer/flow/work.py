@@ -12,10 +12,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from mailer.core.delivery import TryLater
 from mailer.core.handoff import Finish, SendJob
+from mailer.core.message import Message
 from mailer.errors import RelayError
 
 #: A mark is good for so long: whoever unsubscribes is told so when every mail marked before has begun, or never will.
@@ -24,12 +26,13 @@ MARK_SECONDS = 2.0
 TURN_LOOK = 1.0  # seconds after which a connection asks again for its turn, whatever happened
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Marked:
-    """A delivery that may leave, and since when (monotonic seconds)."""
+    """A delivery that may leave, and since when (monotonic seconds); its message, or why there is none, once made."""
 
     job: SendJob
     since: float
+    made: Message | Exception | None = None
 
     @property
     def fresh(self) -> bool:
@@ -88,6 +91,10 @@ class Work:
         if len(self.marked) == self.low + 1:
             self._changed.set()
         return self.marked.popleft()
+
+    def soon(self, most: int) -> Iterator[Marked]:
+        """Those that will be taken next."""
+        return islice(self.marked, most)
 
     async def next(self) -> Marked | None:
         """The next delivery; none when there will be no more, or when the relay is away."""

@@ -26,7 +26,7 @@ _STEPS = (Phase.MAIL, Phase.RCPT, Phase.DATA)
 _ASTRAY = "the relay's replies do not fit our commands"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one for every mail, see core.message.Letter
 class Asked:
     """What is asked of the caller on the way; all of it synchronous."""
 
