@@ -74,7 +74,7 @@ async def test_only_what_cannot_be_made_counts(database: Database, trouble: Exce
     assert await states(database) == {"failed": 60}
     row = await one(database, run, found)
     assert row["state"] == state or (state == "queued" and row["state"] == "running")
-    assert [each.startswith(f"Run {found} is paused by a breaker: 60 of 60 mails") for each in told] == [
+    assert [each.startswith(f"Run {found} is paused by a breaker: ") for each in told] == [
         True for _told in range(state == "paused")
     ]
 
