@@ -83,6 +83,8 @@ class Reply:
     enhanced: str = ""
 
     def __str__(self) -> str:
+        if self.enhanced and self.text:
+            return f"{self.code} {self.enhanced} {self.text}"
         return " ".join(part for part in (str(self.code), self.enhanced, self.text) if part)
 
 

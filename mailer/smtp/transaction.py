@@ -137,7 +137,9 @@ class Transaction:
         if held:
             link.drop()
             return TryLater(Phase.BODY, detail=held)
-        link.write(Phase.BODY, payload + commands)  # from here on nobody can know what arrived
+        link.write(
+            Phase.BODY, payload + commands if commands else payload
+        )  # from here on nobody can know what arrived
         if following is not None:
             link.glued = following
             link.messages += 1

@@ -26,7 +26,7 @@ from mailer.store.pages import HOLDS, as_page, page_of
 from mailer.store.scores import Scores
 from mailer.store.segment_context import SegmentContext
 from mailer.store.selection import candidates, chosen, unplanned
-from mailer.store.slots import taken, waiting
+from mailer.store.slots import as_waiting, taken, waiting
 from mailer.store.tables import customer, customer_event, delivery, suppression
 
 
@@ -151,7 +151,7 @@ class Audience(PastIssues):
         """The commercial deliveries of these customers that have not left."""
         async with self._db.read() as conn:
             found = [await waiting(conn, part) for part in slices(customers)]
-        return {key: mails for part in found for key, mails in part.items()}
+        return {key: [as_waiting(row) for row in rows] for part in found for key, rows in part.items()}
 
     async def events(
         self, name: str, campaign: str, since: datetime, until: datetime, after: int, limit: int

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,8 +16,7 @@ from mailer.store.statements import Reading, Writing, known, known_day
 APART = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """A place that is taken."""
 
     day: date
@@ -28,7 +27,9 @@ class Taken:
 class Places:
     """Commercial places of some customers, as one transaction sees and takes them."""
 
-    def __init__(self, taken: dict[int, list[Taken]], waiting: dict[int, list[Waiting]]) -> None:
+    def __init__(
+        self, taken: dict[int, list[Taken]], waiting: Mapping[int, Sequence[Mapping[str, Any]]]
+    ) -> None:
         self._taken = taken
         self._waiting = waiting
         self._new: list[tuple[int, Taken]] = []  # customer, place
@@ -48,9 +49,9 @@ class Places:
     def others(self, customer: int, delivery_id: int) -> tuple[Waiting, ...]:
         """The customer's other mails that have not left."""
         return tuple(
-            each
-            for each in self._waiting.get(customer, [])
-            if each.delivery_id != delivery_id and each.delivery_id not in self._gone
+            as_waiting(each)
+            for each in self._waiting.get(customer, ())
+            if each["id"] != delivery_id and each["id"] not in self._gone
         )
 
     def settle(self, delivery_id: int) -> None:
@@ -61,10 +62,13 @@ class Places:
         """Take a place; `write` tells whether another sender was quicker."""
         self.settle(delivery_id)
         mine = self._taken.setdefault(customer, [])
-        if any(place.delivery_id == delivery_id for place in mine):
-            return
-        used = {place.slot for place in mine if place.day == day}
-        place = Taken(day, next(number for number in range(len(used) + 1) if number not in used), delivery_id)
+        slot = 0
+        if mine:
+            if any(place.delivery_id == delivery_id for place in mine):
+                return
+            used = {place.slot for place in mine if place.day == day}
+            slot = next(number for number in range(len(used) + 1) if number not in used)
+        place = Taken(day, slot, delivery_id)
         mine.append(place)
         self._new.append((customer, place))
 
@@ -92,16 +96,22 @@ async def taken(
     return found
 
 
-async def waiting(connection: AsyncConnection, customers: Sequence[int]) -> dict[int, list[Waiting]]:
-    """The commercial deliveries of these customers that have not left, by customer."""
-    found: dict[int, list[Waiting]] = {}
+async def waiting(
+    connection: AsyncConnection, customers: Sequence[int]
+) -> dict[int, list[Mapping[str, Any]]]:
+    """The rows of these customers' commercial deliveries that have not left, by customer."""
+    found: dict[int, list[Mapping[str, Any]]] = {}
     for row in await _WAITING.rows(connection, customers):
-        each = Waiting(
-            row["customer_id"], row["priority"], known(row["due_at"]), row["campaign"],
-            known(row["not_before"]), row["id"],
-        )  # fmt: skip
-        found.setdefault(row["customer_id"], []).append(each)
+        found.setdefault(row["customer_id"], []).append(row)
     return found
+
+
+def as_waiting(row: Mapping[str, Any]) -> Waiting:
+    """A row of `waiting`, as decisions take it."""
+    return Waiting(
+        row["customer_id"], row["priority"], known(row["due_at"]), row["campaign"], known(row["not_before"]),
+        row["id"],
+    )  # fmt: skip
 
 
 async def give_back(connection: AsyncConnection, deliveries: Sequence[int]) -> None:
