@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from email.headerregistry import Address
-from email.utils import parseaddr
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from mailer.core.access import Api
-from mailer.core.calendar import zone_named
 from mailer.core.consent_law import ConsentLaw
 from mailer.core.dkim import Dkim
 from mailer.core.metrics import MetricsAccess
 from mailer.core.quiet import QuietHours
 from mailer.core.relays import OneOfSeveral, Relay, dealt
+from mailer.core.tenant import Tenant
 from mailer.core.throttle import Pacing
 from mailer.core.topics import Topics
 from mailer.core.ways_back import Bounces, Webhooks
@@ -28,21 +25,6 @@ from mailer.files import yaml
 from mailer.files.variables import PREFIX, TESTS_OWN, Key, overlay, without_blanks
 
 _LAST_PORT = 65_535
-
-
-def _zone(name: str) -> str:
-    return zone_named(name).key
-
-
-def _mailbox(text: str) -> str:
-    name, address = parseaddr(text)
-    if address.count("@") != 1 or any(mark in text for mark in "\r\n\0"):
-        raise ValueError(f"{text!r} is not a sender; write it as Name <name@domain>")
-    try:
-        Address(display_name=name, addr_spec=address) if address.isascii() else None
-    except (ValueError, IndexError):
-        raise ValueError(f"{text!r} is not a sender; write it as Name <name@domain>") from None
-    return text
 
 
 def _base_url(text: str) -> str:
@@ -71,25 +53,6 @@ def _quiet(text: str) -> str:
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Tenant(_Section):
-    """Who writes: the shop."""
-
-    name: Annotated[str, Field(min_length=1, max_length=200)] = "Kardelen"
-    from_: Annotated[str, Field(alias="from"), AfterValidator(_mailbox)] = (
-        "Kardelen <merhaba@kardelen.example>"
-    )
-    timezone: Annotated[str, AfterValidator(_zone)] = "Europe/Istanbul"
-    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "TR"
-    locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] = "tr"
-    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "TRY"
-    postal_address: str = ""
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The tenant's time zone."""
-        return ZoneInfo(self.timezone)
 
 
 class Cap(_Section):
@@ -162,7 +125,7 @@ class Settings(_Section):
 
     @model_validator(mode="after")
     def _signs_its_own(self) -> Settings:
-        self.dkim.check_sender(parseaddr(self.tenant.from_)[1])
+        self.dkim.check_senders(self.tenant.address, self.tenant.service_address)
         return self
 
     @model_validator(mode="after")

@@ -77,6 +77,7 @@ class Relay:
         self.note(
             "dot",
             message_id=message.message_id,
+            mail_from=message.mail_from,
             recipient=message.recipient,
             sha256=hashlib.sha256(message.data).hexdigest(),
             accepted=message.accepted,

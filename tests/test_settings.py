@@ -103,6 +103,8 @@ def test_a_variable_overrides_the_file(
                      id="a login for nobody"),
         pytest.param("tenant:\n  timezone: Istanbul", {},
                      "settings.yaml:2: tenant.timezone: 'Istanbul' is not a time zone", id="zone"),
+        pytest.param("tenant: {service_from: nobody}", {}, "settings.yaml:1: tenant.service_from: 'nobody' is not a ",
+                     id="no sender of service mail"),
         pytest.param("tenant:\n  from: nobody", {}, "settings.yaml:2: tenant.from: 'nobody' is not a sender",
                      id="sender"),
         pytest.param('tenant:\n  from: "A\\r\\nBcc: x <a@b.example>"', {}, "settings.yaml:2: tenant.from: ",
@@ -199,6 +201,25 @@ def test_the_senders_own_domain_signs(tmp_path: Path, sender: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "address", "service", "signs"),
+    [
+        ("", "merhaba@kardelen.example", "merhaba@kardelen.example", "kardelen.example"),
+        ("service_from: a@kardelen.example", "merhaba@kardelen.example", "a@kardelen.example", "kardelen.example"),
+        ("service_from: K <a@x.kardelen.example>", "merhaba@kardelen.example", "a@x.kardelen.example",
+         "kardelen.example"),
+        ("from: b@y.kardelen.example, service_from: a@x.kardelen.example", "b@y.kardelen.example",
+         "a@x.kardelen.example", "kardelen.example"),
+    ],
+)  # fmt: skip
+def test_service_mail_may_have_a_sender_of_its_own(
+    tmp_path: Path, given: str, address: str, service: str, signs: str
+) -> None:
+    found = read(tmp_path, f"tenant: {{{given}}}\ndkim: {{{KEY}}}")
+    assert (found.tenant.address, found.tenant.service_address) == (address, service)
+    assert found.dkim.for_service == signs
+
+
+@pytest.mark.parametrize(
     ("text", "sentence"),
     [
         ("dkim: {domain: kardelen.example}", "settings.yaml:1: dkim: a domain and a key go together"),
@@ -210,6 +231,12 @@ def test_the_senders_own_domain_signs(tmp_path: Path, sender: str) -> None:
         (f"dkim: {{{KEY.replace('kardelen.example', 'example')}}}", "'example' is not a domain"),
         (f"dkim: {{{KEY.replace('kardelen', 'ardelen')}}}", "tenant.from is merhaba@kardelen.example"),
         (f"tenant: {{from: a@lale.example}}\ndkim: {{{KEY}}}", "kardelen.example and tenant.from is a@lale"),
+        (f"tenant: {{service_from: a@lale.example}}\ndkim: {{{KEY}}}",
+         "signed by kardelen.example and tenant.service_from is a@lale.example"),
+        (f"tenant: {{service_from: a@lale.example}}\ndkim: {{{KEY}, service_domain: gul.example}}",
+         "signed by gul.example and tenant.service_from is a@lale.example"),
+        (f"dkim: {{{KEY}, service_domain: lale.example}}", "service mail comes from tenant.from"),
+        ("dkim: {service_domain: a.example}", "service_domain goes with a domain and a key"),
     ],
 )  # fmt: skip
 def test_signatures_nobody_would_believe_are_refused(tmp_path: Path, text: str, sentence: str) -> None:

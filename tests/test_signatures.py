@@ -8,27 +8,50 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from mailer.app.signatures import signer
+from mailer.app.signatures import signers
 from mailer.core.message import Message
 from mailer.errors import SettingsError
+from mailer.render.dkim import Signer
 from mailer.settings import Settings, load
 
 PEM = ed25519.Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def written(tmp_path: Path, key: str = "", **names: str) -> Settings:
+def signed_by(signer: Signer) -> bytes:
+    message = Message("a@k.example", "b@x.example", b"From: a\r\n\r\nx\r\n", "<1@k>")
+    return signer.sign(message).data.replace(b"\r\n", b"")
+
+
+def written(tmp_path: Path, key: str = "", service_from: str = "", **names: str) -> Settings:
     names = {"ed25519_selector": "e", "ed25519_key_file": "e.pem"} | names
     said = ", ".join(f"{name}: {value}" for name, value in names.items() if value)
-    (tmp_path / "settings.yaml").write_text(f"dkim:\n  {{domain: kardelen.example, {said}}}\n", "utf-8")
+    text = f"dkim:\n  {{domain: kardelen.example, {said}}}\n"
+    text += f"tenant: {{service_from: {service_from}}}\n" if service_from else ""
+    (tmp_path / "settings.yaml").write_text(text, "utf-8")
     (tmp_path / "e.pem").write_bytes(key.encode() or PEM)
     return load(tmp_path / "settings.yaml", environment={})
 
 
 def test_a_key_of_the_settings_signs(tmp_path: Path) -> None:
-    signed = signer(written(tmp_path)).sign(
-        Message("a@k.example", "b@x.example", b"From: a\r\n\r\nx\r\n", "<1@k>")
-    )
-    assert b"; d=kardelen.example; s=e;" in signed.data.replace(b"\r\n", b"")
+    found = signers(written(tmp_path))
+    assert set(found) == {"merhaba@kardelen.example"}
+    assert b"; d=kardelen.example; s=e;" in signed_by(found["merhaba@kardelen.example"])
+
+
+@pytest.mark.parametrize(
+    ("service", "own", "signs"),
+    [
+        ("bilgi@haber.kardelen.example", "", b"kardelen.example"),
+        ("bilgi@haber.kardelen.example", "haber.kardelen.example", b"haber.kardelen.example"),
+        ("bilgi@kardelen-servis.example", "kardelen-servis.example", b"kardelen-servis.example"),
+    ],
+)
+def test_service_mail_is_signed_for_its_own_sender(
+    tmp_path: Path, service: str, own: str, signs: bytes
+) -> None:
+    found = signers(written(tmp_path, service_from=service, service_domain=own))
+    assert b"; d=" + signs + b"; s=e;" in signed_by(found[service])
+    assert b"; d=kardelen.example; s=e;" in signed_by(found["merhaba@kardelen.example"])
 
 
 @pytest.mark.parametrize(
@@ -44,7 +67,7 @@ def test_a_key_that_cannot_sign_is_one_sentence(
     tmp_path: Path, key: str, names: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(SettingsError) as caught:
-        signer(written(tmp_path, key, **names))
+        signers(written(tmp_path, key, **names))
     said = str(caught.value)
     assert said.startswith(f"{tmp_path}/settings.yaml:2: dkim.")
     assert sentence.format(tmp_path) in said

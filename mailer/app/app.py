@@ -99,7 +99,7 @@ class App(People, Dispatch):
         """Tells customers of outages."""
         hours = Hours(self.rules.zone, self.rules.quiet)
         recipients = Recipients(self.db, self.shards)
-        return Notifier(Incidents(self.db), recipients, self, self.audience, self.domain, hours)
+        return Notifier(Incidents(self.db), recipients, self, self.audience, self.service_domain, hours)
 
     def incident_campaigns(self) -> list[str]:
         """Campaigns that carry outage notices."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
-from email.utils import parseaddr
 from functools import cached_property
 
 from mailer.core.campaign import Campaign
@@ -127,9 +127,19 @@ class Installation:
         )
 
     @cached_property
+    def service_sender(self) -> Sender:
+        """The tenant as service mails show it."""
+        return replace(self.sender, from_=self.settings.tenant.service_from or self.sender.from_)
+
+    @cached_property
     def domain(self) -> str:
-        """The domain mails come from."""
-        return parseaddr(self.settings.tenant.from_)[1].rpartition("@")[2]
+        """The domain commercial mail comes from, and what we call ourselves at a relay."""
+        return self.settings.tenant.address.rpartition("@")[2]
+
+    @cached_property
+    def service_domain(self) -> str:
+        """The domain service mail comes from."""
+        return self.settings.tenant.service_address.rpartition("@")[2]
 
     def moment(self) -> EvalContext:
         """Now, as segments see it."""

@@ -6,7 +6,6 @@ import asyncio
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from email.utils import parseaddr
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +17,7 @@ from mailer.app.base import seconds, system_clock
 from mailer.app.relays import relays_of
 from mailer.core.dkim import domain_name
 from mailer.core.doctor import (
+    apart,
     dkim_check,
     dmarc_check,
     machine_check,
@@ -64,7 +64,7 @@ async def examine(settings: Settings, asked: Asked) -> list[Finding]:
     """
     resolver = Resolver(asked.nameserver)
     sending = await asyncio.to_thread(_sending, settings, asked)
-    relays = relays_of(settings, sending.from_domain)
+    relays = relays_of(settings, domain_name(settings.tenant.address.rpartition("@")[2]))
     checks = [
         spf_check.check,
         dkim_check.check,
@@ -72,6 +72,7 @@ async def examine(settings: Settings, asked: Asked) -> list[Finding]:
         names_check.reverse,
         names_check.returns,
         names_check.sender,
+        *apart.checks(sending),
     ]
     looks = [Seeing(Area.MACHINE, "machine.state", "This machine", partial(_machine, settings))]
     if sending.commercial:
@@ -89,13 +90,12 @@ async def examine(settings: Settings, asked: Asked) -> list[Finding]:
 
 def _sending(settings: Settings, asked: Asked) -> Sending:
     """The installation as the world will see it."""
-    address = parseaddr(settings.tenant.from_)[1]
-    domain = domain_name(address.rpartition("@")[2])
-    bounces, hooks = settings.bounces, settings.webhooks
+    tenant, bounces, hooks = settings.tenant, settings.bounces, settings.webhooks
+    domain = domain_name(tenant.address.rpartition("@")[2])
     told = any((hooks.ses, hooks.sendgrid, hooks.mailgun, hooks.postmark))
     campaigns = [each for each in catalog.read(settings.jobs_dir).campaigns.values() if each.enabled]
-    return Sending(
-        from_address=address,
+    sending = Sending(
+        from_address=tenant.address,
         from_domain=domain,
         return_domain=bounces.address.rpartition("@")[2] if bounces.address else domain,
         own_returns=bounces.address is not None or told,
@@ -110,9 +110,21 @@ def _sending(settings: Settings, asked: Asked) -> Sending:
         public_host=(urlsplit(settings.public_url).hostname or "").rstrip("."),
         commercial=not campaigns or any(each.purpose == "commercial" for each in campaigns),
         service=any(each.purpose == "service" for each in campaigns),
-        tenant=settings.tenant.name,
-        postal_address=settings.tenant.postal_address,
+        tenant=tenant.name,
+        postal_address=tenant.postal_address,
     )
+    if not sending.service or tenant.service_address == tenant.address:
+        return sending
+    own = domain_name(tenant.service_address.rpartition("@")[2])
+    other = replace(
+        sending,
+        from_address=tenant.service_address,
+        from_domain=own,
+        return_domain=sending.return_domain if bounces.address else own,
+        dkim_domain=settings.dkim.for_service,
+        from_setting="tenant.service_from",
+    )
+    return replace(sending, apart=other) if sending.commercial else other
 
 
 def _keys(settings: Settings) -> list[PublicKey]:

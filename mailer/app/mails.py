@@ -83,7 +83,8 @@ class Mails(Trailing):
         A fault with the key `warning` keeps no mail from going out.
         """
         locales = sorted({locale for variants in parts["parts"].values() for locale in variants if locale})
-        scenes = vetting_scenes(campaign, self.sender, locales, customers)
+        sender = self.sender if campaign.commercial else self.service_sender
+        scenes = vetting_scenes(campaign, sender, locales, customers)
         zone, tenant_locale = self.settings.tenant.timezone, self.settings.tenant.locale
         samples = [Sample(name, scene, locale, tenant_locale, zone) for name, locale, scene in scenes]
         found: list[FileFault] = [] if campaign.commercial else list(promotions(parts))
@@ -124,6 +125,7 @@ class Mails(Trailing):
             self.return_path,
             tag,
             self.link_maker,
+            self.service_sender,
         )
 
     @cached_property
@@ -142,10 +144,10 @@ class Mails(Trailing):
         """
         if self.settings.dkim.domain is None:
             return assemble
-        from mailer.app.signatures import signer  # noqa: PLC0415 (20 MB no sender should pay that signs nothing)
+        from mailer.app.signatures import signers  # noqa: PLC0415 (20 MB no sender should pay that signs nothing)
 
-        sign = signer(self.settings).sign
-        return lambda rendered, letter: sign(assemble(rendered, letter))
+        signs = {address: each.sign for address, each in signers(self.settings).items()}
+        return lambda rendered, letter: signs[letter.from_address](assemble(rendered, letter))
 
     def check_keys(self) -> None:
         """See that mails can be signed, before any is made.

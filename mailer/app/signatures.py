@@ -9,8 +9,8 @@ from mailer.render.dkim import Signer, SigningKey, read_key
 from mailer.settings import Settings
 
 
-def signer(settings: Settings) -> Signer:
-    """What signs for the domain of the settings.
+def signers(settings: Settings) -> dict[str, Signer]:
+    """What signs mails from each address: with the same keys, for the domains of the settings.
 
     Raises:
         SettingsError: a key file cannot be read, or holds no key that could sign.
@@ -30,4 +30,8 @@ def signer(settings: Settings) -> Signer:
             raise SettingsError(f"{place}: dkim.{key}: {file} cannot be read: {error.strerror}") from None
         except ValueError as fault:
             raise SettingsError(f"{place}: dkim.{key}: {file} {fault}") from None
-    return Signer(dkim.domain or "", keys)
+    tenant = settings.tenant
+    return {
+        tenant.service_address: Signer(dkim.for_service or "", keys),
+        tenant.address: Signer(dkim.domain or "", keys),
+    }

@@ -36,6 +36,7 @@ class Dkim(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     domain: Annotated[str, AfterValidator(domain_name)] | None = None
+    service_domain: Annotated[str, AfterValidator(domain_name)] | None = None  # none: `domain`
     selector: Selector | None = None
     key_file: str | None = None
     ed25519_selector: Selector | None = None
@@ -49,26 +50,50 @@ class Dkim(BaseModel):
             raise ValueError("ed25519_selector and ed25519_key_file go together; set both or neither")
         if (self.domain is None) != (self.selector is None and self.ed25519_selector is None):
             raise ValueError("a domain and a key go together; set both or neither")
+        if self.service_domain is not None and self.domain is None:
+            raise ValueError("service_domain goes with a domain and a key; set these as well, or take it out")
         if self.selector is not None and self.selector == self.ed25519_selector:
             raise ValueError("selector and ed25519_selector name one record; give each key its own")
         return self
 
-    def check_sender(self, address: str) -> None:
+    @property
+    def for_service(self) -> str | None:
+        """The domain that signs service mail."""
+        return self.service_domain or self.domain
+
+    def check_senders(self, address: str, service_address: str) -> None:
         """Refuse to sign for a domain whose signature receivers do not take for the sender's (RFC 7489 §3.1.1).
 
         Raises:
-            ValueError: the domain is neither the sender's, nor above it, nor below it.
+            ValueError: a domain is neither the sender's, nor above it, nor below it; or service mail, that is to be
+                signed for a domain of its own, has no sender of its own.
         """
         if self.domain is None:
             return
-        ours, theirs = f".{self.domain}", f".{domain_name(address.rpartition('@')[2])}"
-        if not ours.endswith(theirs) and not theirs.endswith(ours):
+        if not _believed(self.domain, address):
             raise ValueError(
                 f"dkim.domain is {self.domain} and tenant.from is {address}: such a signature is not taken for the "
                 "sender's; sign with the domain the mails come from"
+            )
+        if self.service_domain is not None and address == service_address:
+            raise ValueError(
+                "dkim.service_domain is set, but service mail comes from tenant.from; "
+                "set tenant.service_from, or take it out"
+            )
+        service = self.service_domain or self.domain
+        if not _believed(service, service_address):
+            raise ValueError(
+                f"service mail would be signed by {service} and tenant.service_from is {service_address}: such a "
+                "signature is not taken for the sender's; set dkim.service_domain to the domain service mail comes from"
             )
 
     def under(self, folder: str) -> Dkim:
         """The same, paths counted from `folder`."""
         files = {"key_file": self.key_file, "ed25519_key_file": self.ed25519_key_file}
         return self.model_copy(update={name: file and join(folder, file) for name, file in files.items()})
+
+
+def _believed(domain: str, address: str) -> bool:
+    """Whether receivers may take a signature of the domain for the sender's."""
+    ours, theirs = f".{domain}", f".{domain_name(address.rpartition('@')[2])}"
+    return ours.endswith(theirs) or theirs.endswith(ours)

@@ -57,6 +57,18 @@ class Identity:
     returns: ReturnPath | None = None  # where bounces come back to; None: to the sender
     tag: str | None = None  # the header in which a provider wants what it is to bring back
     links: LinkMaker | None = None  # what counts clicks and openings; None: nothing does
+    service: Sender | None = None  # who writes service mail; None: the same
+
+
+class _From:
+    """A sender's name, address and domain, taken apart once."""
+
+    __slots__ = ("address", "domain", "name", "sender")
+
+    def __init__(self, sender: Sender) -> None:
+        self.sender = sender
+        self.name, self.address = parseaddr(sender.from_)
+        self.domain = self.address.rpartition("@")[2]
 
 
 class Composer:
@@ -76,8 +88,10 @@ class Composer:
         self._assemble = assemble
         self._compiled: dict[int, tuple[TemplatePort | str, str]] = {}  # or why it cannot be used
         self._shown: dict[int, tuple[str, ...]] = {}  # which links beyond the usual ones they show
-        self._from = parseaddr(identity.sender.from_)
-        self._domain = self._from[1].rpartition("@")[2]
+        self._from = {
+            "commercial": _From(identity.sender),
+            "service": _From(identity.service or identity.sender),
+        }
         self._tokens = Tokens(identity.keys) if identity.returns or identity.tag else None
 
     async def prepare(self, jobs: Sequence[SendJob]) -> None:
@@ -115,6 +129,7 @@ class Composer:
             RenderError: it cannot be made; the delivery fails for that reason, the others go on.
         """
         customer = job.customer
+        sender = self._from[job.purpose]
         links = self._links(job)
         rendered = self._render(job, links)
         if mark:
@@ -124,13 +139,13 @@ class Composer:
         return self._assemble(
             rendered,
             Letter(
-                from_name=self._from[0],
-                from_address=self._from[1],
+                from_name=sender.name,
+                from_address=sender.address,
                 to_name=f"{customer.first_name} {customer.last_name}".strip(" "),
                 to_address=job.email,
                 message_id=self.message_id(job),
                 date=now,
-                list_id=f"{job.campaign}.{self._domain}" if job.purpose == "commercial" else None,
+                list_id=f"{job.campaign}.{sender.domain}" if job.purpose == "commercial" else None,
                 unsubscribe_url=links.get("unsubscribe"),
                 in_reply_to=answered,
                 references=(answered,) if answered else (),
@@ -155,15 +170,16 @@ class Composer:
         if isinstance(template, str):
             raise RenderError(template)
         identity = self._identity
+        sender = self._from[job.purpose].sender
         track = picture = None
         if identity.links is not None and job.purpose == "commercial":
             agreed = False if job.uncounted else agrees(job.customer.attributes)
             track = identity.links.track(job.delivery_id, job.campaign, agreed)
             picture = identity.links.picture(job.delivery_id, agreed)
         rendered = template.render(
-            scene(job, description, identity.sender, links),
+            scene(job, description, sender, links),
             job.customer.locale,
-            identity.sender.locale,
+            sender.locale,
             ZoneInfo(job.zone) if job.zone else identity.zone,
             track=track,
         )
@@ -191,7 +207,7 @@ class Composer:
             return job.message_id
         said = f"{job.delivery_id}\0{job.campaign}\0{job.occurrence}".encode()
         digest = self._identity.keys.mac("message-id", said).hex()[:20]
-        return f"<{job.delivery_id}.{digest}@{self._domain}>"
+        return f"<{job.delivery_id}.{digest}@{self._from[job.purpose].domain}>"
 
 
 def _shown(parts: Mapping[str, Any]) -> tuple[str, ...]:

@@ -82,6 +82,28 @@ def test_a_domain_that_is_well_has_no_fault(shop: OpenShop) -> None:
     assert {frozenset(row) for row in answer.rows} == {frozenset(keys)}
 
 
+def test_both_senders_are_looked_at(shop: OpenShop) -> None:
+    here = shop("welcome", "outage")
+    signing(here)
+    own = "haber.kardelen.example"
+    here.set(
+        dkim=DKIM | {"service_domain": own},
+        tenant=here.settings["tenant"] | {"service_from": f"Kardelen <bilgi@{own}>"},
+    )
+    zone = dict(ZONE) | {f"TXT r1._domainkey.{own}": CUT, f"MX {own}": "10 mx.kardelen.example."}
+    with nameserver.running(zone) as server:
+        words = ["doctor", "--ip", "203.0.113.5", "--nameserver", server.address, "--json"]
+        rows = here.mailer(*words, status=1).rows
+    found = told(rows)
+    assert found["sender.apart"] == found["gmail.apart"] == found["dmarc.alignment"] == {"ok"}
+    [missing] = [row for row in rows if row["verdict"] == "fault" and row["area"] == "dkim"]
+    assert missing["paste"] == [f'e1._domainkey.{own}. IN TXT "v=DKIM1; k=ed25519; p={RAW}"']
+    assert {row["where"] for row in rows if row["check"] == "sender.replies"} == {
+        f"MX {own}",
+        "MX kardelen.example",
+    }
+
+
 def test_each_fault_comes_with_what_to_do(shop: OpenShop, relay: StartRelay) -> None:
     here, post = shop("welcome", "outage"), relay({"banner": "554 5.7.1 not you"})
     signing(here)

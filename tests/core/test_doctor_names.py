@@ -99,6 +99,14 @@ def test_somebody_reads_what_comes_back(changes: dict[str, Any], expected: dict[
         ({"postal_address": "Moda"}, {"sender.domain": OK, "sender.apart": WARN}),
         ({"commercial": False}, {"sender.domain": OK, "sender.apart": OK}),
         ({"service": False}, {"sender.domain": OK, "sender.apart": OK, "sender.address": WARN}),
+        (
+            {"postal_address": "Moda", "apart": sending(from_address="info@shop.example")},
+            {"sender.domain": OK, "sender.apart": WARN},
+        ),
+        (
+            {"postal_address": "Moda", "apart": sending(from_domain="service.shop.example")},
+            {"sender.domain": OK, "sender.apart": OK},
+        ),
     ],
 )
 def test_the_sender(changes: dict[str, Any], expected: dict[str, Verdict]) -> None:

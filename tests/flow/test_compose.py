@@ -189,3 +189,35 @@ async def test_the_links_of_a_test_mail_count_for_nobody() -> None:
     rendered = made.render(job)
     assert clicked(KEYS, rendered.text.strip().rpartition("/")[2]) == ("https://a.example/", 0)
     assert "/o/" not in (rendered.html or "")
+
+
+BY_SERVICE = replace(SHOP, from_="Kardelen Bilgi <bilgi@haber.kardelen.example>")
+
+
+@pytest.mark.parametrize(
+    ("purpose", "own", "name", "address", "list_id"),
+    [
+        ("commercial", True, "Kardelen", "merhaba@kardelen.example", "birthday.kardelen.example"),
+        ("commercial", False, "Kardelen", "merhaba@kardelen.example", "birthday.kardelen.example"),
+        ("service", True, "Kardelen Bilgi", "bilgi@haber.kardelen.example", None),
+        ("service", False, "Kardelen", "merhaba@kardelen.example", None),
+    ],
+)
+@pytest.mark.parametrize("path", [None, ReturnPath("b@bounce.example", KEYS)], ids=["", "with a return path"])
+async def test_who_writes(
+    purpose: str, own: bool, name: str, address: str, list_id: str | None, path: ReturnPath | None
+) -> None:
+    letters: list[tuple[Rendered, Letter]] = []
+    identity = replace(IDENTITY, service=BY_SERVICE if own else None, returns=path)
+    made = composer(Versions(v1=published("{{ tenant.from }}")), letters, identity)
+    job = replace(JOB, purpose=purpose, delivery_id=7)
+    await made.prepare([job])
+    for mark in (False, True):
+        message = made.compose(job, NOW, mark=mark)
+        [(rendered, letter)] = letters
+        letters.clear()
+        assert (letter.from_name, letter.from_address, letter.list_id) == (name, address, list_id)
+        assert letter.message_id == made.message_id(job)
+        assert letter.message_id.endswith(f"@{address.partition('@')[2]}>")
+        assert rendered.text.strip() == f"{name} <{address}>"
+        assert message.mail_from == address if path is None else path.read(message.mail_from) == Attempt(7, 1)

@@ -81,7 +81,7 @@ def returns(sending: Sending, book: Book) -> list[Finding]:
     Raises:
         Wanted: answers are missing.
     """
-    found = _mail_for(book, sending.return_domain, Area.RETURNS, "returns.mx", "Bounces")
+    found = way_back(sending, book)
     if not sending.own_returns:
         what = f"Bounces go to the sender, {sending.from_address}, where mailer does not see them."
         todo = "Set bounces.address and a way back (docs/bounces.md), so that dead addresses are no longer written to."
@@ -101,44 +101,62 @@ def returns(sending: Sending, book: Book) -> list[Finding]:
     return found
 
 
+def way_back(sending: Sending, book: Book) -> list[Finding]:
+    """Whether the return path's domain takes mail.
+
+    Raises:
+        Wanted: answers are missing.
+    """
+    return _mail_for(book, sending.return_domain, Area.RETURNS, "returns.mx", "Bounces")
+
+
 def sender(sending: Sending, book: Book) -> list[Finding]:
     """The address that readers see.
 
     Raises:
         Wanted: answers are missing.
     """
-    domain, found = sending.from_domain, list[Finding]()
-    if domain in _FREE:
-        what = f"{domain} is a domain of mailboxes; receivers refuse mail in its name from anywhere else."
-        todo = "Set tenant.from to an address of a domain of your own."
-        found.append(Finding(Area.SENDER, "sender.domain", Verdict.FAULT, what, "tenant.from", todo))
-    else:
-        found += _mail_for(book, domain, Area.SENDER, "sender.replies", "Replies")
-        found.append(
-            Finding(
-                Area.SENDER,
-                "sender.domain",
-                Verdict.OK,
-                f"Mails come from a domain of yours: {domain}.",
-                "tenant.from",
-            )
-        )
-    if sending.commercial and sending.service:
-        what = f"Commercial and service mail both come from {sending.from_address}; complaints about one slow both."
-        todo = (
-            "Send service mail from a domain of its own, such as "
-            f"service.{domain}, by an installation with its own tenant.from."
-        )
-        found.append(Finding(Area.SENDER, "sender.apart", Verdict.WARN, what, "tenant.from", todo))
-    else:
-        what = f"Mails of one purpose only come from {sending.from_address}."
-        found.append(Finding(Area.SENDER, "sender.apart", Verdict.OK, what, "tenant.from"))
+    found = [*domain(sending, book), _apart(sending)]
     if sending.commercial and not sending.postal_address:
         what = "No postal address stands at the foot of commercial mails; many countries ask for one."
         found.append(
             Finding(Area.SENDER, "sender.address", Verdict.WARN, what, "tenant.postal_address", "Set it.")
         )
     return found
+
+
+def domain(sending: Sending, book: Book) -> list[Finding]:
+    """Whether the From domain is the sender's own, and takes replies.
+
+    Raises:
+        Wanted: answers are missing.
+    """
+    name, setting = sending.from_domain, sending.from_setting
+    if name in _FREE:
+        what = f"{name} is a domain of mailboxes; receivers refuse mail in its name from anywhere else."
+        todo = f"Set {setting} to an address of a domain of your own."
+        return [Finding(Area.SENDER, "sender.domain", Verdict.FAULT, what, setting, todo)]
+    what = f"Mails come from a domain of yours: {name}."
+    return [
+        *_mail_for(book, name, Area.SENDER, "sender.replies", "Replies"),
+        Finding(Area.SENDER, "sender.domain", Verdict.OK, what, setting),
+    ]
+
+
+def _apart(sending: Sending) -> Finding:
+    """Whether complaints about offers leave notices alone."""
+    where, other = "tenant.service_from", sending.apart
+    if not (sending.commercial and sending.service):
+        what = f"Mails of one purpose only come from {sending.from_address}."
+        return Finding(Area.SENDER, "sender.apart", Verdict.OK, what, sending.from_setting)
+    if other is not None and other.from_domain != sending.from_domain:
+        what = f"Commercial mail comes from {sending.from_domain}, service mail from {other.from_domain}."
+        return Finding(Area.SENDER, "sender.apart", Verdict.OK, what, where)
+    what = (
+        f"Commercial and service mail both come from {sending.from_domain}; complaints about one slow both."
+    )
+    todo = f"Set {where} to an address of a domain of its own, such as service.{sending.from_domain}."
+    return Finding(Area.SENDER, "sender.apart", Verdict.WARN, what, where, todo)
 
 
 def _mail_for(book: Book, domain: str, area: Area, check: str, what_comes: str) -> list[Finding]:

@@ -41,6 +41,8 @@ class Sending:
     service: bool = True
     tenant: str = ""
     postal_address: str = field(default="", repr=False)
+    from_setting: str = "tenant.from"  # what says where mails come from
+    apart: Sending | None = None  # service mail, where it has a sender of its own
 
     @property
     def catches_mail(self) -> bool:

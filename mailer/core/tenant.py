@@ -1,0 +1,59 @@
+"""Who writes: the shop, as the settings say it."""
+
+from __future__ import annotations
+
+from email.headerregistry import Address
+from email.utils import parseaddr
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from mailer.core.calendar import zone_named
+
+
+def _zone(name: str) -> str:
+    return zone_named(name).key
+
+
+def _mailbox(text: str) -> str:
+    name, address = parseaddr(text)
+    if address.count("@") != 1 or any(mark in text for mark in "\r\n\0"):
+        raise ValueError(f"{text!r} is not a sender; write it as Name <name@domain>")
+    try:
+        Address(display_name=name, addr_spec=address) if address.isascii() else None
+    except (ValueError, IndexError):
+        raise ValueError(f"{text!r} is not a sender; write it as Name <name@domain>") from None
+    return text
+
+
+class Tenant(BaseModel):
+    """Who writes: the shop."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] = "Kardelen"
+    from_: Annotated[str, Field(alias="from"), AfterValidator(_mailbox)] = (
+        "Kardelen <merhaba@kardelen.example>"
+    )
+    service_from: Annotated[str, AfterValidator(_mailbox)] | None = None  # none: `from`
+    timezone: Annotated[str, AfterValidator(_zone)] = "Europe/Istanbul"
+    country: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "TR"
+    locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] = "tr"
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "TRY"
+    postal_address: str = ""
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The tenant's time zone."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def address(self) -> str:
+        """The address commercial mail comes from."""
+        return parseaddr(self.from_)[1]
+
+    @property
+    def service_address(self) -> str:
+        """The address service mail comes from."""
+        return parseaddr(self.service_from or self.from_)[1]
