@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.app.stores import Stores
-from mailer.flow.dispatch import Dispatcher, Embedded, Supply
+from mailer.flow.dispatch import Dispatcher, Embedded, Supply, Watch
 
 
 async def install(connection: AsyncConnection) -> None:
@@ -33,7 +33,8 @@ class Dispatch(Stores):
         An `urgent` one hands out incidents and other service mail only.
         """
         if not shared:
-            yield Embedded(self.ledger, urgent=urgent)
+            watch = Watch(self.db.mark, self.clock) if self.db.dialect == "sqlite" else None
+            yield Embedded(self.ledger, urgent=urgent, watch=watch)
             return
         from mailer.cluster.taker import taking_shards  # noqa: PLC0415 (see above)
 

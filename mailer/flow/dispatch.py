@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -14,6 +16,7 @@ from mailer.errors import StoreError
 
 log = structlog.get_logger()
 
+WATCH_EVERY = 0.02  # seconds between two looks for a change
 SWEEP_EVERY = 1.0  # seconds between two looks for what is due and in no shard
 TAKE_BACK_EVERY = 5.0  # seconds between two looks for shards of the dead
 PRUNE_EVERY = 600.0
@@ -38,14 +41,25 @@ class DuePort(Protocol):
         self, sender_id: int, now: datetime, limit: int, *, urgent: bool = False
     ) -> list[int]: ...
     async def pending_above(self, now: datetime, priority: int) -> bool: ...
+    async def pending(self, now: datetime) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """How a sender learns that others wrote. `mark` is another one after every change and costs next to nothing."""
+
+    mark: Callable[[], object]
+    clock: Callable[[], datetime]
 
 
 class Embedded:
     """The dispatcher of one machine: a share is whatever is due at that moment; of service mail only if `urgent`."""
 
-    def __init__(self, ledger: DuePort, *, urgent: bool = False) -> None:
+    def __init__(self, ledger: DuePort, *, urgent: bool = False, watch: Watch | None = None) -> None:
         self._ledger = ledger
         self._urgent = urgent
+        self._watch = watch
+        self._seen: object = None
 
     async def take(self, sender_id: int, now: datetime, limit: int) -> list[int]:
         return await self._ledger.claim(sender_id, now, limit, urgent=self._urgent)
@@ -55,7 +69,17 @@ class Embedded:
         return await self._ledger.pending_above(now, priority)
 
     async def wait(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        """Until it is time to look again; earlier when somebody wrote and something is due."""
+        if self._watch is None:
+            await asyncio.sleep(seconds)
+            return
+        for _ in range(math.ceil(seconds / WATCH_EVERY)):
+            await asyncio.sleep(WATCH_EVERY)
+            before, self._seen = self._seen, self._watch.mark()
+            if before != self._seen:
+                with contextlib.suppress(StoreError):  # whoever takes hears of it
+                    if await self._ledger.pending(self._watch.clock()):
+                        return
 
 
 class SweepPort(Protocol):

@@ -50,3 +50,6 @@ class PacedLedger:
 
     async def pending_above(self, now: datetime, priority: int) -> bool:
         return await self._ledger.pending_above(now, priority)
+
+    async def pending(self, now: datetime) -> bool:
+        return await self._ledger.pending(now)

@@ -1,0 +1,36 @@
+"""The dispatcher of one machine: a sender hears at once of what others wrote."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+
+import pytest
+
+from mailer.flow.dispatch import Embedded, Watch
+from mailer.store.engine import Database
+from mailer.store.ledger import Ledger
+from tests.store.rows import NOW, a_run, add_many
+
+
+@pytest.mark.parametrize(
+    ("due", "patience", "at_once"),
+    [
+        pytest.param(NOW, 5.0, True, id="something is due"),
+        pytest.param(NOW + timedelta(hours=1), 0.5, False, id="something is due later"),
+    ],
+)
+async def test_a_waiting_sender_looks_as_soon_as_somebody_wrote_what_is_due(
+    sqlite_url: str, sqlite_database: Database, due: object, patience: float, *, at_once: bool
+) -> None:
+    other = await Database.connect(sqlite_url)
+    dispatcher = Embedded(Ledger(sqlite_database), watch=Watch(sqlite_database.mark, lambda: NOW))
+    begun = time.monotonic()
+    waiting = asyncio.create_task(dispatcher.wait(patience))
+    await asyncio.sleep(0.1)
+    await add_many(other, await a_run(other), 1, not_before=due)
+    async with asyncio.timeout(4):
+        await waiting
+    assert (time.monotonic() - begun < patience) is at_once
+    await other.close()
