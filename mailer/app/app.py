@@ -172,7 +172,7 @@ class App(People, Dispatch):
                 config=config,
                 open_journal=self.journals.create,
                 dispatcher=dispatcher,
-                breaker=Breaker(Breakers(self.db), self.tell),
+                breaker=Breaker(Breakers(self.db), self.tell, self.clock),
                 pacer=pacer,
             )
             await loop.run(until_idle=until_idle, stop=stop)

@@ -31,13 +31,18 @@ class Figures:
         )
 
 
+def refusals_count(purpose: str) -> bool:
+    """Whether refusals may pause a run of this purpose."""
+    return purpose != "service"
+
+
 def verdict(figures: Figures, purpose: str) -> str | None:
     """Why a run of this purpose should pause; None: it goes on.
 
     Refusals never stop service mail: an outage notice that one customer in ten cannot get is still owed to the other
     nine. What cannot be made stops both: at least fifty, so that a few bad rows fail alone.
     """
-    if purpose != "service" and figures.tried >= LEAST and figures.refused >= SHARE * figures.tried:
+    if refusals_count(purpose) and figures.tried >= LEAST and figures.refused >= SHARE * figures.tried:
         return f"{MARK} {figures.refused} of {figures.tried} attempts were refused"
     made = figures.tried + figures.unmade
     if figures.unmade >= LEAST and figures.unmade >= SHARE * made:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from mailer.core.breaker import refusals_count
 from mailer.core.delivery import Failure, InDoubt, Outcome, Phase, Refused, TryLater, Withdrawn
 from mailer.core.handoff import Finish, SendJob
 from mailer.core.message import Message
@@ -218,6 +219,6 @@ class Connection:
             again = next_attempt(
                 now, job.attempts + 1, self._tools.jitter(), since=job.planned_at, expires_at=job.expires_at
             )
-        elif isinstance(outcome, Refused):
+        elif isinstance(outcome, Refused) and refusals_count(job.purpose):
             self._work.suspect(job.run_id)
         return Finish(job.delivery_id, now, outcome, detail=detail, next_attempt=again)

@@ -116,7 +116,7 @@ class Waves:
     def _wanted(self) -> int:
         """How many deliveries to mark now."""
         work = self._work
-        if work.stalled or work.ended or not work.may_start():
+        if work.stalled or work.held or work.ended or not work.may_start():
             return 0
         if work.gate is not None:
             work.draw(self._ahead + work.asking - len(work.marked))

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -19,6 +19,7 @@ from mailer.core.delivery import TryLater
 from mailer.core.handoff import Finish, SendJob
 from mailer.core.message import Message
 from mailer.errors import RelayError
+from mailer.flow.suspects import Suspects
 
 #: A mark is good for so long: whoever unsubscribes is told so when every mail marked before has begun, or never will.
 MARK_SECONDS = 2.0
@@ -74,8 +75,9 @@ class Work:
         self.drawn = 0  # deliveries at the front of `claimed` that waited there
         self._by_turns = False
         self.overtaken = False  # whether something more urgent is due than what is claimed
-        self.suspects: set[int] = set()  # runs of which mails were refused or could not be made
-        self.suspected = asyncio.Event()
+        self.suspects = Suspects()
+        self.watched = False  # whether somebody looks at them
+        self.held = False  # nothing begins before that
         self.writing = False  # whether a wave is on its way to the database
         self.low = 0  # when so few marked deliveries are left, the next wave is due
         self._coming = 0  # connections on their way to ask
@@ -86,7 +88,7 @@ class Work:
 
     def take(self) -> Marked | None:
         """The next delivery, if one is ready to leave and more shall."""
-        if not self.marked or self.stalled or self.ended or not self.marked[0].fresh:
+        if not self.marked or self.held or self.stalled or self.ended or not self.marked[0].fresh:
             return None
         if len(self.marked) == self.low + 1:
             self._changed.set()
@@ -149,16 +151,21 @@ class Work:
         """A delivery's outcome, to be written down with the next wave."""
         self.over.append(end)
         if self.gate is not None:
-            self.gate.over(
-                end.delivery_id
-            )  # another may take its place with the very wave that writes this down
+            self.gate.over(end.delivery_id)  # with the wave that writes this down another may take its place
         if len(self.over) == 1 or self._asking:
             self._changed.set()
 
     def suspect(self, run_id: int) -> None:
         """A mail of this run was refused, or could not be made: is the run to go on?"""
-        self.suspects.add(run_id)
-        self.suspected.set()
+        if self.suspects.add(run_id):
+            self.held = self.watched
+
+    def let_go(self) -> None:
+        """What was held may begin."""
+        self.held = False
+        while self._asking and (ready := self.take()) is not None:
+            self.give(ready)
+        self._changed.set()
 
     def may_start(self) -> bool:
         """Whether the lease still holds, so that nobody else can have what we hold."""
@@ -178,7 +185,7 @@ class Work:
 
     def give(self, marked: Marked) -> None:
         """One more that may leave: to the connection that asked first, or to whichever asks next."""
-        while self._asking:
+        while self._asking and not self.held:
             asked = self._asking.popleft()
             if not asked.done():
                 asked.set_result(marked)
@@ -199,6 +206,13 @@ class Work:
         while self.marked and self.marked[0].since <= late:
             back.append(self.marked.popleft().job)
         return back
+
+    def withdraw_runs(self, runs: Container[int]) -> list[SendJob]:
+        """Marked deliveries of these runs no connection has begun."""
+        marked = list(self.marked)
+        self.marked.clear()
+        self.marked.extend(each for each in marked if each.job.run_id not in runs)
+        return [each.job for each in marked if each.job.run_id in runs]
 
     def stall(self, *, down: TryLater | None = None, refused: RelayError | None = None) -> None:
         """Nothing more leaves: the relay is away, or does not want us."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import select
 
-from mailer.core.delivery import Outcome, Phase, Refused, Reply
+from mailer.core.delivery import Accepted, Outcome, Phase, Refused, Reply
 from mailer.core.message import Message
 from mailer.core.policy import Rules, judge
 from mailer.core.quiet import QuietHours
@@ -17,41 +19,63 @@ from mailer.flow.breaker import Breaker
 from mailer.flow.work import Work
 from mailer.store.breaker import Breakers
 from mailer.store.engine import Database
-from mailer.store.tables import run
+from mailer.store.ledger import Ledger
+from mailer.store.tables import delivery, run
 from mailer.testing import FakeTransport
 from tests.flow.test_send import Letters, held, loop, sent_all, states
-from tests.store.rows import a_run, add_many, one
+from tests.store.rows import NOW, a_run, add_many, one
 
 RULES = Rules(zone=ZoneInfo("Europe/Istanbul"), quiet=QuietHours.parse(""), seed="s")
 
 
-class Slow(FakeTransport):
-    async def send(self, message: Message, *given: Any, **hooks: Any) -> Outcome:
-        await asyncio.sleep(0.002)
-        return await super().send(message, *given, **hooks)
-
-
 def watched(database: Database, told: list[str], **more: Any) -> Any:
-    sending = loop(database, more.pop("relay", FakeTransport()), judge=lambda facts, now: judge(facts, RULES, now),
-                   connections=2, **more)  # fmt: skip
-    sending._breaker = Breaker(Breakers(database), told.append)
+    more = {"connections": 2, "relay": FakeTransport(), **more}
+    sending = loop(database, more.pop("relay"), judge=lambda facts, now: judge(facts, RULES, now), **more)
+    sending._breaker = Breaker(Breakers(database), told.append, lambda: NOW)
     return sending
 
 
-async def test_a_refused_run_is_paused_before_all_of_it_has_left(database: Database) -> None:
+@pytest.mark.parametrize("connections", [1, 2, 5])
+async def test_a_run_that_is_refused_by_a_quick_relay_is_paused_at_once(
+    database: Database, connections: int
+) -> None:
     found = await a_run(database)
-    await add_many(database, found, 900)
+    await add_many(database, found, 400)
     told: list[str] = []
-    await sent_all(
-        watched(database, told, relay=Slow(lambda _message: Refused(Phase.RCPT, Reply(550, "no"))))
-    )
+    no = FakeTransport(lambda _message: Refused(Phase.RCPT, Reply(550, "no")))
+    await sent_all(watched(database, told, relay=no, connections=connections))
     after = await states(database)
-    assert after["failed"] >= 50
-    assert after["queued"] > 0
+    assert set(after) == {"failed", "queued"}
+    # What each connection had in hand when the fiftieth was refused: one message, and the next one's envelope.
+    assert 50 <= after["failed"] <= 50 + 2 * connections
+    assert len(no.tried) == after["failed"]
     assert (await one(database, run, found))["state"] == "paused"
-    assert len(told) == 1
-    assert told[0].startswith(f"Run {found} is paused by a breaker: ")
+    [said] = told
+    counted = re.search(r"paused by a breaker: (\d+) of \1 attempts were refused", said)
+    assert counted
+    assert 50 <= int(counted[1]) <= after["failed"]
     assert await held(database) == 0
+
+
+async def test_what_others_get_goes_on(database: Database) -> None:
+    bad, good, notice = await a_run(database), await a_run(database), await a_run(database, purpose="service")
+    for each in (bad, good, notice):
+        await add_many(database, each, 150)
+    async with database.read() as connection:
+        ids = await connection.scalars(select(delivery.c.id).where(delivery.c.run_id.in_((bad, notice))))
+        refused = {f"<{each}@k.example>" for each in ids}
+
+    def answer(message: Message) -> Outcome:
+        no = message.message_id in refused
+        return Refused(Phase.RCPT, Reply(550, "no")) if no else Accepted(Reply(250))
+
+    told: list[str] = []
+    await sent_all(watched(database, told, relay=FakeTransport(answer), connections=4))
+    counts = {each: (await Ledger(database).tallies([each]))[each] for each in (bad, good, notice)}
+    assert 50 <= counts[bad].failed <= 50 + 2 * 4
+    assert counts[bad].queued == 150 - counts[bad].failed
+    assert (counts[good].sent, counts[notice].failed) == (150, 150)
+    assert [each.split()[1] for each in told] == [str(bad)]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +95,12 @@ async def test_only_what_cannot_be_made_counts(database: Database, trouble: Exce
             raise trouble
 
     await sent_all(watched(database, told, letters=Broken()))
-    assert await states(database) == {"failed": 60}
+    after = await states(database)
+    if state == "paused":
+        assert after == {"failed": after["failed"], "queued": 60 - after["failed"]}
+        assert 50 <= after["failed"] <= 50 + 2 * 2
+    else:
+        assert after == {"failed": 60}
     row = await one(database, run, found)
     assert row["state"] == state or (state == "queued" and row["state"] == "running")
     assert [each.startswith(f"Run {found} is paused by a breaker: ") for each in told] == [
@@ -90,7 +119,7 @@ async def test_a_look_that_fails_or_comes_too_early_is_taken_again() -> None:
             return {7: "breaker: so it is"} if len(looks) == 3 else {}
 
     told: list[str] = []
-    work, breaker = Work(1), Breaker(Port(), told.append)
+    work, breaker = Work(1), Breaker(Port(), told.append, lambda: NOW)
     work.suspect(7)
     serving = asyncio.create_task(breaker.serve(work))
     async with asyncio.timeout(5):
@@ -105,4 +134,4 @@ async def test_a_look_that_fails_or_comes_too_early_is_taken_again() -> None:
     await asyncio.sleep(0.1)
     serving.cancel()
     assert looks == [[7]] * 3
-    assert work.suspects == set()
+    assert not work.suspects

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import select, update
@@ -18,7 +15,6 @@ from mailer.core.handoff import Drop, Go, HandoffFacts, Verdict
 from mailer.core.message import Message
 from mailer.core.throttle import Pacing, WarmUp
 from mailer.errors import StoreError
-from mailer.files.journal import Journals
 from mailer.flow.connection import Tools
 from mailer.flow.gate import Gate
 from mailer.flow.pacer import Pacer
@@ -30,6 +26,7 @@ from mailer.store.pace import Paces
 from mailer.store.senders import Senders
 from mailer.store.tables import delivery, pace, pace_slot, warm_day
 from mailer.testing import FakeTransport
+from tests.flow import journals
 from tests.flow.test_send import Flaky, Letters, go, held, states
 from tests.store.rows import NOW, a_customer_row, a_delivery, a_run
 
@@ -87,7 +84,7 @@ def sender(
         tools=Tools(Letters(), lambda: post, lambda: NOW, lambda: 0.5),
         judge=judge,
         config=SenderConfig(connections=connections, claim_size=50, host="h", pid=1),
-        open_journal=Journals(Path(tempfile.gettempdir()) / f"mailer-journals-{os.getpid()}").create,
+        open_journal=journals.create,
         pacer=Pacer(
             port=paces,
             ledger=ledger,

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +14,6 @@ from mailer.core.delivery import Accepted, InDoubt, Outcome, Phase, Refused, Rep
 from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, SendJob, Start, Verdict
 from mailer.core.message import Message
 from mailer.errors import Fenced, HeaderRefused, NotRepresentable, RelayError, RenderError, StoreError
-from mailer.files.journal import Journals
 from mailer.flow.connection import SessionPort, Tools
 from mailer.flow.send import SenderConfig, SendLoop
 from mailer.store.engine import Database
@@ -25,6 +21,7 @@ from mailer.store.ledger import Ledger
 from mailer.store.senders import Senders
 from mailer.store.tables import delivery, run, sender
 from mailer.testing import FakeTransport
+from tests.flow import journals
 from tests.store.rows import NOW, a_customer_row, a_delivery, a_run, add_many, one
 
 PATIENCE = 20.0
@@ -114,7 +111,7 @@ def loop(
         ),
         judge=judge,
         config=SenderConfig(connections=connections, claim_size=50, host="h", pid=1),
-        open_journal=Journals(Path(tempfile.gettempdir()) / f"mailer-journals-{os.getpid()}").create,
+        open_journal=journals.create,
     )
 
 
