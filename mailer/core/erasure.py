@@ -26,11 +26,6 @@ def bar_key(salt: str, email_key: str) -> str:
     return _MARK + hmac.digest(salt.encode(), email_key.encode(), hashlib.sha256).hex()
 
 
-def is_bar_key(email_key: str) -> bool:
-    """Whether a suppression is of an erased address."""
-    return email_key.startswith(_MARK)
-
-
 def blank_detail(detail: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """An event's detail without links, programs, codes, orders and whatever else may name somebody."""
     kept = {name: value for name, value in (detail or {}).items() if name in _HARMLESS}

@@ -121,20 +121,6 @@ def _measure(value: Any) -> tuple[int, int]:
     return deepest, count
 
 
-def parse_rule(value: Any, *, name: str = "", file: str = "") -> Rule:
-    """Read a rule from plain data (of YAML or JSON).
-
-    Raises:
-        SegmentFault: the first thing wrong, with its path under `name` as the key.
-    """
-    try:
-        return Rule.model_validate(value)
-    except ValidationError as error:
-        path, sentence = faults(error)[0]
-        key = ".".join(part for part in (name, *path) if part)
-        raise SegmentFault(sentence, file=file, key=key or None) from None
-
-
 def faults(error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
     """Each thing wrong as (path, sentence): `(("all", "0", "atr"), "unknown key; did you mean 'attr'?")`."""
     found = []

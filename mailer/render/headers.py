@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import re
-import unicodedata
 from collections.abc import Iterable, Sequence
 from email import policy
 from email.errors import MultipartInvariantViolationDefect
@@ -171,14 +170,6 @@ def list_id(text: str) -> Field:
         return Field("List-Id", f"List-Id: <{label}>", f"<{label}>")
     written = mailbox("List-Id", name.strip(), label).written
     return Field("List-Id", written, _FOLDED.sub("", written).partition(": ")[2])
-
-
-def list_label(campaign: str, domain: str) -> str:
-    """A list id for a campaign of any name: ASCII letters, digits and hyphens under the sender's domain."""
-    plain = (
-        unicodedata.normalize("NFKD", campaign.replace("ı", "i")).encode("ascii", "ignore").decode().lower()
-    )
-    return f"{re.sub(r'[^a-z0-9]+', '-', plain).strip('-') or 'list'}.{domain}"
 
 
 def plain(field: str, text: str) -> Field:

@@ -9,11 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from mailer.core.delivery import Phase, Reply
+from mailer.core.delivery import Phase
 from mailer.core.message import Message
 from mailer.smtp.collector import Collector, Raw
 from mailer.smtp.relay import RelayConfig
-from mailer.smtp.replies import parsed
 from mailer.smtp.trouble import Trouble, trouble
 
 #: Above this a message's data leaves in pieces of this size, each after the last one was taken.
@@ -85,18 +84,6 @@ class Link:
             if not await self._collector.drained(self.config.timeouts.block):
                 return False
         return True
-
-    async def command(self, phase: Phase, line: bytes, timeout: float | None = None) -> Reply:  # noqa: ASYNC109 -- as above
-        """Send one command and read its reply.
-
-        Raises:
-            Trouble: no reply, or nothing that is one.
-        """
-        self.expect(1)
-        self.write(phase, line + b"\r\n")
-        for raw in await self.take(1, timeout or self.config.timeouts.command):
-            return parsed(raw)
-        raise self.trouble(phase)
 
     def trouble(self, phase: Phase) -> Trouble:
         """Why no reply came."""

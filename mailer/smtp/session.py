@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from mailer.core.delivery import Outcome, Phase, TryLater
 from mailer.core.message import Message
@@ -11,7 +10,6 @@ from mailer.errors import NotRepresentable, RelayError, TooLarge
 from mailer.smtp.link import Link
 from mailer.smtp.opening import opened
 from mailer.smtp.relay import RelayConfig
-from mailer.smtp.replies import done
 from mailer.smtp.transaction import Asked, Transaction
 from mailer.smtp.trouble import Trouble
 
@@ -87,25 +85,6 @@ class Session:
             outcome = trouble.outcome()
             return outcome if isinstance(outcome, TryLater) else TryLater(Phase.CONNECT, detail=str(trouble))
         return None
-
-    async def probe(self) -> None:
-        """Connect, encrypt, log in, NOOP and leave: can the relay be used as set?
-
-        Raises:
-            RelayError: no, and why, in one sentence.
-        """
-        waits = replace(self._config.timeouts, command=self._config.timeouts.connect)  # a person is waiting
-        link = None
-        try:
-            link = await opened(replace(self._config, timeouts=waits))
-            reply = await link.command(Phase.HELLO, b"NOOP")
-        except Trouble as trouble:
-            raise RelayError(f"The relay {self._config} cannot be used: {trouble}.") from trouble
-        finally:
-            if link is not None:
-                await link.quit()
-        if not done(reply):
-            raise RelayError(f"The relay {self._config} cannot be used: it answered {reply} to NOOP.")
 
     async def close(self) -> None:
         """Take leave of the relay; the session may be used again."""

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailer.core.erasure import bar_key, blank_detail, blank_reply, blank_source, is_bar_key
+from mailer.core.erasure import bar_key, blank_detail, blank_reply, blank_source
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,8 @@ def test_of_a_detail_what_names_nobody_is_left() -> None:
 
 
 def test_a_barred_address_cannot_be_read() -> None:
-    assert is_bar_key(bar_key("s", "a@b.example"))
+    assert "b.example" not in bar_key("s", "a@b.example")
     assert bar_key("s", "a@b.example") == bar_key("s", "a@b.example") != bar_key("t", "a@b.example")
-    assert not is_bar_key("a@b.example")
 
 
 @pytest.mark.parametrize(

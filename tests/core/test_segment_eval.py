@@ -9,7 +9,7 @@ import pytest
 from mailer.core.customer import Customer
 from mailer.core.event import EventKind
 from mailer.core.rfm import Purchases, Scores
-from mailer.core.segment import Rule, parse_rule
+from mailer.core.segment import Rule
 from mailer.core.segment_eval import evaluate
 from mailer.core.segment_facts import (
     CouponFact,
@@ -37,7 +37,7 @@ def at(text: str) -> datetime:
 
 def holds(rule: dict[str, Any], facts: CustomerFacts, now: datetime = NOW, **options: Any) -> bool:
     context = EvalContext(**({"now": now, "tenant_zone": ISTANBUL, "currency": "TRY"} | options))
-    return evaluate(parse_rule(rule), facts, context).holds
+    return evaluate(Rule.model_validate(rule), facts, context).holds
 
 
 def a_customer(**facts: Any) -> CustomerFacts:
@@ -286,9 +286,11 @@ def test_a_share_is_about_as_large_as_it_says_and_shares_nest() -> None:
 
 
 def test_an_explanation_says_what_was_found() -> None:
-    rule = parse_rule({"attr": {"city": "İzmir"}, "not": [{"segment": "costly"}]})
+    rule = Rule.model_validate({"attr": {"city": "İzmir"}, "not": [{"segment": "costly"}]})
     facts = CustomerFacts(1, Customer("c1", attributes={"city": "Ankara"}), lists=frozenset({"late"}))
-    context = EvalContext(now=NOW, tenant_zone=ISTANBUL, segments={"costly": parse_rule({"list": "late"})})
+    context = EvalContext(
+        now=NOW, tenant_zone=ISTANBUL, segments={"costly": Rule.model_validate({"list": "late"})}
+    )
     assert list(evaluate(rule, facts, context).lines()) == [
         "no   all of these",
         "no     none of these",
@@ -299,7 +301,9 @@ def test_an_explanation_says_what_was_found() -> None:
 
 
 def test_an_explanation_of_scores_and_signs() -> None:
-    rule = parse_rule({"rfm": {"r": "4..", "m": "..2"}, "engaged": {"by": ["click", "order"], "in": "180d"}})
+    rule = Rule.model_validate(
+        {"rfm": {"r": "4..", "m": "..2"}, "engaged": {"by": ["click", "order"], "in": "180d"}}
+    )
     facts = a_customer(scores=Scores(5, 1, 3), events=(EventFact("order.placed", NOW),))
     context = EvalContext(now=NOW, tenant_zone=ISTANBUL)
     assert list(evaluate(rule, facts, context).lines()) == [

@@ -18,7 +18,7 @@ from mailer.core.duration import Duration
 from mailer.core.once import Once
 from mailer.core.samples import vetting_scenes
 from mailer.core.scene import Sender
-from mailer.core.segment import Rule, check_segments, parse_rule
+from mailer.core.segment import Rule, check_segments
 from mailer.core.segment_value import ValueTest
 from mailer.files import catalog, yaml
 from mailer.files.templates import TemplateFolder
@@ -90,7 +90,7 @@ def test_a_campaign_example_can_be_used(block: Block, tmp_path: Path) -> None:
 def test_a_segments_example_can_be_used(block: Block, tmp_path: Path) -> None:
     stock = yaml.read(ROOT / "jobs" / catalog.SEGMENTS_FILE).values
     values = yaml.parse(block.body, str(tmp_path)).values
-    rules = {name: parse_rule(value, name=name) for name, value in {**stock, **values}.items()}
+    rules = {name: Rule.model_validate(value) for name, value in {**stock, **values}.items()}
     for name, rule in rules.items():
         check_segments(rule, rules, name=name)
 
@@ -186,7 +186,7 @@ def test_leaves_of_a_rule_are_explained_by_examples_that_read() -> None:
     rows = table("segments.md", "What can be asked")
     assert set(rows) == names(Rule)
     for key, (_meaning, example) in rows.items():
-        rule = parse_rule(yaml.parse(example.strip("`"), key).values)
+        rule = Rule.model_validate(yaml.parse(example.strip("`"), key).values)
         assert rule.model_dump(by_alias=True, exclude_none=True).keys() == {key}
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.errors import HeaderRefused, RenderError
-from mailer.render.headers import Field, address, list_id, list_label, mailbox, unstructured, verify
+from mailer.render.headers import Field, address, list_id, mailbox, unstructured, verify
 
 
 @pytest.mark.parametrize(
@@ -47,20 +47,6 @@ def test_an_ascii_subject_folds_at_blanks() -> None:
 def test_a_head_that_reads_otherwise_is_refused(head: str, fields: list[Field]) -> None:
     with pytest.raises(HeaderRefused, match="meant"):
         verify(head, fields)
-
-
-@pytest.mark.parametrize(
-    ("campaign", "label"),
-    [
-        ("birthday", "birthday.k.example"),
-        ("Doğum Günü!", "dogum-gunu.k.example"),
-        ("ışık_1", "isik-1.k.example"),
-        ("猫", "list.k.example"),
-    ],
-)
-def test_a_list_label_for_any_campaign(campaign: str, label: str) -> None:
-    assert list_label(campaign, "k.example") == label
-    assert list_id(label).written == f"List-Id: <{label}>"
 
 
 @pytest.mark.parametrize("text", ["birthday", "a b.c", "<a.b> x", "a..b", "a.b\r\nBcc: x", ""])

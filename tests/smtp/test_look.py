@@ -55,6 +55,7 @@ async def test_a_certificate_nobody_looks_at_is_not_told() -> None:
             "refused the user name or password",
         ),
         ({"banner": "554 5.7.1 go away"}, {}, "connect", "554 5.7.1 go away"),
+        ({"banner": r"raw HTTP/1.1 400 Bad Request\r\n"}, {}, "connect", "does not speak SMTP"),
     ],
 )
 async def test_what_keeps_a_relay_from_being_used(
@@ -73,3 +74,9 @@ async def test_nobody_there() -> None:
         port = running.port
     seen = await look(RelayConfig("localhost", port, tls=Tls.NONE, local_hostname="shop.example"))
     assert (seen.phase, seen.trouble) == ("connect", "the connection was refused: nothing listens there")
+
+
+async def test_a_name_nobody_knows() -> None:
+    seen = await look(RelayConfig("relay.invalid"))
+    assert seen.phase == "connect"
+    assert seen.trouble.startswith("the name relay.invalid is not known")

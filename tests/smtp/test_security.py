@@ -1,4 +1,4 @@
-"""TLS is never downgraded, a wrong password is told apart, and the probe says each fault in one sentence."""
+"""TLS is never downgraded, and a wrong password is told apart."""
 
 from __future__ import annotations
 
@@ -74,8 +74,6 @@ TLS_FAULTS = {
 async def test_tls_that_fails_is_never_done_without(script: dict[str, Any], mode: Tls, says: str) -> None:
     async with running(script) as relay:
         outcome = await outcome_of(session(relay, tls=mode))
-        with pytest.raises(RelayError, match="cannot be used"):
-            await session(relay, tls=mode).probe()
     assert isinstance(outcome, TryLater)
     assert outcome.phase is Phase.TLS
     assert says in f"{outcome.detail} {outcome.reply}"
@@ -114,13 +112,8 @@ async def test_a_wrong_password_is_said_once_and_never_shown(mechanisms: list[st
             RelayError, match=r"refused the user name or password .*relay\.username"
         ) as sending:
             await outcome_of(opened)
-        with pytest.raises(
-            RelayError, match=r"refused the user name or password .*relay\.username"
-        ) as probing:
-            await opened.probe()
-    for raised in (sending, probing):
-        assert "sesame" not in str(raised.value)
-    assert relay.verbs().count("AUTH") == 2
+    assert "sesame" not in str(sending.value)
+    assert relay.verbs().count("AUTH") == 1
     assert relay.messages == []
 
 
@@ -152,38 +145,11 @@ async def test_a_login_that_may_pass_later(script: dict[str, Any], says: str) ->
     assert says in f"{outcome.detail} {outcome.reply}"
 
 
-async def test_the_probe_is_content_with_a_good_relay() -> None:
-    async with running({"tls": "starttls", **LOGIN}) as relay:
-        await session(relay, username="shop", password="s3cret ç").probe()
-    assert relay.verbs() == ["EHLO", "STARTTLS", "EHLO", "AUTH", "NOOP", "QUIT"]
-
-
-PROBES = {
-    "busy": ({"banner": "421 4.3.2 busy"}, "421 4.3.2 busy"),
-    "no greeting": ({"banner": "silence"}, "no greeting within 0.5 s"),
-    "NOOP refused": ({"noop": "502 5.5.1 no"}, "502 5.5.1 no to NOOP"),
-    "not a relay": ({"banner": r"raw HTTP/1.1 400 Bad Request\r\n"}, "does not speak SMTP"),
-}
-
-
-@pytest.mark.parametrize(("script", "says"), PROBES.values(), ids=PROBES)
-async def test_the_probe_says_what_is_wrong(script: dict[str, Any], says: str) -> None:
-    async with running(script) as relay:
-        with pytest.raises(RelayError) as raised:
-            await session(relay, tls=Tls.NONE).probe()
-    assert says in str(raised.value)
-    assert str(raised.value).startswith(f"The relay localhost:{relay.port} cannot be used: ")
-    assert str(raised.value).endswith(".")
-    assert "\n" not in str(raised.value)
-
-
-async def test_the_probe_tells_a_refused_connection_from_an_unknown_name() -> None:
-    async with running() as relay:
-        pass
-    with pytest.raises(RelayError, match="nothing listens there"):
-        await session(relay).probe()
-    with pytest.raises(RelayError, match=r"the name relay\.invalid is not known"):
-        await Session(RelayConfig("relay.invalid")).probe()
+async def test_a_relay_that_greets_nobody_is_not_waited_for() -> None:
+    async with running({"banner": "silence"}) as relay:
+        outcome = await outcome_of(session(relay))
+    assert isinstance(outcome, TryLater)
+    assert (outcome.phase, outcome.detail) == (Phase.CONNECT, "no greeting within 0.5 s")
 
 
 async def test_a_mode_given_as_a_word_is_the_mode() -> None:

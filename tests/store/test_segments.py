@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import insert
 
-from mailer.core.segment import MOST_RULES, Rule, parse_rule
+from mailer.core.segment import MOST_RULES, Rule
 from mailer.core.segment_facts import EvalContext
 from mailer.errors import SegmentFault, UsageError
 from mailer.flow.score import Scoring
@@ -26,10 +26,10 @@ from tests.core.segment_cases import CASES
 from tests.store.rows import NOW, a_customer_row, add
 
 SEGMENTS = {
-    "izmir": parse_rule({"attr": {"şehir": "İzmir"}}),
-    "reachable": parse_rule({"segment": "izmir", "not": [{"list": "late"}, {"list": "unknown"}]}),
-    "champions": parse_rule({"rfm": {"r": "4..", "f": "4..", "m": "4.."}}),
-    "lost": parse_rule({"segment": "nowhere"}),
+    "izmir": Rule.model_validate({"attr": {"şehir": "İzmir"}}),
+    "reachable": Rule.model_validate({"segment": "izmir", "not": [{"list": "late"}, {"list": "unknown"}]}),
+    "champions": Rule.model_validate({"rfm": {"r": "4..", "f": "4..", "m": "4.."}}),
+    "lost": Rule.model_validate({"segment": "nowhere"}),
 }
 CONTEXT = EvalContext(now=NOW, tenant_zone=ZoneInfo("Europe/Istanbul"), segments=SEGMENTS, currency="TRY")
 
@@ -64,7 +64,7 @@ async def test_both_databases_pass_the_values_the_reference_passes(database: Dat
         await connection.execute(insert(customer), rows)
     people = Segments(database)
     for n, (test, value, wanted) in enumerate(CASES):
-        rule = parse_rule({"attr": {"x": test, "id": str(n)}})
+        rule = Rule.model_validate({"attr": {"x": test, "id": str(n)}})
         assert await people.count(rule, CONTEXT) == int(wanted), (test, value)
 
 
@@ -150,7 +150,7 @@ async def test_a_day_reaches_every_zone_when_none_is_listed(database: Database) 
                     customer_id=key, attr="birthday", month=5, day=11, set_at=NOW, placeholder=False
                 )
             )
-    rule = parse_rule({"date": {"attr": "birthday", "is": "today"}})
+    rule = Rule.model_validate({"date": {"attr": "birthday", "is": "today"}})
     evening = EvalContext(now=NOW.replace(hour=12), tenant_zone=CONTEXT.tenant_zone)
     assert [one.id for one in await Segments(database).sample(rule, evening, 9)] == ["k"]
 
@@ -181,5 +181,5 @@ async def test_a_hostile_name_is_only_a_name(database: Database, name: str) -> N
     await a_customer_row(database, "has-not", attributes={"a": [{"b": "%"}]})
     people = Segments(database)
     for test in ("%", {"has": "%"}, {"contains": "%"}, {"missing": False}):
-        rule = parse_rule({"attr": {name: test}})
+        rule = Rule.model_validate({"attr": {name: test}})
         assert [one.id for one in await people.sample(rule, CONTEXT, 9)] == ["has"]
