@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
-from mailer.store.statements import Writing
+from mailer.store.statements import Marking
 from mailer.store.tables import delivery_event
 
 #: From which states a coupon may go to another. A redeemed one stays redeemed, whatever its mail did.
@@ -55,16 +55,14 @@ async def move_coupons(
 ) -> None:
     """Put the coupons of these deliveries into another state, where that is a step they can take."""
     if delivery_ids:
-        await _MOVES[to].run(connection, [(each,) for each in delivery_ids], to=to, at=at)
+        await _MOVES[to].run(connection, delivery_ids, to=to, at=at)
 
 
-def _move(to: CouponState) -> Writing:
+def _move(to: CouponState) -> Marking:
     issued = ", issued_at = :at" if to is CouponState.ISSUED else ""
     known = ", ".join(f"'{state}'" for state in _FROM[to])
-    return Writing(
-        f"update coupon set state = :to, changed_at = :at{issued}"
-        f" from {{given}} where coupon.delivery_id = given.id and coupon.state in ({known})",
-        {"id": "bigint"},
+    return Marking(
+        f"update coupon set state = :to, changed_at = :at{issued} where delivery_id {{these}} and state in ({known})"
     )
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.cap import WEEK
 from mailer.core.handoff import Waiting
-from mailer.store.statements import Reading, Writing, known, known_day
+from mailer.store.statements import Marking, Reading, Writing, known, known_day
 
 #: A local date is never further than this from the UTC date.
 APART = timedelta(days=1)
@@ -117,7 +117,7 @@ def as_waiting(row: Mapping[str, Any]) -> Waiting:
 async def give_back(connection: AsyncConnection, deliveries: Sequence[int]) -> None:
     """These deliveries surely did not leave: their places are free."""
     if deliveries:
-        await _GIVE_BACK.run(connection, [(each,) for each in deliveries])
+        await _GIVE_BACK.run(connection, deliveries)
 
 
 _TAKE = Writing(
@@ -129,7 +129,7 @@ _TAKE = Writing(
     {"customer_id": "bigint", "local_day": "date", "slot": "smallint", "delivery_id": "bigint"},
 )
 
-_GIVE_BACK = Writing("delete from cap_slot where delivery_id in (select id from {given})", {"id": "bigint"})
+_GIVE_BACK = Marking("delete from cap_slot where delivery_id {these}")
 
 _HELD = Reading({"id": "cap_slot.delivery_id"}, "cross join cap_slot where cap_slot.delivery_id = wanted.id")
 

@@ -23,8 +23,8 @@ _INSTANT = "%Y-%m-%d %H:%M:%S.%f"  # as SQLAlchemy keeps instants on SQLite
 class Reading:
     """A SELECT over deliveries, or customers, whose numbers are given as one value, `:ids`.
 
-    `columns` are expressions by name; `{x}` among them is a JSON column as a value. `tables` are joined to
-    `wanted.id`.
+    `columns` are expressions by name; `{x}` among them is a JSON column as a value. `tables` begins with
+    `cross join`, and its `where` says what `= wanted.id`, a number given once.
     """
 
     def __init__(self, columns: Mapping[str, str], tables: str) -> None:
@@ -35,9 +35,12 @@ class Reading:
             f"select json_group_array(json_array({lite}))"
             f" from (select value as id from json_each(:ids)) as wanted {tables}"
         )
-        self._postgresql = text(
-            f"select {post} from (select unnest(cast(:ids as bigint[])) as id) as wanted {tables}"
+        # Not joined to the numbers: of rows just written PostgreSQL has no statistics, and it took them to be few
+        # and the numbers to be what is looked up for each.
+        where = (
+            tables.strip().removeprefix("cross join ").replace("= wanted.id", "= any(cast(:ids as bigint[]))")
         )
+        self._postgresql = text(f"select {post} from {where}")
 
     async def rows(
         self, connection: AsyncConnection, ids: Sequence[int], **values: Any
@@ -81,6 +84,22 @@ class Writing:
             await _fetched(connection, self._sqlite, {"rows": whole, **values})
         else:
             await connection.execute(self._postgresql, {"rows": whole, **values})
+
+
+class Marking:
+    """A statement that does the same to many rows, whose numbers are given as one value. `{these}` are the numbers."""
+
+    def __init__(self, statement: str) -> None:
+        self._sqlite = statement.replace("{these}", "in (select value from json_each(:ids))")
+        self._postgresql = text(statement.replace("{these}", "= any(cast(:ids as bigint[]))"))
+
+    async def run(self, connection: AsyncConnection, ids: Sequence[int], **values: Any) -> None:
+        """Run it over all of them at once."""
+        if connection.dialect.name == "sqlite":
+            given = {name: _lite(value) for name, value in values.items()}
+            await _fetched(connection, self._sqlite, {"ids": json.dumps(list(ids)), **given})
+        else:
+            await connection.execute(self._postgresql, {"ids": list(ids), **values})
 
 
 async def _fetched(connection: AsyncConnection, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
