@@ -15,6 +15,7 @@ from __future__ import annotations
 import random
 import signal
 import sys
+import time
 from itertools import cycle
 from pathlib import Path
 
@@ -29,7 +30,8 @@ COMMITS = [
     f"{kind}:{side}" for kind in ("claim", "mark", "outcome", "recover") for side in ("before", "after")
 ]
 MOST = {"plan": 2, "claim": 2, "mark": 8, "outcome": 8, "recover": 1}  # which one of its kind
-NAMED = 15.0  # seconds until a named point should be reached
+NAMED = 60.0  # seconds until a named point is reached; one killed while it planned holds up the next for 30
+PAUSE = 0.03  # seconds the relay takes for each mail, so that a shop lasts for several kills
 
 
 class Kills:
@@ -63,8 +65,13 @@ class Kills:
         return [point] if status == -signal.SIGKILL else []
 
     def _at_random(self, place: Place) -> list[str]:
+        before = place.oracle.count()
         running = place.start("run", "--until-idle")
-        if end_of(running, within=self._chance.uniform(0.3, 4.0)) is not None:
+        if self._chance.random() < 0.7:  # mail is going out; otherwise whatever it does by then
+            end = time.monotonic() + NAMED
+            while place.oracle.count() == before and not running.over() and time.monotonic() < end:
+                time.sleep(0.005)
+        if end_of(running, within=self._chance.uniform(0.0, 2.0)) is not None:
             return []
         whom = self._chance.choices(["group", "sender", "supervisor", "starter"], [6, 3, 1, 1])[0]
         victims = running.below(f"mailer-{whom}") if whom in {"sender", "starter"} else []
@@ -86,7 +93,7 @@ class Kills:
 def one_shop(where: Ground, kills: Kills, tally: Tally, options: object) -> None:
     """Kill until everything is sent, or often enough."""
     wanted, recipients = options.kills, options.recipients  # type: ignore[attr-defined]
-    with where.place(recipients=recipients, hit=recipients // 3) as place:
+    with where.place(recipients=recipients, hit=recipients // 3, pause=PAUSE) as place:
         mine = 0
         total = recipients + recipients // 3
         while tally.faults < wanted and place.oracle.count() < total - 20:
