@@ -25,6 +25,7 @@ from mailer.flow.work import Work
 log = structlog.get_logger()
 
 FIRST_WAIT = 0.02  # seconds between two looks, at least
+HELD_WAIT = 1.0  # seconds, at most, while a database that is away keeps a sender from going on
 PART = 20  # a look that took so long is followed by twenty times that without one
 
 
@@ -55,10 +56,11 @@ class Breaker:
             suspects.urgent.clear()
             held, begun = work.held, time.monotonic()
             settled = await self.look(work)
-            if held and not suspects.urgent.is_set():
+            if held and settled and not suspects.urgent.is_set():
                 work.let_go()
+            wait = max(FIRST_WAIT, PART * (time.monotonic() - begun))
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(max(FIRST_WAIT, PART * (time.monotonic() - begun))):
+                async with asyncio.timeout(min(wait, HELD_WAIT) if work.held else wait):
                     await suspects.urgent.wait()
             if not settled:
                 suspects.told.set()

@@ -22,7 +22,7 @@ from mailer.store.engine import Database
 from mailer.store.ledger import Ledger
 from mailer.store.tables import delivery, run
 from mailer.testing import FakeTransport
-from tests.flow.test_send import Letters, held, loop, sent_all, states
+from tests.flow.test_send import PATIENCE, Letters, held, loop, sent_all, states
 from tests.store.rows import NOW, a_run, add_many, one
 
 RULES = Rules(zone=ZoneInfo("Europe/Istanbul"), quiet=QuietHours.parse(""), seed="s")
@@ -54,6 +54,51 @@ async def test_a_run_that_is_refused_by_a_quick_relay_is_paused_at_once(
     counted = re.search(r"paused by a breaker: (\d+) of \1 attempts were refused", said)
     assert counted
     assert 50 <= int(counted[1]) <= after["failed"]
+    assert await held(database) == 0
+
+
+async def test_nothing_begins_while_a_look_is_owed(database: Database) -> None:
+    found = await a_run(database)
+    await add_many(database, found, 200)
+
+    class Away(Breakers):
+        troubles = 0
+
+        async def look(self, run_ids: Any) -> dict[int, str]:
+            if self.troubles < 3 and (await states(database)).get("failed", 0) >= 50:
+                self.troubles += 1
+                raise StoreError("the database is away")
+            return await super().look(run_ids)
+
+    told: list[str] = []
+    no = FakeTransport(lambda _message: Refused(Phase.RCPT, Reply(550, "no")))
+    sending, away = watched(database, told, relay=no), Away(database)
+    sending._breaker = Breaker(away, told.append, lambda: NOW)
+    await sent_all(sending)
+    assert away.troubles == 3
+    assert 50 <= len(no.tried) <= 50 + 2 * 2
+    assert (await one(database, run, found))["state"] == "paused"
+    assert len(told) == 1
+    assert await held(database) == 0
+
+
+async def test_a_sender_that_is_held_ends_when_told_to(database: Database) -> None:
+    await add_many(database, await a_run(database), 200)
+    stop = asyncio.Event()
+
+    class Away:
+        async def look(self, _run_ids: Any) -> dict[int, str]:
+            if (await states(database)).get("failed", 0) >= 50:
+                stop.set()
+            raise StoreError("the database is away")
+
+    no = FakeTransport(lambda _message: Refused(Phase.RCPT, Reply(550, "no")))
+    sending = watched(database, [], relay=no)
+    sending._breaker = Breaker(Away(), [].append, lambda: NOW)
+    await asyncio.wait_for(sending.run(until_idle=False, stop=stop), PATIENCE)
+    after = await states(database)
+    assert set(after) == {"failed", "queued"}
+    assert 50 <= after["failed"] <= 50 + 2 * 2
     assert await held(database) == 0
 
 
