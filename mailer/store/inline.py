@@ -35,10 +35,16 @@ class Inline(aiosqlite.Connection):
         if not self._running or raw is None:
             raise ValueError("Connection closed")
         begins = args[:1] == ("BEGIN IMMEDIATE",)
-        if begins or fn == raw.close or (self._writes and fn == raw.commit):
+        waits = begins or fn == raw.close or (self._writes and fn == raw.commit)
+        if not waits:
+            try:
+                done = fn(*args, **kwargs)
+            except sqlite3.OperationalError as error:  # while somebody repairs the log, even reading waits
+                waits = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
+                if not waits:
+                    raise
+        if waits:
             done = await super()._execute(partial(_patiently, fn), *args, **kwargs)  # type: ignore[no-untyped-call]
-        else:
-            done = fn(*args, **kwargs)
         self._writes = begins or (self._writes and raw.in_transaction)
         return done
 

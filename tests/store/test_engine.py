@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -113,6 +114,27 @@ async def test_a_short_writer_waits_for_its_turn_and_the_loop_goes_on(sqlite_url
         assert (await connection.scalars(select(switch.c.name))).all() == ["first", "second"]
     await ours.close()
     await other.close()
+
+
+async def test_a_short_statement_that_finds_the_file_locked_waits_in_the_thread(sqlite_url: str) -> None:
+    threads = []
+
+    def statement() -> str:
+        threads.append(threading.get_ident())
+        if len(threads) < 4:
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        return "done"
+
+    database = await Database.connect(sqlite_url, short=True)
+    async with database.read() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        assert await driver._execute(statement) == "done"
+    await database.close()
+    assert threads[0] == threading.get_ident()
+    assert set(threads[1:]).isdisjoint(threads[:1])
 
 
 async def test_the_folder_of_an_sqlite_file_is_made(tmp_path: Path) -> None:
