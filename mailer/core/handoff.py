@@ -47,6 +47,7 @@ class SendJob:
     context: Mapping[str, Any] = field(default_factory=dict)  # of the delivery
     content: Mapping[str, Any] = field(default_factory=dict)  # of the run
     coupon: CouponView | None = None
+    printable: bool = False  # whether every letter of all this is known to be one that can be printed
     uncounted: bool = False  # the address is one whose owner refused to have clicks and openings counted
 
 

@@ -37,6 +37,7 @@ class TemplatePort(Protocol):
         zone: ZoneInfo,
         *,
         track: Track | None = None,
+        even: bool = False,
     ) -> Rendered: ...
 
 
@@ -63,12 +64,21 @@ class Identity:
 class _From:
     """A sender's name, address and domain, taken apart once."""
 
-    __slots__ = ("address", "domain", "name", "sender")
+    __slots__ = ("address", "domain", "name", "printable", "sender")
 
     def __init__(self, sender: Sender) -> None:
         self.sender = sender
         self.name, self.address = parseaddr(sender.from_)
         self.domain = self.address.rpartition("@")[2]
+        said = (
+            sender.name,
+            sender.from_,
+            sender.postal_address,
+            sender.currency,
+            sender.country,
+            sender.locale,
+        )
+        self.printable = "".join(said).isprintable()
 
 
 class Composer:
@@ -170,7 +180,8 @@ class Composer:
         if isinstance(template, str):
             raise RenderError(template)
         identity = self._identity
-        sender = self._from[job.purpose].sender
+        written_by = self._from[job.purpose]
+        sender = written_by.sender
         track = picture = None
         if identity.links is not None and job.purpose == "commercial":
             agreed = False if job.uncounted else agrees(job.customer.attributes)
@@ -182,6 +193,7 @@ class Composer:
             sender.locale,
             ZoneInfo(job.zone) if job.zone else identity.zone,
             track=track,
+            even=job.printable and written_by.printable and description.isprintable(),
         )
         if picture is not None and rendered.html is not None:
             return replace(rendered, html=with_picture(rendered.html, picture))

@@ -68,9 +68,11 @@ class Template:
         *,
         track: Callable[[str], str] | None = None,
         seconds: float = DEFAULT_SECONDS,
+        even: bool = False,
     ) -> Rendered:
         """Fill every part in for one customer.
 
+        `even` says that the context is plain data without ODD letters, as is known of what the database gave.
         `track` is what the address of each link goes through.
         `locale` is the customer's, empty if none is known; `zone` the one their instants are shown in.
         Amounts are in `context["tenant"]["currency"]` where a template names no other.
@@ -78,7 +80,7 @@ class Template:
         Raises:
             RenderError: the data or the template is at fault, or takes too long; with file and line if known.
         """
-        even = check_plain(context)
+        even = even or check_plain(context)
         tenant = context.get("tenant")
         currency = tenant.get("currency") if isinstance(tenant, dict) else None
         with guard(seconds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ from mailer.core.coupon import CouponState
 from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
 from mailer.core.links import SCOPE
-from mailer.store.statements import Reading, day, instant, known
+from mailer.store.statements import Reading, day, instant, known, printable
 from mailer.store.tables import run
 
 _SHOWN = ", ".join(
@@ -75,12 +76,19 @@ _RUNS = select(run.c.id, run.c.version_id, run.c.occurrence, run.c.content).wher
 
 async def load(connection: AsyncConnection, ids: Sequence[int]) -> list[SendJob]:
     """The jobs of these deliveries, in the order given; unknown ones are left out."""
-    rows = {row["id"]: row for row in await _JOBS.rows(connection, ids)}
+    found, plain = await _JOBS.looked_at(connection, ids)
+    rows = {row["id"]: row for row in found}
     run_ids = list({row["run_id"] for row in rows.values()})
     runs = {row["id"]: dict(row) for row in (await connection.execute(_RUNS, {"ids": run_ids})).mappings()}
-    shown = {row["delivery_id"]: _view(row) for row in await _REMINDERS.rows(connection, ids)}
+    reminders, plain_too = await _REMINDERS.looked_at(connection, ids)
+    shown = {row["delivery_id"]: _view(row) for row in reminders}
+    plain = (
+        plain
+        and plain_too
+        and all(printable(json.dumps(_said(of), ensure_ascii=False)) for of in runs.values())
+    )
     return [
-        _job(rows[wanted], runs[rows[wanted]["run_id"]], shown.get(wanted))
+        _job(rows[wanted], runs[rows[wanted]["run_id"]], shown.get(wanted), plain=plain)
         for wanted in ids
         if wanted in rows
     ]
@@ -96,7 +104,13 @@ def _view(row: Mapping[str, Any]) -> CouponView:
     )
 
 
-def _job(row: Mapping[str, Any], of: Mapping[str, Any], reminded: CouponView | None) -> SendJob:
+def _said(of: Mapping[str, Any]) -> list[Any]:
+    return [of["occurrence"], of["content"]]
+
+
+def _job(
+    row: Mapping[str, Any], of: Mapping[str, Any], reminded: CouponView | None, *, plain: bool
+) -> SendJob:
     return SendJob(
         delivery_id=row["id"],
         run_id=row["run_id"],
@@ -119,6 +133,7 @@ def _job(row: Mapping[str, Any], of: Mapping[str, Any], reminded: CouponView | N
         content=of["content"] or {},
         coupon=_view(row) if row["code"] else reminded,
         uncounted=row["uncounted"] is not None,
+        printable=plain,
     )
 
 

@@ -46,15 +46,27 @@ class Reading:
         self, connection: AsyncConnection, ids: Sequence[int], **values: Any
     ) -> list[dict[str, Any]]:
         """The rows, by column name. Instants and days are as the database gives them; see `instant` and `day`."""
-        if not ids:
-            return []
+        return (await self.looked_at(connection, ids, **values))[0]
+
+    async def looked_at(
+        self, connection: AsyncConnection, ids: Sequence[int], **values: Any
+    ) -> tuple[list[dict[str, Any]], bool]:
+        """The rows, and whether it is known at once of all their text that every letter of it can be printed."""
         names = self._names
+        if not ids:
+            return [], True
         if connection.dialect.name == "sqlite":
             given = {name: _lite(value) for name, value in values.items()}
             whole = await _fetched(connection, self._sqlite, {"ids": json.dumps(list(ids)), **given})
-            return [dict(zip(names, row, strict=True)) for row in json.loads(whole[0][0])]
+            said = whole[0][0]
+            return [dict(zip(names, row, strict=True)) for row in json.loads(said)], printable(said)
         found = await connection.execute(self._postgresql, {"ids": list(ids), **values})
-        return [dict(zip(names, row, strict=True)) for row in found]
+        return [dict(zip(names, row, strict=True)) for row in found], False
+
+
+def printable(said: str) -> bool:
+    """Whether no text in a piece of JSON has a letter that cannot be printed. No means that it was not seen at once."""
+    return "\\" not in said and said.isprintable()
 
 
 class Writing:
