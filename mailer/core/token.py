@@ -24,13 +24,43 @@ class BadToken(ValueError):
     """Not a token of ours, or not for this purpose."""
 
 
+class Mac:
+    """HMAC-SHA256 under one key, as far as that can be done before anything is said (RFC 2104 §4).
+
+    The standard library's object is one of Python's and takes twice as long to copy as all the rest.
+    """
+
+    __slots__ = ("_inner", "_key", "_outer", "_said")
+
+    def __init__(self, key: bytes, said: bytes = b"") -> None:
+        block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
+        self._key = key
+        self._said = said
+        self._inner = hashlib.sha256(bytes(octet ^ 0x36 for octet in block) + said)
+        self._outer = hashlib.sha256(bytes(octet ^ 0x5C for octet in block))
+
+    def of(self, said: bytes) -> bytes:
+        """The code of what is said, after whatever was said before."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(said)
+        outer.update(inner.digest())
+        return outer.digest()
+
+    def after(self, said: bytes) -> Mac:
+        """One that has been told this much."""
+        return Mac(self._key, self._said + said)
+
+
+_BLOCK = 64  # octets
+
+
 @dataclass(frozen=True)
 class Keyring:
     """Keys by id. New tokens are signed with `current`; the others are still believed."""
 
     current: str
     keys: Mapping[str, str]
-    _derived: dict[str, hmac.HMAC] = field(default_factory=dict, init=False, compare=False)
+    _derived: dict[str, Mac] = field(default_factory=dict, init=False, compare=False)
 
     def __repr__(self) -> str:
         return f"Keyring(current={self.current!r})"
@@ -58,17 +88,15 @@ class Keyring:
 
     def mac(self, purpose: str, said: bytes, key_id: str | None = None) -> bytes:
         """HMAC-SHA256 under a key, the current one by default, as derived for tokens of one purpose."""
-        made = self.begun(purpose, key_id).copy()
-        made.update(said)
-        return made.digest()
+        return self.begun(purpose, key_id).of(said)
 
-    def begun(self, purpose: str, key_id: str | None = None) -> hmac.HMAC:
-        """The same before anything was said: to be copied, never to be added to."""
+    def begun(self, purpose: str, key_id: str | None = None) -> Mac:
+        """The same before anything was said."""
         key_id = key_id or self.current
         ready = self._derived.get(f"{key_id}.{purpose}")
         if ready is None:
             key = self.signer(key_id, purpose).derive_key()
-            ready = self._derived[f"{key_id}.{purpose}"] = hmac.new(key, digestmod="sha256")
+            ready = self._derived[f"{key_id}.{purpose}"] = Mac(key)
         return ready
 
     def signer(self, key_id: str, purpose: str) -> Signer:
@@ -113,16 +141,13 @@ class Stem:
         said = f"[{_written(first)},".encode()
         said += b" " * (-len(said) % 3)
         self._said = _base64(said).decode("ascii")
-        self._mac = keys.begun(purpose).copy()
-        self._mac.update(self._said.encode())
+        self._mac = keys.begun(purpose).after(self._said.encode())
         self._end = f".{keys.current}".encode()
 
     def token(self, last: int) -> str:
         """A token that says `[first, last]`."""
         end = _base64(b"%d]" % last) + self._end
-        mac = self._mac.copy()
-        mac.update(end)
-        return f"{self._said}{end.decode()}.{_base64(mac.digest()).decode()}"
+        return f"{self._said}{end.decode()}.{_base64(self._mac.of(end)).decode()}"
 
 
 def verify(keys: Keyring, purpose: str, token: str) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import string
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mailer.core.token import BadToken, Keyring, Stem, sign, sign_for, verify
+from mailer.core.token import BadToken, Keyring, Mac, Stem, sign, sign_for, verify
 
 KEYS = Keyring.single("a-key-of-some-length")
 CLAIMS = [17, 4, "ayse@kardelen.example"]
@@ -34,6 +35,14 @@ def test_two_tokens_at_once_are_signed_as_the_library_signs(claims: list[Any]) -
 
 
 @settings(max_examples=300)
+@given(st.binary(max_size=200), st.lists(st.binary(max_size=200), max_size=3), st.binary(max_size=200))
+def test_our_code_is_the_librarys(key: bytes, before: list[bytes], said: bytes) -> None:
+    mac = Mac(key)
+    for each in before:
+        mac = mac.after(each)
+    assert mac.of(said) == mac.of(said) == hmac.digest(key, b"".join(before) + said, "sha256")
+
+
 @given(st.data())
 def test_a_token_that_was_changed_anywhere_says_nothing(data: st.DataObject) -> None:
     token = sign(KEYS, "unsubscribe", CLAIMS)
