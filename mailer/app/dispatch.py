@@ -33,7 +33,9 @@ class Dispatch(Stores):
         An `urgent` one hands out incidents and other service mail only.
         """
         if not shared:
-            watch = Watch(self.db.mark, self.clock) if self.db.dialect == "sqlite" else None
+            # A file says for next to nothing whether it changed; a server has to be asked what is due.
+            lite = self.db.dialect == "sqlite"
+            watch = Watch(self.db.mark, self.clock, 0.02) if lite else Watch(object, self.clock, 0.2)
             yield Embedded(self.ledger, urgent=urgent, watch=watch)
             return
         from mailer.cluster.taker import taking_shards  # noqa: PLC0415 (see above)

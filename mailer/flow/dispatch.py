@@ -16,7 +16,6 @@ from mailer.errors import StoreError
 
 log = structlog.get_logger()
 
-WATCH_EVERY = 0.02  # seconds between two looks for a change
 SWEEP_EVERY = 1.0  # seconds between two looks for what is due and in no shard
 TAKE_BACK_EVERY = 5.0  # seconds between two looks for shards of the dead
 PRUNE_EVERY = 600.0
@@ -46,10 +45,11 @@ class DuePort(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """How a sender learns that others wrote. `mark` is another one after every change and costs next to nothing."""
+    """How a sender learns that others wrote: `mark` is another one after every change, and asked so often."""
 
     mark: Callable[[], object]
     clock: Callable[[], datetime]
+    every: float  # seconds
 
 
 class Embedded:
@@ -73,8 +73,8 @@ class Embedded:
         if self._watch is None:
             await asyncio.sleep(seconds)
             return
-        for _ in range(math.ceil(seconds / WATCH_EVERY)):
-            await asyncio.sleep(WATCH_EVERY)
+        for _ in range(math.ceil(seconds / self._watch.every)):
+            await asyncio.sleep(self._watch.every)
             before, self._seen = self._seen, self._watch.mark()
             if before != self._seen:
                 with contextlib.suppress(StoreError):  # whoever takes hears of it

@@ -22,10 +22,11 @@ from tests.store.rows import NOW, a_run, add_many
     ],
 )
 async def test_a_waiting_sender_looks_as_soon_as_somebody_wrote_what_is_due(
-    sqlite_url: str, sqlite_database: Database, due: object, patience: float, *, at_once: bool
+    database_url: str, database: Database, due: object, patience: float, *, at_once: bool
 ) -> None:
-    other = await Database.connect(sqlite_url)
-    dispatcher = Embedded(Ledger(sqlite_database), watch=Watch(sqlite_database.mark, lambda: NOW))
+    other = await Database.connect(database_url)
+    mark = database.mark if database.dialect == "sqlite" else object
+    dispatcher = Embedded(Ledger(database), watch=Watch(mark, lambda: NOW, 0.02))
     begun = time.monotonic()
     waiting = asyncio.create_task(dispatcher.wait(patience))
     await asyncio.sleep(0.1)
