@@ -14,6 +14,7 @@ from mailer.app.relays import relays_of
 from mailer.app.trailing import Trailing
 from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
+from mailer.core.links import Counting
 from mailer.core.message import Letter, Message, Rendered
 from mailer.core.samples import vetting_scenes
 from mailer.core.segment import Rule
@@ -89,7 +90,7 @@ class Mails(Trailing):
         samples = [Sample(name, scene, locale, tenant_locale, zone) for name, locale, scene in scenes]
         found: list[FileFault] = [] if campaign.commercial else list(promotions(parts))
         found += await vet(parts, samples)
-        track = self.link_maker.track(_LONG, campaign.name, agreed=True) if campaign.commercial else None
+        track = self.link_maker.track(_LONG, campaign.name, Counting.YES) if campaign.commercial else None
         return [self._as_typed(fault) for fault in found or sizes(parts, samples, track)]
 
     async def some_customers(self) -> list[Customer]:

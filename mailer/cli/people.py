@@ -93,7 +93,7 @@ def export_customer(
 @customers.command("erase")
 def erase_customer(
     customer: CustomerId,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask at a terminal.")] = False,
 ) -> None:
     """Forget a customer for good: what is counted stays and names nobody, and their address stays barred."""
 
@@ -102,7 +102,7 @@ def erase_customer(
             found = await app.customers.show(customer)
             if found is None:
                 raise UsageError(f"There is no customer {customer!r}; see mailer customers list.")
-            if not yes:
+            if not yes and sys.stdin.isatty():
                 _ask(customer, found["email"])
             gone = await app.forget(customer)
             if this.json:
@@ -149,10 +149,8 @@ def _ask(customer: str, email: str) -> None:
     """Let whoever sits there type the id.
 
     Raises:
-        UsageError: nobody sits there, or they typed something else.
+        UsageError: they typed something else.
     """
-    if not sys.stdin.isatty():
-        raise UsageError(f"Erasing {customer} cannot be undone; add --yes.")
     tell(f"This removes everything of {customer} ({email or 'no address'}). It cannot be undone.")
     if typer.prompt("Type the id to go on", err=True) != customer:
         raise UsageError("That is not the id; nothing is erased.")

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from mailer.core.links import Counting
+
 COMMERCIAL = "commercial"  # the purpose consent is asked for
 
 #: What stands before a topic's name in the scope of a suppression: its owner wants no mail of that topic.
@@ -60,7 +62,7 @@ class Choices:
 
     unsubscribed: bool = False
     refused: frozenset[str] = field(default_factory=frozenset)  # topics
-    counted: bool | None = None  # whether clicks and openings may be counted; None: nobody said
+    counted: Counting | None = None  # what may be counted; None: nobody said
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from mailer.core.token import BadToken, Keyring, Stem, sign, verify
@@ -17,15 +18,26 @@ CLICK, OPEN = "click", "open"
 
 #: The customers' attribute, and the scope of a suppression by which they refuse; the latter decides.
 ATTRIBUTE = SCOPE = "tracking"
+
+
+class Counting(StrEnum):
+    """What a customer agreed to have counted."""
+
+    YES = "yes"  # clicks and openings
+    CLICKS = "clicks"  # clicks alone: nothing was said to them of openings
+    NO = "no"
+
+
 _WORDS = {
-    "yes": True,
-    "true": True,
-    "evet": True,
-    "1": True,
-    "no": False,
-    "false": False,
-    "hayır": False,
-    "0": False,
+    "yes": Counting.YES,
+    "true": Counting.YES,
+    "evet": Counting.YES,
+    "1": Counting.YES,
+    "clicks": Counting.CLICKS,
+    "no": Counting.NO,
+    "false": Counting.NO,
+    "hayır": Counting.NO,
+    "0": Counting.NO,
 }
 
 MOST_URL = 2_000  # letters; a longer address is left alone
@@ -62,16 +74,17 @@ class LinkMaker:
         self._wanted = wanted
         self._stems: dict[tuple[str, str], Stem | None] = {}
 
-    def track(self, delivery_id: int, campaign: str, agreed: bool | None) -> Track | None:
+    def track(self, delivery_id: int, campaign: str, agreed: Counting | None) -> Track | None:
         """What makes the links of one mail; None: they stay as they are.
 
         Args:
             delivery_id: 0: nobody planned it; its links work and nothing is noted.
             campaign: its name.
-            agreed: whether the customer agreed to be counted; None: nobody knows.
+            agreed: what the customer agreed to; None: nobody knows.
         """
-        counted = self._wanted.clicks and (agreed is not False) and (agreed or not self._wanted.opt_in)
-        if not counted and not self._wanted.utm:
+        wanted = self._wanted
+        counted = wanted.clicks and agreed is not Counting.NO and (agreed is not None or not wanted.opt_in)
+        if not counted and not wanted.utm:
             return None
         stems, click, tag = self._stems, self._click, self._tag
 
@@ -84,9 +97,9 @@ class LinkMaker:
 
         return track
 
-    def picture(self, delivery_id: int, agreed: bool | None) -> str | None:
+    def picture(self, delivery_id: int, agreed: Counting | None) -> str | None:
         """The address of the picture that tells of an opening; None: there is none in this mail."""
-        if not self._wanted.opens or not agreed or not delivery_id:
+        if not self._wanted.opens or agreed is not Counting.YES or not delivery_id:
             return None
         return f"{self._base}/o/{sign(self._keys, OPEN, [delivery_id])}"
 
@@ -110,12 +123,14 @@ class LinkMaker:
         return f"{page}{joint}utm_source=mailer&utm_medium=email&utm_campaign={campaign}{mark}{place}"
 
 
-def agrees(attributes: Mapping[str, Any]) -> bool | None:
-    """Whether a customer agreed to be counted, as their attribute says; None: it says nothing."""
+def agrees(attributes: Mapping[str, Any]) -> Counting | None:
+    """What a customer agreed to have counted, as their attribute says; None: it says nothing."""
     said = attributes.get(ATTRIBUTE)
     if isinstance(said, str):
         return _WORDS.get(said.strip().lower())
-    return said if isinstance(said, bool) else None
+    if isinstance(said, bool):
+        return Counting.YES if said else Counting.NO
+    return None
 
 
 def followable(url: str) -> bool:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mailer.core.consent import CONFIRMED, Choices
+from mailer.core.links import Counting
 from mailer.core.token import BadToken, Keyring, verify
 from mailer.flow.compose import CONFIRM, SURVEY
 from mailer.flow.track import Fate, Recipient
@@ -32,7 +33,7 @@ class AnswersPort(Protocol):
         self,
         to: tuple[int, str],
         topics: Mapping[str, bool],
-        counted: bool | None,
+        counted: Counting | None,
         proof: Mapping[str, Any],
         now: datetime,
     ) -> bool: ...
@@ -96,9 +97,9 @@ class Answers:
         return await self._book.choices(of.customer_key, of.email)
 
     async def choose(
-        self, by: Recipient, topics: Collection[str], wanted: Collection[str], counted: bool | None
+        self, by: Recipient, topics: Collection[str], wanted: Collection[str], counted: Counting | None
     ) -> Fate:
-        """Let an address have mail of the `wanted` among `topics`, and be counted or not (None: as it was).
+        """Let an address have mail of the `wanted` among `topics`, and be counted as they say (None: as it was).
 
         Raises:
             StoreError: as above.
@@ -107,6 +108,8 @@ class Answers:
             return Fate.TEST
         said = {topic: topic in wanted for topic in topics}
         proof = {"how": "preferences", "delivery": by.delivery_id}
+        if counted is not None:
+            proof["counted"] = counted.value
         changed = await self._book.choose((by.customer_key, by.email), said, counted, proof, self._clock())
         return Fate.DONE if changed else Fate.ALREADY
 

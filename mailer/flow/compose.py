@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from mailer.core.handoff import SendJob
-from mailer.core.links import LinkMaker, Track, agrees, with_picture
+from mailer.core.links import Counting, LinkMaker, Track, agrees, with_picture
 from mailer.core.message import Letter, Message, Rendered
 from mailer.core.scene import Sender, scene
 from mailer.core.token import Keyring, sign, sign_for
@@ -184,7 +184,7 @@ class Composer:
         sender = written_by.sender
         track = picture = None
         if identity.links is not None and job.purpose == "commercial":
-            agreed = False if job.uncounted else agrees(job.customer.attributes)
+            agreed = Counting.NO if job.uncounted else agrees(job.customer.attributes)
             track = identity.links.track(job.delivery_id, job.campaign, agreed)
             picture = identity.links.picture(job.delivery_id, agreed)
         rendered = template.render(

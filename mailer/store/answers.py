@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.consent import BARRING, TOPIC, UNSUBSCRIBED, Action, Choices, Via
 from mailer.core.customer import normalise_address
 from mailer.core.event_row import EventRow
-from mailer.core.links import ATTRIBUTE, SCOPE, agrees
+from mailer.core.links import ATTRIBUTE, SCOPE, Counting, agrees
 from mailer.core.merge import Fate
 from mailer.store.barred import forgotten
 from mailer.store.dialect import insert
@@ -69,14 +69,14 @@ class AnswerBook:
         return Choices(
             unsubscribed=gone or bool(scopes & BARRING) or (who is not None and who.consent == "no"),
             refused=frozenset(each.removeprefix(TOPIC) for each in scopes if each.startswith(TOPIC)),
-            counted=False if SCOPE in scopes else agrees(who.attributes) if who is not None else None,
+            counted=Counting.NO if SCOPE in scopes else agrees(who.attributes) if who is not None else None,
         )
 
     async def choose(
         self,
         to: tuple[int, str],
         topics: Mapping[str, bool],
-        counted: bool | None,
+        counted: Counting | None,
         proof: Mapping[str, Any],
         now: datetime,
     ) -> bool:
@@ -85,7 +85,7 @@ class AnswerBook:
         email_key = normalise_address(email)
         wanted = {f"{TOPIC}{topic}": yes for topic, yes in topics.items()}
         if counted is not None:
-            wanted[SCOPE] = counted
+            wanted[SCOPE] = counted is not Counting.NO
         async with self._database.write() as connection:
             who = (
                 await connection.execute(
@@ -105,7 +105,7 @@ class AnswerBook:
                 return bool(changed)
             if counted is not None and agrees(who.attributes) is not counted:
                 changed = [*dict.fromkeys([*changed, SCOPE])]
-                attributes = {**who.attributes, ATTRIBUTE: "yes" if counted else "no"}
+                attributes = {**who.attributes, ATTRIBUTE: counted.value}
                 await connection.execute(
                     update(customer).where(customer.c.id == key).values(attributes=attributes, updated_at=now)
                 )

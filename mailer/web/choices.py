@@ -13,6 +13,7 @@ from litestar import HttpMethod, Response, route
 from litestar.params import FromPath
 
 from mailer.app import App
+from mailer.core.links import Counting
 from mailer.errors import StoreError
 from mailer.flow.answers import HIGHEST, Expired
 from mailer.flow.track import PREFERENCES, BadToken, Fate, Recipient
@@ -71,7 +72,10 @@ async def ask_preferences(request: Asked, mailer: Product, token: FromPath[str])
         return ask(request, mailer, PREFERENCES, token)
     looked(request, mailer, recipient.delivery_id, PREFERENCES)
     named = words(tongue)
-    opted = now.counted if now.counted is not None else said.clicks and not said.opt_in
+    # A box that is checked before anybody asked shows what holds, and saving it says nothing. Openings are counted of
+    # nobody who did not say so: where the box speaks of them, they check it themselves.
+    as_is = now.counted is None and not said.opens and not said.opt_in
+    opted = as_is or now.counted is Counting.YES or (now.counted is Counting.CLICKS and not said.opens)
     facts: dict[str, Any] = {
         "title": named["choices_title"].format(tenant=mailer.settings.tenant.name),
         "sentence": named["choices_none" if now.unsubscribed else "choices_topics" if topics else "choices"],
@@ -80,6 +84,7 @@ async def ask_preferences(request: Asked, mailer: Product, token: FromPath[str])
         "topics": [(name, title, name not in now.refused) for name, title in topics.items()],
         "may_count": said.clicks or said.opens,
         "counted": opted,
+        "as_is": as_is,
         "counting": named["counting_opens" if said.opens else "counting"],
         "save": named["save"],
         "button": named["all_button"],
@@ -99,12 +104,23 @@ async def preferences(request: Asked, mailer: Product, token: FromPath[str]) -> 
         recipient = mailer.tracking.recipient(PREFERENCES, token)
     except BadToken:
         return notice(request, mailer, "bad_link", 404)
-    may_count = mailer.settings.tracking.clicks or mailer.settings.tracking.opens
-    counted = "counted" in form if may_count else None
+    counted = _counted(form, mailer)
     topics = mailer.topics("en") if "chosen" in form else {}
     wanted = form.get("topic", [])
     saving = mailer.answers.choose(recipient, tuple(topics), wanted, counted)
     return await _done(request, mailer, recipient, saving, "saved")
+
+
+def _counted(form: Mapping[str, list[str]], mailer: App) -> Counting | None:
+    """What the box says; nothing where it was left as it was before anybody asked, or where there was none."""
+    said = mailer.settings.tracking
+    if not said.clicks and not said.opens:
+        return None
+    if "counted" not in form:
+        return Counting.NO
+    if "as_is" in form:
+        return None
+    return Counting.YES if said.opens else Counting.CLICKS
 
 
 # A confirmation

@@ -60,12 +60,8 @@ def test_an_export_is_whole_and_no_cell_of_it_is_a_formula(shop: Mailer) -> None
     assert cells["deliveries", "1", "campaign"] == "offer"
 
 
-def test_erasing_asks_first_and_is_done_once(shop: Mailer) -> None:
-    asked = shop("customers", "erase", "C")
-    assert (asked.status, asked.out) == (2, "")
-    assert "Erasing C cannot be undone; add --yes." in asked.err
-    assert shop("customers", "show", "C").status == 0
-    done = shop("customers", "erase", "C", "--yes", "--json", *NOW)
+def test_erasing_is_done_once_and_a_script_is_not_asked(shop: Mailer) -> None:
+    done = shop("customers", "erase", "C", "--json", *NOW)
     assert done.rows == [
         {"id": "C", "deliveries": 1, "cancelled": 1, "mails": 0, "others": [], "clicks_wait": False}
     ]

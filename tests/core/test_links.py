@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.core.links import LinkMaker, Wanted, clicked, opened, with_picture
+from mailer.core.links import Counting, LinkMaker, Wanted, clicked, opened, with_picture
 from mailer.core.token import BadToken, Keyring, Stem, sign
 
 KEYS = Keyring.single("k" * 32)
 BASE = "https://mail.kardelen.example"
 ALL = Wanted(clicks=True, opens=True)
+YES, CLICKS, NO = Counting.YES, Counting.CLICKS, Counting.NO
 
 
 def maker(wanted: Wanted = ALL) -> LinkMaker:
@@ -95,29 +96,31 @@ def test_links_of_our_own_are_left_alone() -> None:
     ("wanted", "agreed", "tracks"),
     [
         (Wanted(clicks=True), None, True),
-        (Wanted(clicks=True), True, True),
-        (Wanted(clicks=True), False, False),
+        (Wanted(clicks=True), YES, True),
+        (Wanted(clicks=True), NO, False),
         (Wanted(clicks=True, opt_in=True), None, False),
-        (Wanted(clicks=True, opt_in=True), True, True),
-        (Wanted(opens=True), True, False),
+        (Wanted(clicks=True, opt_in=True), YES, True),
+        (Wanted(clicks=True, opt_in=True), CLICKS, True),
+        (Wanted(opens=True), YES, False),
     ],
 )
-def test_who_is_counted(wanted: Wanted, agreed: bool | None, tracks: bool) -> None:
+def test_who_is_counted(wanted: Wanted, agreed: Counting | None, tracks: bool) -> None:
     assert (maker(wanted).track(7, "offer", agreed) is not None) is tracks
 
 
 @pytest.mark.parametrize(
     ("wanted", "agreed", "delivery", "shown"),
     [
-        (ALL, True, 7, True),
+        (ALL, YES, 7, True),
         (ALL, None, 7, False),
-        (ALL, False, 7, False),
-        (ALL, True, 0, False),
-        (Wanted(), True, 7, False),
+        (ALL, CLICKS, 7, False),
+        (ALL, NO, 7, False),
+        (ALL, YES, 0, False),
+        (Wanted(), YES, 7, False),
     ],
 )
 def test_a_picture_is_only_for_those_who_agreed(
-    wanted: Wanted, agreed: bool | None, delivery: int, shown: bool
+    wanted: Wanted, agreed: Counting | None, delivery: int, shown: bool
 ) -> None:
     picture = maker(wanted).picture(delivery, agreed)
     assert (picture is not None) is shown
@@ -139,7 +142,7 @@ def test_a_picture_is_only_for_those_who_agreed(
     ],
 )
 def test_utm_parameters(url: str, tagged: str) -> None:
-    plain = maker(Wanted(utm=True)).track(7, "offer", False)
+    plain = maker(Wanted(utm=True)).track(7, "offer", NO)
     both = maker(Wanted(utm=True, clicks=True)).track(7, "offer", None)
     assert plain
     assert both

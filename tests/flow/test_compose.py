@@ -161,6 +161,7 @@ PARTS = {
     [
         ("commercial", None, False, True, False),
         ("commercial", "yes", False, True, True),
+        ("commercial", "clicks", False, True, False),
         ("commercial", "no", False, False, False),
         ("commercial", "yes", True, False, False),  # refused by their own word
         ("service", "yes", False, False, False),

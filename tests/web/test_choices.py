@@ -100,8 +100,39 @@ async def test_what_was_chosen_is_kept_with_its_proof(both: Stand) -> None:
         assert await both.app.suppressions.of("ayse@example.com") == {"topic:news": "unsubscribed"}
     row = await rows.one(both.app.db, customer, who)
     assert row["consent"] == "yes", "whoever chooses is not unsubscribed"
-    assert row["attributes"] == {"tracking": "yes"}
+    assert row["attributes"] == {"tracking": "clicks"}, "the box spoke of clicks alone"
     assert len(await ledger(both, who)) == 7
+
+
+@pytest.mark.parametrize(
+    ("wanted", "before", "checked", "after"),
+    [
+        ({}, {}, True, {}),  # the box was left as it stood: that is no word of theirs
+        ({"opt_in": True}, {}, False, {"tracking": "clicks"}),
+        ({"opens": True}, {}, False, {"tracking": "yes"}),
+        ({"opens": True}, {"tracking": "clicks"}, False, {"tracking": "yes"}),
+        ({"opens": True}, {"tracking": "yes"}, True, {"tracking": "yes"}),
+        ({}, {"tracking": "no"}, False, {"tracking": "clicks"}),
+    ],
+)
+async def test_nobody_agrees_by_a_box_that_was_checked_before_they_came(
+    both: Stand, wanted: dict[str, bool], before: dict[str, str], checked: bool, after: dict[str, str]
+) -> None:
+    mail, who = await a_mail(both)
+    async with both.app.db.write() as connection:
+        await connection.execute(customer.update().values(attributes=before))
+    tracking = both.app.settings.tracking.model_copy(update=wanted)
+    both.app.settings = both.app.settings.model_copy(update={"tracking": tracking})
+    path = f"/p/{both.token(PREFERENCES, mail, who, 'ayse@example.com')}"
+    async with reader(both) as client:
+        page = (await client.get(path)).text
+        assert boxes(page)["counted"] is checked
+        hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="(\w+)"', page))
+        await client.post(
+            path, data={"save": "1", "counted": "1", **hidden, "topic": ["news", "offers", "letters"]}
+        )
+    assert (await rows.one(both.app.db, customer, who))["attributes"] == after
+    assert await ledger(both, who) == ([("tracking", "granted")] if before != after else [])
 
 
 async def test_the_other_button_stops_everything(both: Stand) -> None:
