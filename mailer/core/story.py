@@ -7,10 +7,11 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
-from mailer.core.consent import Action, Via
+from mailer.core.consent import TOPIC, Action, Via
 from mailer.core.delivery import CLAIMABLE, State
 from mailer.core.event import By, EventKind
 from mailer.core.explain import why
+from mailer.core.links import SCOPE
 
 Row = Mapping[str, Any]
 
@@ -52,14 +53,34 @@ def _words(entries: Iterable[Row]) -> Iterator[dict[str, Any]]:
             Via.IMPORT: "The shop says that they",
             Via.PERSON: "Somebody of the shop wrote down that they",
         }.get(row["via"], "They")
-        topic = f" about {row['topic']}" if row.get("topic") else ""
-        said = "agreed to" if agreed else "wanted no more"
+        said = _word(row, agreed=agreed)
         version = f", text {row['text_version']}" if row["text_version"] else ""
         yield _line(
             row["at"],
             f"consent {row['action']}",
-            f"{who} {said} {row['purpose']} mail{topic} ({row['source']}{version}).",
+            f"{who} {said} ({row['source']}{version}).",
         )
+
+
+def _word(entry: Row, *, agreed: bool) -> str:
+    purpose = entry["purpose"]
+    if purpose == SCOPE:
+        what = (
+            "their clicks"
+            if (entry["proof"] or {}).get("counted") == "clicks"
+            else "what they open and click"
+        )
+        return f"agreed that we count {what}" if agreed else "asked us not to count what they open and click"
+    said = "agreed to" if agreed else "wanted no more"
+    return (
+        f"{said} mail on the topic {purpose.removeprefix(TOPIC)}"
+        if _is_topic(purpose)
+        else f"{said} {purpose} mail"
+    )
+
+
+def _is_topic(scope: str) -> bool:
+    return scope.startswith(TOPIC)
 
 
 def _name(mail: Row) -> str:
@@ -163,11 +184,11 @@ def _incidents(incidents: Iterable[Row]) -> Iterator[dict[str, Any]]:
 
 def _bars(suppressions: Iterable[Row]) -> Iterator[dict[str, Any]]:
     for row in suppressions:
-        what = {"all": "No mail at all", "commercial": "No commercial mail"}.get(
-            row["scope"], f"No {row['scope']}"
-        )
-        yield _line(
-            row["at"],
-            "suppressed",
-            f"{what} goes to this address any more: {row['reason']} ({row['source']}).",
-        )
+        scope = row["scope"]
+        what = {
+            "all": "No mail at all goes to this address any more",
+            SCOPE: "What is opened and clicked at this address is not counted",
+        }.get(scope, f"No {scope} mail goes to this address any more")
+        if _is_topic(scope):
+            what = f"No mail on the topic {scope.removeprefix(TOPIC)} goes to this address any more"
+        yield _line(row["at"], "suppressed", f"{what}: {row['reason']} ({row['source']}).")

@@ -1,0 +1,60 @@
+"""What is told of a customer's words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from mailer.core.story import timeline
+
+AT = datetime(2027, 4, 2, 9, tzinfo=UTC)
+NOBODY: dict[str, Any] = {
+    "stored_at": AT, "deliveries": [], "delivery_events": [], "coupons": [], "incidents": [], "suppressions": [],
+    "consent_entries": [],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("purpose", "action", "proof", "told"),
+    [
+        ("commercial", "granted", None, "They agreed to commercial mail (a page)."),
+        ("commercial", "revoked", None, "They wanted no more commercial mail (a page)."),
+        ("topic:news", "revoked", {}, "They wanted no more mail on the topic news (a page)."),
+        ("topic:news", "granted", {}, "They agreed to mail on the topic news (a page)."),
+        ("tracking", "granted", {"counted": "clicks"}, "They agreed that we count their clicks (a page)."),
+        (
+            "tracking",
+            "granted",
+            {"counted": "yes"},
+            "They agreed that we count what they open and click (a page).",
+        ),
+        ("tracking", "granted", None, "They agreed that we count what they open and click (a page)."),
+        ("tracking", "revoked", {}, "They asked us not to count what they open and click (a page)."),
+    ],
+)
+def test_each_word_is_told_as_what_it_is(
+    purpose: str, action: str, proof: dict[str, str] | None, told: str
+) -> None:
+    entry = {
+        "at": AT, "purpose": purpose, "action": action, "via": "link", "source": "a page", "text_version": None,
+        "proof": proof,
+    }  # fmt: skip
+    lines = timeline({**NOBODY, "consent_entries": [entry]})
+    assert lines[-1]["sentence"] == told
+
+
+@pytest.mark.parametrize(
+    ("scope", "told"),
+    [
+        ("all", "No mail at all goes to this address any more"),
+        ("commercial", "No commercial mail goes to this address any more"),
+        ("topic:news", "No mail on the topic news goes to this address any more"),
+        ("tracking", "What is opened and clicked at this address is not counted"),
+    ],
+)
+def test_each_bar_is_told_as_what_it_is(scope: str, told: str) -> None:
+    bar = {"at": AT, "scope": scope, "reason": "unsubscribed", "source": "a page"}
+    lines = timeline({**NOBODY, "suppressions": [bar]})
+    assert lines[-1]["sentence"] == f"{told}: unsubscribed (a page)."
