@@ -56,18 +56,30 @@ def report(
     """What went out, what came back, what it brought: the funnel of each run and campaign."""
 
     async def work() -> None:
-        async with this.app(load=False) as app:
+        async with this.app(load=campaign is not None) as app:
             scope = Scope(campaign, None if since is None else _moment(since, app.settings.tenant.zone))
             if file is None and not this.json and by is None:
                 await _tell(app, scope)
                 return
             lines, columns = await _lines(app, scope, by or By.RUN)
+            if not lines:
+                _known(app, campaign)
             if file is not None:
                 _write(file, lines, columns)
             else:
                 this.out.many(lines, _SCREEN[by or By.RUN], "Nothing ran so far.")
 
     run(work())
+
+
+def _known(app: App, campaign: str | None) -> None:
+    """Let a name that was misspelt not be taken for a campaign that has not run.
+
+    Raises:
+        UsageError: no file is called that.
+    """
+    if campaign is not None and all(Path(fault.file).stem != campaign for fault in app.faults):
+        app.campaign(campaign)
 
 
 async def _lines(app: App, scope: Scope, by: By) -> tuple[list[dict[str, Any]], Sequence[str]]:
@@ -93,6 +105,7 @@ async def _tell(app: App, scope: Scope) -> None:
         return
     runs = await app.reports.runs(scope)
     if not runs:
+        _known(app, scope.campaign)
         tell(f"Nothing of {scope.campaign} ran so far.")
         return
     one = await app.reports.together(scope.campaign, runs, scope)

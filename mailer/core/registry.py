@@ -21,6 +21,7 @@ from mailer.core.importing import Row, RowFault
 BUSINESS_DAYS = 3
 ISTANBUL = ZoneInfo("Europe/Istanbul")  # the registry's own time, wherever the tenant is
 FIELDS = ("recipient", "status", "consentDate")  # of an answer; others are passed over
+LAPSED = "registry: not confirmed in time"  # the source of a refusal that nobody spoke
 _SATURDAY = 5
 _WRITTEN = "%Y-%m-%d %H:%M:%S"
 

@@ -12,6 +12,7 @@ from mailer.core.delivery import CLAIMABLE, State
 from mailer.core.event import By, EventKind
 from mailer.core.explain import why
 from mailer.core.links import SCOPE
+from mailer.core.registry import LAPSED
 
 Row = Mapping[str, Any]
 
@@ -64,6 +65,8 @@ def _words(entries: Iterable[Row]) -> Iterator[dict[str, Any]]:
 
 def _word(entry: Row, *, agreed: bool) -> str:
     purpose = entry["purpose"]
+    if entry["source"] == LAPSED:
+        return "lost their consent to commercial mail"
     if purpose == SCOPE:
         what = (
             "their clicks"

@@ -10,7 +10,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.consent import COMMERCIAL, Action, Via, fold
-from mailer.core.registry import Answered, Due, Status
+from mailer.core.registry import LAPSED, Answered, Due, Status
 from mailer.store.consent import latest_entries
 from mailer.store.dialect import slices
 from mailer.store.engine import Database
@@ -18,7 +18,6 @@ from mailer.store.tables import consent_entry, customer
 
 TOLD = "told"  # in a file for the registry; no answer yet
 SOURCE = "registry"
-LAPSED = "registry: not confirmed in time"
 _E = consent_entry.c
 
 #: Words the registry has to hear of: not its own, and of somebody who is still here.

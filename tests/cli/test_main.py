@@ -168,6 +168,16 @@ def test_a_pause_is_shown_and_lifted(mailer: Mailer) -> None:
     assert [row["paused"] for row in mailer("campaigns", "list", "--json").rows] == [False, False]
 
 
+@pytest.mark.parametrize("how", [[], ["--json"], ["--by", "domain"]], ids=str)
+@pytest.mark.parametrize(("name", "ended"), [("ofer", 2), ("offer", 0), ("broken", 0)])
+def test_a_name_that_is_misspelt_is_no_campaign_without_runs(
+    mailer: Mailer, how: list[str], name: str, ended: int
+) -> None:
+    answer = mailer("report", name, *how)
+    assert (answer.status, answer.out) == (ended, "")
+    assert ("There is no campaign 'ofer'; see mailer campaigns list." in answer.err) is (ended == 2)
+
+
 # Pipes ---------------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mailer.core.registry import LAPSED
 from mailer.core.story import timeline
 
 AT = datetime(2027, 4, 2, 9, tzinfo=UTC)
@@ -43,6 +44,17 @@ def test_each_word_is_told_as_what_it_is(
     }  # fmt: skip
     lines = timeline({**NOBODY, "consent_entries": [entry]})
     assert lines[-1]["sentence"] == told
+
+
+def test_consent_that_lapsed_is_not_told_as_a_refusal() -> None:
+    entry = {
+        "at": AT, "purpose": "commercial", "action": "revoked", "via": "registry", "text_version": None, "proof": None,
+        "source": LAPSED,
+    }  # fmt: skip
+    (_stored, line) = timeline({**NOBODY, "consent_entries": [entry]})
+    assert line["sentence"] == (
+        "They lost their consent to commercial mail (registry: not confirmed in time)."
+    )
 
 
 @pytest.mark.parametrize(
