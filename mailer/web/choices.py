@@ -72,10 +72,10 @@ async def ask_preferences(request: Asked, mailer: Product, token: FromPath[str])
         return ask(request, mailer, PREFERENCES, token)
     looked(request, mailer, recipient.delivery_id, PREFERENCES)
     named = words(tongue)
-    # A box that is checked before anybody asked shows what holds, and saving it says nothing. Openings are counted of
-    # nobody who did not say so: where the box speaks of them, they check it themselves.
-    as_is = now.counted is None and not said.opens and not said.opt_in
-    opted = as_is or now.counted is Counting.YES or (now.counted is Counting.CLICKS and not said.opens)
+    # The box shows what holds, and whoever saves it as they found it checked says nothing by it. Openings are
+    # counted of nobody who did not say so: where the box speaks of them, they check it themselves.
+    unasked = now.counted is None and not said.opt_in
+    opted = now.counted is Counting.YES or (not said.opens and (unasked or now.counted is Counting.CLICKS))
     facts: dict[str, Any] = {
         "title": named["choices_title"].format(tenant=mailer.settings.tenant.name),
         "sentence": named["choices_none" if now.unsubscribed else "choices_topics" if topics else "choices"],
@@ -84,7 +84,6 @@ async def ask_preferences(request: Asked, mailer: Product, token: FromPath[str])
         "topics": [(name, title, name not in now.refused) for name, title in topics.items()],
         "may_count": said.clicks or said.opens,
         "counted": opted,
-        "as_is": as_is,
         "counting": named["counting_opens" if said.opens else "counting"],
         "save": named["save"],
         "button": named["all_button"],
@@ -112,7 +111,7 @@ async def preferences(request: Asked, mailer: Product, token: FromPath[str]) -> 
 
 
 def _counted(form: Mapping[str, list[str]], mailer: App) -> Counting | None:
-    """What the box says; nothing where it was left as it was before anybody asked, or where there was none."""
+    """What the box says; nothing where it was left checked as it was, or where there was none."""
     said = mailer.settings.tracking
     if not said.clicks and not said.opens:
         return None

@@ -108,6 +108,7 @@ async def test_what_was_chosen_is_kept_with_its_proof(both: Stand) -> None:
     ("wanted", "before", "checked", "after"),
     [
         ({}, {}, True, {}),  # the box was left as it stood: that is no word of theirs
+        ({}, {"tracking": "yes"}, True, {"tracking": "yes"}),
         ({"opt_in": True}, {}, False, {"tracking": "clicks"}),
         ({"opens": True}, {}, False, {"tracking": "yes"}),
         ({"opens": True}, {"tracking": "clicks"}, False, {"tracking": "yes"}),

@@ -68,6 +68,7 @@ def api(app: App) -> Litestar:
             ),
             security=[{"token": []}],
             use_handler_docstrings=True,
+            operation_id_creator=lambda handler, _method, _path: handler.handler_name,  # what clients call it
         ),
         logging_config=None,
         request_max_body_size=LARGEST,
