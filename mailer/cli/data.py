@@ -174,9 +174,16 @@ def remove_suppression(address: str) -> None:
     async def work() -> None:
         async with this.app(load=False) as app:
             lifted = await app.suppressions.remove(address)
+            theirs = await app.suppressions.of(address)
+            if not lifted and theirs:
+                raise UsageError(f"{address} unsubscribed; only they lift that, by a confirmation.")
             if not lifted:
                 raise UsageError(f"{address} is not suppressed.")
-            tell(f"{address} may be written to again.")
+            tell(
+                f"Lifted for {address}: {', '.join(lifted)}. What they chose themselves stays."
+                if theirs
+                else f"{address} may be written to again."
+            )
 
     run(work())
 

@@ -194,4 +194,6 @@ def _bars(suppressions: Iterable[Row]) -> Iterator[dict[str, Any]]:
         }.get(scope, f"No {scope} mail goes to this address any more")
         if _is_topic(scope):
             what = f"No mail on the topic {scope.removeprefix(TOPIC)} goes to this address any more"
-        yield _line(row["at"], "suppressed", f"{what}: {row['reason']} ({row['source']}).")
+        reason, source = row["reason"], row["source"]
+        because = source if source.startswith(reason) else f"{reason} ({source})"
+        yield _line(row["at"], "suppressed", f"{what}: {because}.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
+from mailer.core.consent import UNSUBSCRIBED
 from mailer.core.customer import normalise_address
 from mailer.core.erasure import bar_key
 from mailer.store.barred import salt_of
@@ -36,12 +37,17 @@ class Suppressions:
         return added is not None
 
     async def remove(self, address: str, scope: str | None = None) -> list[str]:
-        """Lift a suppression, of one scope or of every one; the scopes it was lifted from."""
+        """Lift a suppression, of one scope or of every one; the scopes it was lifted from.
+
+        What the person chose by a link of ours stays, topics and counting too: nobody but they takes it back.
+        """
         key = normalise_address(address)
         async with self._database.write() as connection:
             salt = await salt_of(connection)
             keys = [key] if salt is None else [key, bar_key(salt, key)]  # also of somebody erased
-            statement = delete(suppression).where(suppression.c.email_key.in_(keys))
+            statement = delete(suppression).where(
+                suppression.c.email_key.in_(keys), suppression.c.reason != UNSUBSCRIBED
+            )
             if scope is not None:
                 statement = statement.where(suppression.c.scope == scope)
             return sorted(set(await connection.scalars(statement.returning(suppression.c.scope))))

@@ -161,6 +161,23 @@ def test_a_campaign_that_answers_nothing_cannot_be_started_by_hand(mailer: Maile
     assert "cannot be started by hand" in answer.err
 
 
+def test_an_unsubscribe_is_not_lifted_by_hand(mailer: Mailer, tmp_path: Path) -> None:
+    mailer("customers", "import", "customers.jsonl")
+    (tmp_path / "no.jsonl").write_text(
+        '{"id": "e", "customer": "A", "name": "consent.revoked", "at": "2027-05-01T09:00:00Z"}\n'
+    )
+    mailer("events", "import", "no.jsonl", "--now", "2027-05-02T09:00:00Z")
+    before = mailer("suppressions", "list", "--json").rows
+    assert [(row["address"], row["reason"]) for row in before] == [("ayse@x.example", "unsubscribed")]
+    answer = mailer("suppressions", "remove", "ayse@x.example")
+    assert (answer.status, answer.out) == (2, "")
+    assert "only they lift that" in answer.err
+    mailer("suppressions", "add", "ayse@x.example")
+    answer = mailer("suppressions", "remove", "ayse@x.example")
+    assert (answer.status, "stays" in answer.err) == (0, True)
+    assert mailer("suppressions", "list", "--json").rows == before
+
+
 def test_a_pause_is_shown_and_lifted(mailer: Mailer) -> None:
     mailer("campaigns", "pause", "offer")
     assert [row["paused"] for row in mailer("campaigns", "list", "--json").rows] == [False, True]

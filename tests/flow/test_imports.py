@@ -420,6 +420,16 @@ async def test_suppressions_are_listed_added_and_removed(desk: Desk) -> None:
     assert await desk.rows(suppression) == []
 
 
+async def test_what_people_chose_themselves_is_lifted_by_nobody_else(desk: Desk) -> None:
+    chosen = {"commercial": "unsubscribed", "topic:news": "unsubscribed", "tracking": "unsubscribed"}
+    for scope, reason in chosen.items():
+        await desk.suppressions.add("a@b.co", scope, reason, "link", NOW)
+    await desk.suppressions.add("a@b.co", "all", "bounced", "report", NOW)
+    assert await desk.suppressions.remove("a@b.co") == ["all"]
+    assert await desk.suppressions.remove("a@b.co", "commercial") == []
+    assert await desk.suppressions.of("a@b.co") == chosen
+
+
 async def test_customers_are_shown_listed_and_paged(desk: Desk) -> None:
     await desk.bring(AYSE, {"id": "c2"}, {"id": "c3"})
     await desk.place({"customer": "c1", "id": "p1", "service": "fibre"})

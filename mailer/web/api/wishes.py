@@ -124,15 +124,19 @@ async def add_suppression(request: Asked, mailer: Product) -> Response[bytes]:
     ),
 )
 async def lift_suppression(request: Asked, mailer: Product) -> Response[bytes]:
-    """Lift a suppression, of one scope or of both. What the person said stays in the ledger.
+    """Lift a suppression, of one scope or of both. An unsubscribe stays: only a confirmation lifts it.
 
     Raises:
-        Problem: the address is not suppressed.
+        Problem: there is nothing to lift.
     """
     address, scope = _address(await body(request), None)
     lifted = await mailer.suppressions.remove(address, scope)
     if not lifted:
-        raise Problem(404, "This address is not suppressed.", field="address")
+        raise Problem(
+            404,
+            "There is no suppression to lift here; an unsubscribe is lifted by a confirmation.",
+            field="address",
+        )
     return answer({"address": address, "scopes": lifted})
 
 
