@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z0-9_.-]{1,100}")
 
+ANSWERED = "survey.answered"  # what a survey page writes down; its `score` is 0 to 10
+
 
 @dataclass(frozen=True, slots=True)
 class EventRow:

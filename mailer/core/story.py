@@ -10,6 +10,7 @@ from typing import Any
 from mailer.core.consent import TOPIC, Action, Via
 from mailer.core.delivery import CLAIMABLE, State
 from mailer.core.event import By, EventKind
+from mailer.core.event_row import ANSWERED
 from mailer.core.explain import why
 from mailer.core.links import SCOPE
 from mailer.core.registry import LAPSED
@@ -30,6 +31,7 @@ def timeline(dossier: Mapping[str, Any]) -> list[dict[str, Any]]:
         *_words(dossier["consent_entries"]),
         *_mails(mails.values(), dossier["delivery_events"]),
         *_events(mails, dossier["delivery_events"]),
+        *_answers(dossier["events"]),
         *_coupons(mails, dossier["coupons"]),
         *_incidents(dossier["incidents"]),
         *_bars(dossier["suppressions"]),
@@ -160,6 +162,13 @@ def _events(mails: Mapping[int, Row], events: Iterable[Row]) -> Iterator[dict[st
         mail = mails[row["delivery_id"]]
         sentence = f"{_name(mail)} {_told(row['kind'], row['detail'] or {})}."
         yield _line(row["at"], row["kind"], sentence, campaign=mail["campaign"], delivery=mail["id"])
+
+
+def _answers(events: Iterable[Row]) -> Iterator[dict[str, Any]]:
+    for row in events:
+        score = (row["properties"] or {}).get("score")
+        if row["name"] == ANSWERED and score is not None:
+            yield _line(row["at"], "answered", f"They answered the survey with {score}.")
 
 
 def _coupons(mails: Mapping[int, Row], coupons: Iterable[Row]) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mailer.core.consent import CONFIRMED, Choices
+from mailer.core.event_row import ANSWERED
 from mailer.core.links import Counting
 from mailer.core.token import BadToken, Keyring, verify
 from mailer.flow.compose import CONFIRM, SURVEY
@@ -14,7 +15,6 @@ from mailer.flow.track import Fate, Recipient
 
 __all__ = ["Answers", "Choices", "Expired"]
 
-ANSWERED = "survey.answered"
 HIGHEST = 10  # of a score, from 0
 
 

@@ -13,7 +13,7 @@ from mailer.core.story import timeline
 AT = datetime(2027, 4, 2, 9, tzinfo=UTC)
 NOBODY: dict[str, Any] = {
     "stored_at": AT, "deliveries": [], "delivery_events": [], "coupons": [], "incidents": [], "suppressions": [],
-    "consent_entries": [],
+    "consent_entries": [], "events": [],
 }  # fmt: skip
 
 
@@ -55,6 +55,13 @@ def test_consent_that_lapsed_is_not_told_as_a_refusal() -> None:
     assert line["sentence"] == (
         "They lost their consent to commercial mail (registry: not confirmed in time)."
     )
+
+
+def test_an_answer_is_part_of_the_story() -> None:
+    answer = {"at": AT, "name": "survey.answered", "properties": {"score": 0, "delivery": 7}}
+    other = {"at": AT, "name": "order.placed", "properties": None}
+    lines = timeline({**NOBODY, "events": [answer, other]})
+    assert [line["sentence"] for line in lines[1:]] == ["They answered the survey with 0."]
 
 
 @pytest.mark.parametrize(
