@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -22,6 +23,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 class ReaderGone(Exception):
     """Whoever read our output has left."""
+
+
+@asynccontextmanager
+async def _given_back(rows: AsyncIterable[Row]) -> AsyncIterator[None]:
+    """Let a stream give its connection back before the loop ends, also when its reader leaves in the middle."""
+    try:
+        yield
+    finally:
+        if isinstance(rows, AsyncGenerator):
+            await rows.aclose()
 
 
 class Paper(Console):
@@ -117,8 +128,9 @@ class Output:
     async def stream(self, rows: AsyncIterable[Row], columns: Sequence[str], empty: str) -> None:
         """The same of a stream; JSON lines come as they are found, however many."""
         if self.as_json:
-            async for row in rows:
-                print(as_line(row))  # noqa: T201 - stdout is the product here
+            async with _given_back(rows):
+                async for row in rows:
+                    print(as_line(row))  # noqa: T201 - stdout is the product here
             return
         self._table([row async for row in rows], columns, empty)
 
@@ -129,8 +141,9 @@ class Output:
             return
         writer = csv.writer(sys.stdout)
         writer.writerow(columns)
-        async for row in rows:
-            writer.writerow([harmless(plain(row.get(column))) for column in columns])
+        async with _given_back(rows):
+            async for row in rows:
+                writer.writerow([harmless(plain(row.get(column))) for column in columns])
 
     def _table(self, rows: Sequence[Row], columns: Sequence[str], empty: str) -> None:
         if not rows:

@@ -198,10 +198,15 @@ def test_a_name_that_is_misspelt_is_no_campaign_without_runs(
 # Pipes ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [["segments", "list", "--json"], ["segments", "list"], ["preview", "offer"]],
+@pytest.mark.parametrize("words", [["segments", "list", "--json"], ["segments", "list"], ["preview", "offer"],
+                                   ["customers", "list", "--json"]],
                          ids=" ".join)  # fmt: skip
 def test_a_reader_that_has_seen_enough_is_no_error(mailer: Mailer, tmp_path: Path, words: list[str]) -> None:
-    mailer("runs")  # the database is there
+    many = "".join(
+        f'{{"id": "n{n}", "email": "n{n}@x.example"}}\n' for n in range(200)
+    )  # more than a pipe's buffer
+    (tmp_path / "many.jsonl").write_text(many)
+    mailer("customers", "import", "many.jsonl")
     reading, writing = os.pipe()
     os.close(reading)
     ended = subprocess.run(
@@ -213,3 +218,4 @@ def test_a_reader_that_has_seen_enough_is_no_error(mailer: Mailer, tmp_path: Pat
     assert ended.returncode == 0
     assert "Exception ignored" not in ended.stderr
     assert "Error" not in ended.stderr
+    assert "Traceback" not in ended.stderr
