@@ -26,7 +26,7 @@ class ReaderGone(Exception):
 
 
 @asynccontextmanager
-async def _given_back(rows: AsyncIterable[Row]) -> AsyncIterator[None]:
+async def given_back(rows: AsyncIterable[Any]) -> AsyncIterator[None]:
     """Let a stream give its connection back before the loop ends, also when its reader leaves in the middle."""
     try:
         yield
@@ -128,7 +128,7 @@ class Output:
     async def stream(self, rows: AsyncIterable[Row], columns: Sequence[str], empty: str) -> None:
         """The same of a stream; JSON lines come as they are found, however many."""
         if self.as_json:
-            async with _given_back(rows):
+            async with given_back(rows):
                 async for row in rows:
                     print(as_line(row))  # noqa: T201 - stdout is the product here
             return
@@ -141,7 +141,7 @@ class Output:
             return
         writer = csv.writer(sys.stdout)
         writer.writerow(columns)
-        async with _given_back(rows):
+        async with given_back(rows):
             async for row in rows:
                 writer.writerow([harmless(plain(row.get(column))) for column in columns])
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from mailer.app import App
 from mailer.cli.invocation import run, this
-from mailer.cli.output import errors, tell
+from mailer.cli.output import errors, given_back, tell
 from mailer.core.rehearsal import Counts, Line, Window, read_moment
 from mailer.core.trigger import IncidentTrigger, ManualTrigger
 from mailer.errors import UsageError
@@ -122,7 +122,8 @@ def _progress(window: Window) -> Iterator[Callable[[datetime], None]]:
 
 async def _show(lines: AsyncIterator[Line], done: Rehearsed, name: str | None, zone: ZoneInfo) -> None:
     counts = Counts(zone)
-    await this.out.stream(_rows(lines, counts), (), "") if this.json else await _count(lines, counts)
+    async with given_back(lines):
+        await this.out.stream(_rows(lines, counts), (), "") if this.json else await _count(lines, counts)
     if not this.json:
         this.out.many(counts.rows(), ("day", "campaign", "send", "skip", "why"), "Nothing falls due.")
     for fault in done.faults:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -198,12 +199,17 @@ def test_a_name_that_is_misspelt_is_no_campaign_without_runs(
 # Pipes ---------------------------------------------------------------------------------------------------
 
 
+REHEARSED = ["rehearse", "--from", "2027-05-01", "--until", "2027-05-12", "--json"]
+
+
 @pytest.mark.parametrize("words", [["segments", "list", "--json"], ["segments", "list"], ["preview", "offer"],
-                                   ["customers", "list", "--json"]],
+                                   ["customers", "list", "--json"], REHEARSED],
                          ids=" ".join)  # fmt: skip
 def test_a_reader_that_has_seen_enough_is_no_error(mailer: Mailer, tmp_path: Path, words: list[str]) -> None:
     many = "".join(
-        f'{{"id": "n{n}", "email": "n{n}@x.example"}}\n' for n in range(200)
+        json.dumps({"id": f"n{n}", "email": f"n{n}@x.example", "consent": "yes", "birthday": "1990-05-10"})
+        + "\n"
+        for n in range(200)
     )  # more than a pipe's buffer
     (tmp_path / "many.jsonl").write_text(many)
     mailer("customers", "import", "many.jsonl")
