@@ -2,7 +2,7 @@
 
 Machines follow the links of mails before people do: gateways look for harm, providers load pictures ahead of time. What
 they do is kept beside what people do and never counted as such. Most say who they are, or come from networks one can
-name. The rest is told by its haste: nobody opens two links of a mail within a second.
+name. The rest is told by its haste: nobody opens two links of a mail within two seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from functools import lru_cache
 from mailer.core.event import By, EventKind
 
 #: So many different links of one mail within so many seconds are more than a person follows.
-HASTE = ((2, 1.0), (3, 3.0))
+HASTE = ((2, 2.0), (3, 3.0))
 #: Seconds after which nothing that is yet to come can change what was decided.
 WINDOW = max(seconds for _count, seconds in HASTE)
 
