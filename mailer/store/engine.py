@@ -181,15 +181,20 @@ async def streamed(connection: AsyncConnection, statement: Select[Any]) -> Async
 
 
 def _sqlite(url: Any, where: str, *, durable: bool, short: bool) -> AsyncEngine:
-    folder = Path(url.database).expanduser().parent
+    file = Path(url.database).expanduser()
+    folder = file.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise StoreError(
             f"The folder of the database {where} cannot be made: {error.strerror or error}."
         ) from error
+    with suppress(
+        OSError
+    ):  # what is there already keeps its rights, and SQLite says better what else is wrong
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # its log takes after it
     engine = create_async_engine(
-        url.set(database=str(Path(url.database).expanduser())),
+        url.set(database=str(file)),
         pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS,
         connect_args={"factory": _Undone} | ({"async_creator_fn": inline} if short else {}),
         json_serializer=_json,

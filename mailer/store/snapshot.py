@@ -83,6 +83,7 @@ def _trouble(file: Path) -> Iterator[None]:
 
 
 def _copy_file(where: str, file: Path) -> None:
+    file.touch(mode=0o600)  # it holds the customers
     source = Path(where).expanduser()
     with (
         closing(sqlite3.connect(source, timeout=LOCK_SECONDS)) as here,

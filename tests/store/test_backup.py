@@ -18,6 +18,7 @@ async def test_a_backup_holds_what_stood_and_goes_its_own_way(
 ) -> None:
     await a_customer_row(sqlite_database, ext_id="before")
     await backup(sqlite_database, tmp_path / "copy.db")
+    assert (tmp_path / "copy.db").stat().st_mode & 0o077 == 0
     await a_customer_row(sqlite_database, ext_id="after")
     copy = await Database.connect(f"sqlite:///{tmp_path / 'copy.db'}")
     try:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import stat
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -141,6 +142,20 @@ async def test_the_folder_of_an_sqlite_file_is_made(tmp_path: Path) -> None:
     database = await Database.connect(f"sqlite:///{tmp_path}/var/deep/mailer.db")
     await database.close()
     assert (tmp_path / "var/deep/mailer.db").exists()
+
+
+async def test_only_its_owner_reads_a_new_database(tmp_path: Path) -> None:
+    file = tmp_path / "mailer.db"
+    database = await Database.connect(f"sqlite:///{file}")
+    async with database.write() as connection:
+        await connection.exec_driver_sql("create table t (x)")
+    log = file.with_name("mailer.db-wal")
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (file, log)] == [0o600, 0o600]
+    await database.close()
+    file.chmod(0o640)
+    database = await Database.connect(f"sqlite:///{file}")
+    await database.close()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o640
 
 
 @pytest.mark.parametrize("short", [False, True])
