@@ -59,8 +59,14 @@ def _request(line: socket.socket) -> bytes:
 
 def _load(modules: Sequence[str]) -> None:
     if not sys.modules.keys() >= set(modules):
+        # Some libraries ask another program something when they are loaded, and wait for its end: that must be told.
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for module in modules:
             importlib.import_module(module)
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:  # children that ended meanwhile
+                pass
         gc.freeze()
 
 

@@ -148,6 +148,15 @@ async def test_what_all_need_is_loaded_once(children: Children, tmp_path: Path) 
     assert by not in {os.getpid(), *started(tmp_path)}
 
 
+async def test_a_module_that_asks_a_program_when_it_is_loaded_hears_its_answer(
+    children: Children, tmp_path: Path
+) -> None:
+    ask = f"[{sys.executable!r}, '-c', 'raise SystemExit(7)']"
+    (tmp_path / "asks.py").write_text(f"import subprocess\nanswer = subprocess.run({ask}).returncode\n")
+    ours = SenderProcesses(children("import asks; return asks.answer")._starter, {}, ["asks"])
+    assert await asyncio.wait_for(ours.run_until_idle([1]), PATIENCE) == [7]
+
+
 async def test_many_at_once_are_told_apart(children: Children, tmp_path: Path) -> None:
     ours = children("return told['first']")
     assert await asyncio.wait_for(ours.run_until_idle([1] * 12), PATIENCE) == list(range(12))
