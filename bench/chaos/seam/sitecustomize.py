@@ -11,6 +11,7 @@ import os
 import signal
 from typing import Any
 
+import aiosqlite
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
@@ -29,19 +30,30 @@ def install(kind: str, side: str, count: int) -> None:
     left = [count]
     seen: set[int] = set()  # connections whose open transaction is of the kind
     commit = DefaultDialect.do_commit
+    fetch = aiosqlite.Connection.execute_fetchall  # what the hot statements go by on SQLite
 
-    def told(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+    def key(dbapi_connection: Any) -> int:
+        return id(getattr(dbapi_connection, "_connection", dbapi_connection))
+
+    def note(statement: str, of: int) -> None:
         said = " ".join(statement.lower().split())
         if SIGNS[kind] in said and not (kind == "mark" and "update delivery" not in said):
-            seen.add(id(connection.connection.dbapi_connection))
+            seen.add(of)
+
+    def told(connection: Connection, _cursor: Any, statement: str, *_rest: Any) -> None:
+        note(statement, key(connection.connection.dbapi_connection))
+
+    def fetched(self: aiosqlite.Connection, sql: str, parameters: Any = None) -> Any:
+        note(sql, id(self))
+        return fetch(self, sql, parameters)
 
     def rolled_back(connection: Connection) -> None:
-        seen.discard(id(connection.connection.dbapi_connection))
+        seen.discard(key(connection.connection.dbapi_connection))
 
     def do_commit(self: DefaultDialect, dbapi_connection: Any) -> None:
         raw = getattr(dbapi_connection, "dbapi_connection", dbapi_connection)
-        ours = id(raw) in seen
-        seen.discard(id(raw))
+        ours = key(raw) in seen
+        seen.discard(key(raw))
         left[0] -= ours
         fatal = ours and left[0] == 0
         if fatal and side == "before":
@@ -53,6 +65,7 @@ def install(kind: str, side: str, count: int) -> None:
     event.listen(Engine, "before_cursor_execute", told)
     event.listen(Engine, "rollback", rolled_back)
     DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
+    aiosqlite.Connection.execute_fetchall = fetched  # type: ignore[method-assign]
 
 
 if "CHAOS_KILL" in os.environ:
