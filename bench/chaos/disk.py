@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from bench.chaos.field import Ground, Place, end_of, ground, parser
 from bench.chaos.reckoning import Tally, reckon
+from tests import started
 
 ROOM = 48  # megabytes
 RECIPIENTS = 1000
@@ -93,6 +94,7 @@ def main() -> None:
     made.add_argument("--only", choices=["tmpfs", "limit"])
     options = made.parse_args()
     options.database = "sqlite"
+    started.place()  # what starts commands is there for all of them, so not on a disk of one
     tally, chance = Tally(), random.Random(options.seed)  # noqa: S311 - instants, not secrets
     every = ["tmpfs", "limit"] if os.geteuid() == 0 else ["limit"]
     for kind in [options.only] if options.only else every:
