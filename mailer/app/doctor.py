@@ -128,14 +128,9 @@ def _sending(settings: Settings, asked: Asked) -> Sending:
 
 
 def _keys(settings: Settings) -> list[PublicKey]:
-    dkim = settings.dkim
     found: list[PublicKey] = []
-    for kind, selector, file in (
-        ("rsa", dkim.selector, dkim.key_file),
-        ("ed25519", dkim.ed25519_selector, dkim.ed25519_key_file),
-    ):
-        if selector is None or file is None:
-            continue
+    for setting, selector, file in settings.dkim.files:
+        kind = "rsa" if setting == "key_file" else "ed25519"
         public, trouble = "", ""
         try:
             public = _public(read_key(Path(file).read_bytes(), selector, rsa=kind == "rsa"))

@@ -17,12 +17,7 @@ def signers(settings: Settings) -> dict[str, Signer]:
     """
     dkim = settings.dkim
     keys: list[SigningKey] = []
-    for key, selector, file in (
-        ("key_file", dkim.selector, dkim.key_file),
-        ("ed25519_key_file", dkim.ed25519_selector, dkim.ed25519_key_file),
-    ):
-        if file is None or selector is None:
-            continue
+    for key, selector, file in dkim.files:
         place = settings.places.get(f"dkim.{key}", str(settings.file))
         try:
             keys.append(read_key(Path(file).read_bytes(), selector, rsa=key == "key_file"))

@@ -7,13 +7,13 @@ import json
 import sys
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from mailer.core.plain import plain
 
 Row = Mapping[str, Any]
 
@@ -47,21 +47,6 @@ errors = Paper(stderr=True, highlight=False, soft_wrap=True)
 facts = Paper(highlight=False)
 if not facts.is_terminal:
     facts = Paper(highlight=False, width=1_000)  # a pipe has no edge to fold at
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: instants as RFC 3339 UTC with `Z`, in whole seconds."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(inner) for inner in value]
-    return value
 
 
 def as_line(row: Row) -> str:

@@ -14,7 +14,8 @@ import typer
 from mailer.cli.data import customers
 from mailer.cli.invocation import run, this
 from mailer.cli.mails import Format
-from mailer.cli.output import counted, plain, tell
+from mailer.cli.output import counted, tell
+from mailer.core.plain import plain
 from mailer.errors import UsageError
 
 

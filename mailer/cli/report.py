@@ -16,7 +16,8 @@ import typer
 
 from mailer.app import App
 from mailer.cli.invocation import run, this
-from mailer.cli.output import counted, harmless, plain, shown, tell
+from mailer.cli.output import counted, harmless, shown, tell
+from mailer.core.plain import plain
 from mailer.core.rehearsal import read_moment
 from mailer.core.report import Scope, share
 from mailer.core.report_rows import COLUMNS, DOMAIN_COLUMNS, currencies, flat, steps

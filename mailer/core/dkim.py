@@ -57,6 +57,15 @@ class Dkim(BaseModel):
         return self
 
     @property
+    def files(self) -> tuple[tuple[str, str, str], ...]:
+        """The keys that are set: the setting that names the file, its selector, the file."""
+        every = (
+            ("key_file", self.selector, self.key_file),
+            ("ed25519_key_file", self.ed25519_selector, self.ed25519_key_file),
+        )
+        return tuple((name, chosen, file) for name, chosen, file in every if chosen and file)
+
+    @property
     def for_service(self) -> str | None:
         """The domain that signs service mail."""
         return self.service_domain or self.domain

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 from mailer.core.area import Area
+from mailer.core.plain import instant_text
 
 
 class IncidentState(StrEnum):
@@ -216,8 +217,3 @@ def message_id(incident: Incident, update: int, customer_key: int, campaign: str
     seed = f"{campaign}|{incident.id}|{incident.opened_at.timestamp():.6f}|{update}|{customer_key}"
     digest = hashlib.sha256(seed.encode()).hexdigest()[:10]
     return f"<incident.{incident.id}.{update}.{customer_key}.{digest}@{domain}>"
-
-
-def instant_text(instant: datetime) -> str:
-    """RFC 3339 in UTC, whole seconds."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

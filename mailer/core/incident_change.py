@@ -10,7 +10,8 @@ from typing import Any
 from mailer.core.area import Area, patterns
 from mailer.core.duration import Duration
 from mailer.core.geo import Polygon
-from mailer.core.incident import CLOCK, CLOSED, Incident, IncidentState, Update, instant_text, may_move
+from mailer.core.incident import CLOCK, CLOSED, Incident, IncidentState, Update, may_move
+from mailer.core.plain import instant_text
 from mailer.errors import UsageError
 
 LONGEST_TITLE = 200

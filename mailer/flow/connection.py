@@ -175,12 +175,14 @@ class Connection:
 
     def _make(self, marked: Marked) -> _Made | None:
         """Its message; none when it cannot be made, which is written down."""
-        if marked.made is None:
-            for each in (marked, *self._work.soon(MADE_AT_ONCE - 1)):
+        made = marked.made
+        if made is None:
+            made = self._composed(marked)
+            for each in self._work.soon(MADE_AT_ONCE - 1):
                 each.made = each.made or self._composed(each)
-        if isinstance(marked.made, Message):
-            return _Made(marked, marked.made)
-        self._not_made(marked, marked.made)
+        if isinstance(made, Message):
+            return _Made(marked, made)
+        self._not_made(marked, made)
         return None
 
     def _composed(self, marked: Marked) -> Message | Exception:
@@ -192,7 +194,7 @@ class Connection:
         finally:
             self._journal.made()
 
-    def _not_made(self, marked: Marked, error: Exception | None) -> None:
+    def _not_made(self, marked: Marked, error: Exception) -> None:
         reason, detail = Failure.RENDER.value, f"{type(error).__name__}: {error}"
         if isinstance(error, RenderError):
             reason, detail = error.reason, str(error)

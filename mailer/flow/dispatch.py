@@ -40,7 +40,7 @@ class DuePort(Protocol):
         self, sender_id: int, now: datetime, limit: int, *, urgent: bool = False
     ) -> list[int]: ...
     async def pending_above(self, now: datetime, priority: int) -> bool: ...
-    async def pending(self, now: datetime) -> bool: ...
+    async def pending(self, now: datetime, *, urgent: bool = False) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Embedded:
             before, self._seen = self._seen, self._watch.mark()
             if before != self._seen:
                 with contextlib.suppress(StoreError):  # whoever takes hears of it
-                    if await self._ledger.pending(self._watch.clock()):
+                    if await self._ledger.pending(self._watch.clock(), urgent=self._urgent):
                         return
 
 

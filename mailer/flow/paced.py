@@ -51,5 +51,5 @@ class PacedLedger:
     async def pending_above(self, now: datetime, priority: int) -> bool:
         return await self._ledger.pending_above(now, priority)
 
-    async def pending(self, now: datetime) -> bool:
-        return await self._ledger.pending(now)
+    async def pending(self, now: datetime, *, urgent: bool = False) -> bool:
+        return await self._ledger.pending(now, urgent=urgent)

@@ -11,10 +11,11 @@ from zoneinfo import ZoneInfo
 from mailer.core.area import Area
 from mailer.core.audience import Selection
 from mailer.core.campaign import Campaign
-from mailer.core.incident import CLOCK, Incident, Update, instant_text
+from mailer.core.incident import CLOCK, Incident, Update
 from mailer.core.incident_change import Change, next_update
 from mailer.core.notice import Person, steps
 from mailer.core.pace import Hours
+from mailer.core.plain import instant_text
 from mailer.core.planned import announcing, asks_zones, milestones, next_by_clock
 from mailer.core.policy import Candidate
 from mailer.core.publication import Publication, Publisher, publication

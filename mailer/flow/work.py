@@ -29,7 +29,7 @@ TURN_LOOK = 1.0  # seconds after which a connection asks again for its turn, wha
 
 @dataclass(slots=True)
 class Marked:
-    """A delivery that may leave, and since when (monotonic seconds); its message, or why there is none, once made."""
+    """A delivery that may leave, and since when (monotonic seconds); its message, or why there is none, made early."""
 
     job: SendJob
     since: float

@@ -46,9 +46,8 @@ def html(page: str, *, exact: bool = False) -> Part:
     """A page. Where that is `exact`, as ASCII with character references, which every line of every relay carries."""
     if exact and not page.isascii():
         data = _octets(page, "ascii", "xmlcharrefreplace")
-        if len(data) <= len(page) * 4 // 3 and _fits(
-            data
-        ):  # more references than that, and base64 is shorter
+        # More references than that, and base64 is shorter.
+        if len(data) <= len(page) * 4 // 3 and _fits(data):
             return Part(_CONTENT % ("html", "7bit"), data)
     return _written("html", _octets(page, "utf-8", "replace"))
 

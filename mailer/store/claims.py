@@ -196,9 +196,10 @@ async def count_due(connection: AsyncConnection, now: datetime) -> int:
     return int((await connection.execute(wanted)).scalar_one())
 
 
-async def any_due(connection: AsyncConnection, now: datetime) -> bool:
-    """Whether any delivery could be claimed at `now`."""
-    return (await connection.execute(open_runs(now).limit(1))).first() is not None
+async def any_due(connection: AsyncConnection, now: datetime, *, urgent: bool = False) -> bool:
+    """Whether any delivery could be claimed at `now`; of `urgent` runs only."""
+    runs = open_runs(now).where(is_urgent()) if urgent else open_runs(now)
+    return (await connection.execute(runs.limit(1))).first() is not None
 
 
 async def defer(connection: AsyncConnection, now: datetime, until: datetime, detail: str, limit: int) -> int:

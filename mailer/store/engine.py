@@ -189,9 +189,8 @@ def _sqlite(url: Any, where: str, *, durable: bool, short: bool) -> AsyncEngine:
         raise StoreError(
             f"The folder of the database {where} cannot be made: {error.strerror or error}."
         ) from error
-    with suppress(
-        OSError
-    ):  # what is there already keeps its rights, and SQLite says better what else is wrong
+    # What is there already keeps its rights, and SQLite says better what else is wrong.
+    with suppress(OSError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # its log takes after it
     engine = create_async_engine(
         url.set(database=str(file)),

@@ -144,10 +144,10 @@ class Ledger:
             above = claims.open_runs(now).where(run.c.priority > priority).order_by(None).limit(1)
             return (await connection.execute(above)).first() is not None
 
-    async def pending(self, now: datetime) -> bool:
-        """Whether any delivery could be claimed now."""
+    async def pending(self, now: datetime, *, urgent: bool = False) -> bool:
+        """Whether any delivery could be claimed now; with `urgent` as for `claim`."""
         async with self._db.read() as connection:
-            return await claims.any_due(connection, now)
+            return await claims.any_due(connection, now, urgent=urgent)
 
     async def finish_runs(self, now: datetime) -> list[int]:
         """End the runs in which everybody's turn has come and every delivery is terminal; their ids."""

@@ -13,7 +13,7 @@ from mailer.core.coupon import CouponState
 from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
 from mailer.core.links import SCOPE
-from mailer.store.statements import Reading, day, instant, known, printable
+from mailer.store.statements import Reading, all_printable, day, instant, known
 from mailer.store.tables import run
 
 _SHOWN = ", ".join(
@@ -76,19 +76,16 @@ _RUNS = select(run.c.id, run.c.version_id, run.c.occurrence, run.c.content).wher
 
 async def load(connection: AsyncConnection, ids: Sequence[int]) -> list[SendJob]:
     """The jobs of these deliveries, in the order given; unknown ones are left out."""
-    found, plain = await _JOBS.looked_at(connection, ids)
+    found, printable = await _JOBS.looked_at(connection, ids)
     rows = {row["id"]: row for row in found}
     run_ids = list({row["run_id"] for row in rows.values()})
     runs = {row["id"]: dict(row) for row in (await connection.execute(_RUNS, {"ids": run_ids})).mappings()}
-    reminders, plain_too = await _REMINDERS.looked_at(connection, ids)
+    reminders, these_too = await _REMINDERS.looked_at(connection, ids)
     shown = {row["delivery_id"]: _view(row) for row in reminders}
-    plain = (
-        plain
-        and plain_too
-        and all(printable(json.dumps(_said(of), ensure_ascii=False)) for of in runs.values())
-    )
+    content = json.dumps([[of["occurrence"], of["content"]] for of in runs.values()], ensure_ascii=False)
+    printable = printable and these_too and all_printable(content)
     return [
-        _job(rows[wanted], runs[rows[wanted]["run_id"]], shown.get(wanted), plain=plain)
+        _job(rows[wanted], runs[rows[wanted]["run_id"]], shown.get(wanted), printable=printable)
         for wanted in ids
         if wanted in rows
     ]
@@ -104,12 +101,8 @@ def _view(row: Mapping[str, Any]) -> CouponView:
     )
 
 
-def _said(of: Mapping[str, Any]) -> list[Any]:
-    return [of["occurrence"], of["content"]]
-
-
 def _job(
-    row: Mapping[str, Any], of: Mapping[str, Any], reminded: CouponView | None, *, plain: bool
+    row: Mapping[str, Any], of: Mapping[str, Any], reminded: CouponView | None, *, printable: bool
 ) -> SendJob:
     return SendJob(
         delivery_id=row["id"],
@@ -133,7 +126,7 @@ def _job(
         content=of["content"] or {},
         coupon=_view(row) if row["code"] else reminded,
         uncounted=row["uncounted"] is not None,
-        printable=plain,
+        printable=printable,
     )
 
 

@@ -59,12 +59,12 @@ class Reading:
             given = {name: _lite(value) for name, value in values.items()}
             whole = await _fetched(connection, self._sqlite, {"ids": json.dumps(list(ids)), **given})
             said = whole[0][0]
-            return [dict(zip(names, row, strict=True)) for row in json.loads(said)], printable(said)
+            return [dict(zip(names, row, strict=True)) for row in json.loads(said)], all_printable(said)
         found = await connection.execute(self._postgresql, {"ids": list(ids), **values})
         return [dict(zip(names, row, strict=True)) for row in found], False
 
 
-def printable(said: str) -> bool:
+def all_printable(said: str) -> bool:
     """Whether no text in a piece of JSON has a letter that cannot be printed. No means that it was not seen at once."""
     return "\\" not in said and said.isprintable()
 

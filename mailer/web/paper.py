@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Response
+
+from mailer.core.plain import instant_text
 
 STYLE = resources.files("mailer.web").joinpath("static/mailer.css").read_bytes()
 STYLE_PATH = (
@@ -52,10 +54,6 @@ def _moment(instant: datetime, zone: ZoneInfo) -> str:
     return f"{instant.astimezone(zone):%Y-%m-%d %H:%M}"
 
 
-def _instant(instant: datetime) -> str:
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 _pages = Environment(
     loader=PackageLoader("mailer.web", "pages"),
     autoescape=True,
@@ -64,7 +62,7 @@ _pages = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_pages.filters.update(size=_size, number=_number, moment=_moment, instant=_instant)
+_pages.filters.update(size=_size, number=_number, moment=_moment, instant=instant_text)
 _pages.globals.update(style=STYLE_PATH)
 
 

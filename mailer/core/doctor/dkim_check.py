@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mailer.core.doctor import keys
 from mailer.core.doctor.dns import Answer, Book, Status
-from mailer.core.doctor.finding import Area, Finding, Source, Verdict, rfc, txt
+from mailer.core.doctor.finding import AGAIN, Area, Finding, Source, Verdict, rfc, txt
 from mailer.core.doctor.sending import PublicKey, Sending
 
 LEAST_BITS, GOOD_BITS = 1024, 2048
@@ -69,7 +69,7 @@ def _judge(book: Book, domain: str, selector: str, ours: PublicKey | None) -> li
                 Verdict.UNKNOWN,
                 what,
                 where,
-                "Run mailer doctor again, or name another --nameserver.",
+                AGAIN,
             )
         ]
     if not answer.values:

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from mailer.core.doctor.dmarc import Policy, aligned, is_dmarc, parse, records, walk
 from mailer.core.doctor.dns import Book, is_below
-from mailer.core.doctor.finding import Area, Finding, Source, Verdict, rfc, txt
+from mailer.core.doctor.finding import AGAIN, Area, Finding, Source, Verdict, rfc, txt
 from mailer.core.doctor.sending import Sending
 
 _ALL = 100
-_AGAIN = "Run mailer doctor again, or name another --nameserver."
 
 
 def check(sending: Sending, book: Book) -> list[Finding]:
@@ -28,7 +27,7 @@ def check(sending: Sending, book: Book) -> list[Finding]:
         return [_one("record", Verdict.FAULT, what, where, "Leave one of them.", source=rfc(7489, "6.6.3"))]
     if published is None and trouble is not None:
         what = f"The DMARC record of {domain} could not be asked for: {trouble}."
-        return [_one("record", Verdict.UNKNOWN, what, where, _AGAIN)]
+        return [_one("record", Verdict.UNKNOWN, what, where, AGAIN)]
     if published is None:
         what = f"{domain} has no DMARC record; Gmail, Yahoo and Outlook refuse bulk mail without one."
         paste = [txt(f"_dmarc.{domain}", f"v=DMARC1; p=none; rua=mailto:dmarc-reports@{domain}")]

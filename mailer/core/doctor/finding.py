@@ -67,6 +67,9 @@ def rfc(number: int, section: str = "") -> Source:
     return Source(name, f"https://www.rfc-editor.org/rfc/rfc{number}{anchor}")
 
 
+#: What to do where a nameserver did not answer.
+AGAIN = "Run mailer doctor again, or name another --nameserver."
+
 _GRAVITY = (Verdict.OK, Verdict.WARN, Verdict.UNKNOWN, Verdict.FAULT)
 
 

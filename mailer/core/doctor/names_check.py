@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 
 from mailer.core.doctor.dns import Answer, Book, Question, Status
-from mailer.core.doctor.finding import Area, Finding, Source, Verdict, rfc
+from mailer.core.doctor.finding import AGAIN, Area, Finding, Source, Verdict, rfc
 from mailer.core.doctor.sending import Ip, Sending
 
 _MOST = 10  # names that one record may lead to: nobody follows more
-_AGAIN = "Run mailer doctor again, or name another --nameserver."
 #: Domains of mailboxes: whoever writes from them by another relay fails their DMARC policy.
 _FREE = frozenset(
     {
@@ -54,7 +53,7 @@ def _reversed(sending: Sending, book: Book, ip: Ip, answer: Answer) -> Finding:
             Verdict.UNKNOWN,
             f"The name of {ip} could not be asked for: {answer.status}.",
             where,
-            _AGAIN,
+            AGAIN,
         )
     hint = f"mail.{sending.from_domain}"
     if not answer.values:
@@ -70,7 +69,7 @@ def _reversed(sending: Sending, book: Book, ip: Ip, answer: Answer) -> Finding:
     name = answer.values[0]
     if not book.ask(name, kind).known:
         what = f"{ip} is {name}; whether that name leads back could not be asked for."
-        return _reverse("ptr", Verdict.UNKNOWN, what, where, _AGAIN)
+        return _reverse("ptr", Verdict.UNKNOWN, what, where, AGAIN)
     what = f"{ip} is {name}, but {name} is not {ip}, so receivers do not believe the name."
     return _reverse("ptr", Verdict.FAULT, what, f"{kind} {name}", "Publish it.", (f"{name}. IN {kind} {ip}",))
 
@@ -171,7 +170,7 @@ def _mail_for(book: Book, domain: str, area: Area, check: str, what_comes: str) 
     record = [f"{domain}. IN MX 10 mail.{domain}."]
     if not answer.known:
         return one(
-            Verdict.UNKNOWN, f"Where mail for {domain} goes could not be asked for: {answer.status}.", _AGAIN
+            Verdict.UNKNOWN, f"Where mail for {domain} goes could not be asked for: {answer.status}.", AGAIN
         )
     hosts = [each.partition(" ")[2] for each in answer.values]
     if hosts == [""]:
@@ -182,7 +181,7 @@ def _mail_for(book: Book, domain: str, area: Area, check: str, what_comes: str) 
     if not any(each.values for each in answers):
         if any(not each.known for each in answers):
             return one(
-                Verdict.UNKNOWN, f"The servers that take mail for {domain} could not be asked for.", _AGAIN
+                Verdict.UNKNOWN, f"The servers that take mail for {domain} could not be asked for.", AGAIN
             )
         if answer.status is Status.NO_NAME:
             return one(

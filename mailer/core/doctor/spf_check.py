@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mailer.core.doctor.dns import Book, Status
-from mailer.core.doctor.finding import Area, Finding, Verdict, rfc, txt
+from mailer.core.doctor.finding import AGAIN, Area, Finding, Verdict, rfc, txt
 from mailer.core.doctor.providers import mechanisms
 from mailer.core.doctor.sending import Ip, Sending
 from mailer.core.doctor.spf import Record, parse
@@ -31,7 +31,7 @@ def check(sending: Sending, book: Book) -> list[Finding]:
                 Verdict.UNKNOWN,
                 what,
                 where,
-                "Run mailer doctor again, or name another --nameserver.",
+                AGAIN,
             )
         ]
     found = records(answer)

@@ -8,9 +8,10 @@ from litestar import Response, delete, get
 from litestar.params import FromPath
 
 from mailer.core.access import Scope
+from mailer.core.plain import plain
 from mailer.errors import UsageError
 from mailer.web.api.asking import in_path
-from mailer.web.api.problem import Problem, answer, plain
+from mailer.web.api.problem import Problem, answer, no_customer
 from mailer.web.api.shape import described, ref
 from mailer.web.public import Product
 
@@ -34,7 +35,7 @@ async def export_customer(mailer: Product, customer_id: FromPath[str]) -> Respon
     try:
         found = await mailer.persons.export(ident)
     except UsageError:
-        raise _nobody() from None
+        raise no_customer() from None
     return answer(plain(found))
 
 
@@ -53,16 +54,12 @@ async def erase_customer(mailer: Product, customer_id: FromPath[str]) -> Respons
     """
     ident = in_path(customer_id, "id")
     if await mailer.customers.key(ident) is None:
-        raise _nobody()
+        raise no_customer()
     try:
         gone = await mailer.forget(ident, _PATIENCE)
     except UsageError as problem:
         raise Problem(409, str(problem)) from None
     return answer(plain({"id": ident, **asdict(gone)}))
-
-
-def _nobody() -> Problem:
-    return Problem(404, "There is no such customer.", field="id")
 
 
 HANDLERS = (export_customer, erase_customer)

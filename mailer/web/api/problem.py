@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
-from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
@@ -53,6 +51,11 @@ class Problem(Exception):
         )
 
 
+def no_customer() -> Problem:
+    """Nobody has that id."""
+    return Problem(404, "There is no such customer.", field="id")
+
+
 def wait(seconds: float) -> dict[str, str]:
     """When to come again (RFC 9110 §10.2.3), in whole seconds."""
     return {"Retry-After": str(max(1, math.ceil(seconds)))}
@@ -63,18 +66,3 @@ def answer(facts: Mapping[str, Any], status: int = 200) -> Response[bytes]:
     return Response(
         json.dumps(facts).encode(), status_code=status, media_type="application/json", headers=_EVERY
     )
-
-
-def plain(value: Any) -> Any:
-    """A value as JSON has it: instants as RFC 3339 UTC with `Z`, in whole seconds; sums as text."""
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-    if isinstance(value, date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, Mapping):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return value

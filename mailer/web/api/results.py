@@ -9,9 +9,10 @@ from mailer.app.gateway import Refused
 from mailer.core.access import Scope
 from mailer.core.coupon import MOST_CODE
 from mailer.core.importing import RowFault
+from mailer.core.plain import plain
 from mailer.core.redemption import Redemption
 from mailer.web.api.asking import body, in_path
-from mailer.web.api.problem import Problem, answer, plain
+from mailer.web.api.problem import Problem, answer
 from mailer.web.api.shape import described, ref
 from mailer.web.public import Asked, Product
 

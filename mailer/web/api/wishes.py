@@ -14,8 +14,9 @@ from mailer.core.access import Scope
 from mailer.core.address import read_address
 from mailer.core.cell import CellFault, line_of
 from mailer.core.importing import RowFault
+from mailer.core.plain import plain
 from mailer.web.api.asking import body, idempotency_key, in_path
-from mailer.web.api.problem import Problem, answer, plain
+from mailer.web.api.problem import Problem, answer, no_customer
 from mailer.web.api.shape import described, ref
 from mailer.web.public import Asked, Product
 
@@ -45,7 +46,7 @@ async def post_consent(request: Asked, mailer: Product, customer_id: FromPath[st
     if isinstance(written, RowFault):
         raise Problem.of(written)
     if written is None:
-        raise _nobody()
+        raise no_customer()
     if written.barred:
         raise Problem(
             409, "They said no themselves; only their confirmation, the event consent.confirmed, lifts that."
@@ -70,7 +71,7 @@ async def get_consent(mailer: Product, customer_id: FromPath[str]) -> Response[b
     ident = in_path(customer_id, "id")
     found = await mailer.customers.show(ident)
     if found is None:
-        raise _nobody()
+        raise no_customer()
     entries = await mailer.customers.consent_entries(ident)
     facts = {"customer": ident, "consent": found["consent"], "at": found["consent_at"], "entries": entries}
     return answer(plain(facts))
@@ -171,10 +172,6 @@ def _place(after: str) -> tuple[str, str]:
 
 def _by(request: Asked) -> str:
     return f"api:{request.state.token.name}"
-
-
-def _nobody() -> Problem:
-    return Problem(404, "There is no such customer.", field="id")
 
 
 HANDLERS = (post_consent, get_consent, get_suppressions, add_suppression, lift_suppression)

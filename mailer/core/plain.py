@@ -1,0 +1,28 @@
+"""Values as JSON has them: what the command line, the API and pages show alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+
+def instant_text(instant: datetime) -> str:
+    """RFC 3339 in UTC, with `Z`, in whole seconds."""
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON has it: instants as RFC 3339, sums as text, of collections each part."""
+    if isinstance(value, datetime):
+        return instant_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, Mapping):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [plain(inner) for inner in value]
+    return value
