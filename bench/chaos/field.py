@@ -25,6 +25,7 @@ from mailer.store.engine import Database
 from tests import counterparts
 from tests.acceptance import shop as acceptance
 from tests.acceptance.shop import Running, Shop
+from tests.noted import noted
 
 acceptance.PATIENCE = 900.0  # these runs are long, and the machine may be busy
 
@@ -62,8 +63,7 @@ class Oracle:
 
     def kept(self) -> list[dict[str, str]]:
         """What it accepted."""
-        notes = [json.loads(line) for line in self.log.read_text().splitlines()]
-        return [note for note in notes if note["phase"] == "kept"]
+        return [note for note in noted(self.log) if note["phase"] == "kept"]
 
     def count(self) -> int:
         """How many messages came whole; quick."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tests import started
+from tests.noted import noted
 from tests.started import Started
 
 ROOT = Path(__file__).parents[2]
@@ -240,7 +241,7 @@ class RelayProcess:
     @property
     def notes(self) -> list[dict[str, Any]]:
         """What happened, in order."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        return noted(self.log)
 
     @property
     def dots(self) -> list[dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -24,6 +23,7 @@ from hypothesis import strategies as st
 from mailer.cluster import processes
 from mailer.cluster.processes import SenderProcesses, numbered, shares, slots
 from mailer.cluster.starter import KILLED, Starter
+from tests.noted import noted
 
 PATIENCE = 20.0
 ROOT = Path(__file__).parents[2]
@@ -75,12 +75,12 @@ def children(
 
 def told(folder: Path) -> list[dict[str, Any]]:
     log = folder / "log"
-    return [json.loads(line)["told"] for line in log.read_text().splitlines()] if log.exists() else []
+    return [line["told"] for line in noted(log)] if log.exists() else []
 
 
 def started(folder: Path) -> list[int]:
     log = folder / "log"
-    return [json.loads(line)["pid"] for line in log.read_text().splitlines()] if log.exists() else []
+    return [line["pid"] for line in noted(log)] if log.exists() else []
 
 
 def noticed(folder: Path) -> set[int]:

@@ -19,6 +19,7 @@ from mailer.core.delivery import Accepted, InDoubt, Phase, TryLater
 from mailer.core.message import Message
 from mailer.smtp.relay import RelayConfig, Timeouts, Tls
 from mailer.smtp.session import Session
+from tests.noted import noted
 from tests.proxy import line_to
 from tests.relay import running
 
@@ -160,17 +161,17 @@ async def test_the_relay_as_a_program_writes_its_log_before_it_replies(tmp_path:
         await opened.send(message(b"hi\r\n", "lost@x.example"), lambda: True)
         lost = await opened.send(message(b"hi\r\n", "lost@x.example"), lambda: True)
         assert isinstance(lost, InDoubt)
-        noted = [json.loads(line) for line in log.read_text().splitlines()]
+        lines = noted(log)
         await opened.close()
     finally:
         process.send_signal(signal.SIGTERM)
         await process.wait()
     dots = [
-        (line["recipient"], line["message_id"], line["accepted"]) for line in noted if line["phase"] == "dot"
+        (line["recipient"], line["message_id"], line["accepted"]) for line in lines if line["phase"] == "dot"
     ]
     assert dots == [
         ("a@x.example", "<1@kardelen.example>", True),
         ("lost@x.example", "<1@kardelen.example>", True),
     ]
-    assert noted[-1]["sha256"] == hashlib.sha256(HEADER + b"hi\r\n").hexdigest()
+    assert lines[-1]["sha256"] == hashlib.sha256(HEADER + b"hi\r\n").hexdigest()
     assert (tmp_path / "000002.eml").read_bytes() == HEADER + b"hi\r\n"
