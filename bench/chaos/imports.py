@@ -9,6 +9,7 @@ there twice.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import random
 import signal
@@ -59,8 +60,8 @@ def alone(where: Ground, rows: int) -> tuple[dict[str, object], float]:
         return asyncio.run(counted(place.database_url)), time.monotonic() - begun
 
 
-def disturbed(where: Ground, options: object, tally: Tally, seconds: float) -> dict[str, object]:
-    rows, kills, seed = options.rows, options.kills, options.seed  # type: ignore[attr-defined]
+def disturbed(where: Ground, options: argparse.Namespace, tally: Tally, seconds: float) -> dict[str, object]:
+    rows, kills, seed = options.rows, options.kills, options.seed
     chance = random.Random(seed)  # noqa: S311 - instants, not secrets
     with where.place() as place:
         file = write(place, rows)

@@ -12,6 +12,7 @@ another opens.
 
 from __future__ import annotations
 
+import argparse
 import random
 import signal
 import sys
@@ -90,9 +91,9 @@ class Kills:
         return ["random:group"]
 
 
-def one_shop(where: Ground, kills: Kills, tally: Tally, options: object) -> None:
+def one_shop(where: Ground, kills: Kills, tally: Tally, options: argparse.Namespace) -> None:
     """Kill until everything is sent, or often enough."""
-    wanted, recipients = options.kills, options.recipients  # type: ignore[attr-defined]
+    wanted, recipients = options.kills, options.recipients
     with where.place(recipients=recipients, hit=recipients // 3, pause=PAUSE) as place:
         mine = 0
         total = recipients + recipients // 3

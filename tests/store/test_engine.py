@@ -117,6 +117,27 @@ async def test_a_short_writer_waits_for_its_turn_and_the_loop_goes_on(sqlite_url
     await other.close()
 
 
+@pytest.mark.parametrize("short", [False, True])
+async def test_a_writer_that_leaves_while_it_waits_for_its_turn_takes_nothing_along(
+    sqlite_url: str, *, short: bool
+) -> None:
+    other, ours = await Database.connect(sqlite_url), await Database.connect(sqlite_url, short=short)
+    async with other.write() as connection:
+        waiting = asyncio.create_task(write(ours, "never"))
+        await asyncio.sleep(0.1)
+        waiting.cancel()
+        await connection.execute(insert(switch).values(name="first", at=NOW))
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with asyncio.timeout(5):
+        await write(other, "second")
+        await write(ours, "third")
+    async with ours.read() as connection:
+        assert set(await connection.scalars(select(switch.c.name))) == {"first", "second", "third"}
+    await ours.close()
+    await other.close()
+
+
 async def test_a_short_statement_that_finds_the_file_locked_waits_in_the_thread(sqlite_url: str) -> None:
     threads = []
 

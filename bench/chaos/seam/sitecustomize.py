@@ -64,8 +64,8 @@ def install(kind: str, side: str, count: int) -> None:
 
     event.listen(Engine, "before_cursor_execute", told)
     event.listen(Engine, "rollback", rolled_back)
-    DefaultDialect.do_commit = do_commit  # type: ignore[method-assign]
-    aiosqlite.Connection.execute_fetchall = fetched  # type: ignore[method-assign]
+    DefaultDialect.do_commit = do_commit  # type: ignore[method-assign] - it is put in between
+    aiosqlite.Connection.execute_fetchall = fetched  # type: ignore[method-assign] - as above
 
 
 if "CHAOS_KILL" in os.environ:
