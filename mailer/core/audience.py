@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from mailer.core.policy import Candidate
 from mailer.core.segment import Rule
@@ -80,3 +81,7 @@ class Page:
     odd: Sequence[int]  # those who have to be looked at one by one
     last: int  # the highest number among them
     count: int
+
+
+#: What gives the next page: of customers whose number is above the first given, at most as many as the second.
+Pages = Callable[[int, int], Coroutine[Any, Any, Page | None]]

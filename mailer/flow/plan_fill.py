@@ -68,21 +68,22 @@ class Filling:
         """Add everyone selected to the run that stands. Without one, `begin` writes it down once somebody is found."""
         watch = self._rows.watch(campaign, occurrence, await self._people.zones(), due, now)
         selection = replace(selection, run_id=standing)
-        page = await self._people.page(selection, watch, now, 0, PAGE)
+        pages = await self._people.pages(selection, watch, now)
+        page = await pages(0, PAGE)
         if page is None:
             return Filled(standing)
         run_id = await begin() if standing is None else standing
         await self._book.begin_planning(run_id)
         moved = await self._people.moved(run_id) if standing is not None and watch.shared else ()
         if moved:
-            watch = replace(watch, moved=moved)
-            page = await self._people.page(selection, watch, now, 0, PAGE)
+            pages = await self._people.pages(selection, replace(watch, moved=moved), now)
+            page = await pages(0, PAGE)
         target = _Target(campaign, occurrence, selection, run_id, due, now, moved)
         filled = Filled(run_id, grew=True)
         while page is not None:
             # The next page is read while this one is written: nothing asked there depends on what is written here.
             more = page.count == PAGE
-            following = self._people.page(selection, watch, now, page.last, PAGE) if more else _nobody()
+            following = pages(page.last, PAGE) if more else _nobody()
             page = await meanwhile(following, self._add(target, page, filled))
         return filled
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, Protocol
 
-from mailer.core.audience import Page, Selection, Watch
+from mailer.core.audience import Pages, Selection, Watch
 from mailer.core.campaign import Campaign
 from mailer.core.handoff import Waiting
 from mailer.core.policy import Candidate
@@ -63,9 +63,7 @@ class People(Protocol):
     async def answering(
         self, rule: Rule, events: Sequence[str], now: datetime
     ) -> Mapping[str, Candidate]: ...
-    async def page(
-        self, selection: Selection, watch: Watch, now: datetime, after: int, limit: int
-    ) -> Page | None: ...
+    async def pages(self, selection: Selection, watch: Watch, now: datetime) -> Pages: ...
     async def moved(self, run_id: int) -> tuple[str, ...]: ...
     async def held(self, once_keys: Sequence[str]) -> set[str]: ...
     async def last_sent(self, campaign: str, customers: Sequence[int]) -> Mapping[int, datetime]: ...

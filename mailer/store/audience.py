@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer.core.audience import Page, Selection, Watch
+from mailer.core.audience import Page, Pages, Selection, Watch
 from mailer.core.delivery import CLAIMABLE, HOLDING
 from mailer.core.handoff import Waiting
 from mailer.core.policy import Candidate
@@ -64,13 +64,17 @@ class Audience(PastIssues):
         async with self._db.read() as conn:
             return set((await conn.scalars(wanted)).all())
 
-    async def page(
-        self, selection: Selection, watch: Watch, now: datetime, after: int, limit: int
-    ) -> Page | None:
-        """The next customers whose number is above `after`, at most `limit`, those alike together; None: no more."""
-        wanted = page_of(selection, watch, await self._context(now), after, limit)
-        async with self._db.read() as conn:
-            return as_page((await conn.execute(wanted)).all())
+    async def pages(self, selection: Selection, watch: Watch, now: datetime) -> Pages:
+        """Pages of customers, those alike together."""
+        wanted = page_of(
+            selection, watch, await self._context(now)
+        )  # to build it takes longer than a small page
+
+        async def page(after: int, limit: int) -> Page | None:
+            async with self._db.read() as conn:
+                return as_page((await conn.execute(wanted, {"after": after, "limit": limit})).all())
+
+        return page
 
     async def moved(self, run_id: int) -> tuple[str, ...]:
         """Addresses that the run writes to already, and whose customer has another one by now."""

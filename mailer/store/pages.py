@@ -10,10 +10,12 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     ColumnElement,
+    Integer,
     Row,
     Select,
     Text,
     and_,
+    bindparam,
     case,
     cast,
     exists,
@@ -50,10 +52,8 @@ from mailer.store.tables import (
 ADDRESS = "someone@there.invalid"
 
 
-def page_of(
-    selection: Selection, watch: Watch, context: SegmentContext, after: int, limit: int
-) -> Select[Any]:
-    """The facts of the next `limit` customers above the number `after`, and who shares them."""
+def page_of(selection: Selection, watch: Watch, context: SegmentContext) -> Select[Any]:
+    """The facts of the next `limit` customers above the number `after`, both still to be given, and who shares them."""
     dated = selection.attribute is not None
     facts: dict[str, ColumnElement[Any]] = {
         "zone": customer.c.zone,
@@ -75,9 +75,9 @@ def page_of(
             customer.c.ext_id,
             *(each.label(name) for name, each in facts.items()),
         )
-        .where(customer.c.id > after)
+        .where(customer.c.id > bindparam("after", type_=customer.c.id.type))
         .order_by(customer.c.id)
-        .limit(limit)
+        .limit(bindparam("limit", type_=Integer))
         .subquery("page")
     )
     shared = [rows.c[name] for name in facts]

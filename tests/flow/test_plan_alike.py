@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select, update
 
-from mailer.core.audience import Page, Selection, Watch
+from mailer.core.audience import Page, Pages, Selection, Watch
 from mailer.core.once import once_key
 from mailer.store import tables
 from mailer.store.audience import Audience
@@ -75,14 +75,17 @@ NAMES = ("a", "b:1", "b%3A1", "50%", "e:%", "İ'\"", "g")
 class OneByOne(Audience):
     """Everybody is odd."""
 
-    async def page(
-        self, selection: Selection, watch: Watch, now: datetime, after: int, limit: int
-    ) -> Page | None:
-        found = await super().page(selection, watch, now, after, limit)
-        if found is None:
-            return None
-        keys = [key for each in found.alike for key in each.customers]
-        return Page((), sorted([*keys, *found.odd]), found.last, found.count)
+    async def pages(self, selection: Selection, watch: Watch, now: datetime) -> Pages:
+        pages = await super().pages(selection, watch, now)
+
+        async def page(after: int, limit: int) -> Page | None:
+            found = await pages(after, limit)
+            if found is None:
+                return None
+            keys = [key for each in found.alike for key in each.customers]
+            return Page((), sorted([*keys, *found.odd]), found.last, found.count)
+
+        return page
 
 
 class ShopOneByOne(Shop):
@@ -221,7 +224,8 @@ async def test_nearly_everybody_is_decided_together(database: Database) -> None:
         shop.campaigns["planned"], "2027-05-11", {None, "America/New_York"}, at(DUE), at(DUE)
     )
     people = Audience(database, shop._moment)
-    page = await people.page(Selection(shop.campaigns["planned"].audience), watch, at(DUE), 0, 100)
+    pages = await people.pages(Selection(shop.campaigns["planned"].audience), watch, at(DUE))
+    page = await pages(0, 100)
     assert page is not None
     assert sorted(len(each.customers) for each in page.alike) == [1, len(NAMES) - 1]
     assert not page.odd
