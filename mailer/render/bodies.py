@@ -79,7 +79,8 @@ def _quoted(said: str) -> bytes:
     """With CRLF for every line end, and one at the end."""
     if "\r" in said:
         said = said.replace("\r\n", "\n").replace("\r", "\n")
-    data = b"\r\n".join(map(_QUOTED.__getitem__, said.split("\n")))
+    # Without a CRLF to go by, long lines are broken by LF alone.
+    data = binascii.b2a_qp(said.encode("utf-8", "replace"), istext=True).replace(b"\n", b"\r\n")
     return data if said[-1:] == "\n" else data + b"\r\n"
 
 
