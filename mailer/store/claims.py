@@ -121,11 +121,11 @@ async def claim(
 
 
 #: One claim at a time finds and takes. What a person cancelled in between is not ours and never starts.
-# Not the very words of WAITING: PostgreSQL would take the index that serves them, empty for all it knows, for a quick
+# Not the very words of WAITING: PostgreSQL would take the indexes that serve them, empty for all it knows, for a quick
 # way to the rows.
 _TAKE = Marking(
     "update delivery set sender_id = :mine where id {these}"
-    " and state in ('queued', 'deferred') and coalesce(sender_id, 0) = 0"
+    " and state || '' in ('queued', 'deferred') and coalesce(sender_id, 0) = 0"
 )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.consent import TOPIC
@@ -19,7 +19,6 @@ from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.slots import Places, give_back
 from mailer.store.statements import Reading, Writing, day, instant
 from mailer.store.switches import HALT
-from mailer.store.tables import customer, delivery
 
 Judge = Callable[[HandoffFacts], Verdict]
 
@@ -88,21 +87,20 @@ async def _lock(
 ) -> None:
     # First the locks, in the order of ids, then the facts in a statement of their own: it sees whatever was
     # committed while we waited, such as an unsubscribe.
-    await connection.execute(
-        select(delivery.c.id)
-        .where(delivery.c.id.in_(list(wanted)), delivery.c.sender_id == sender_id)
-        .order_by(delivery.c.id)
-        .with_for_update()
-    )
+    await connection.execute(_LOCK, {"ids": list(wanted), "mine": sender_id})
     if starting:
-        whose = select(delivery.c.customer_id).where(delivery.c.id.in_(starting))
-        await connection.execute(
-            select(customer.c.id)
-            .where(customer.c.id.in_(whose))
-            .order_by(customer.c.id)
-            .with_for_update(key_share=True)  # alone: sums over a customer's mails are taken under it
-        )
+        await connection.execute(_LOCK_CUSTOMERS, {"ids": list(starting)})
 
+
+# The plus keeps PostgreSQL from walking through all that the sender ever held.
+_LOCK = text(
+    "select id from delivery where id = any(cast(:ids as bigint[])) and +sender_id = :mine order by id for update"
+)
+# Alone, as sums over a customer's mails are taken under it.
+_LOCK_CUSTOMERS = text(
+    "select id from customer where id in (select customer_id from delivery where id = any(cast(:ids as bigint[])))"
+    " order by id for no key update"
+)
 
 _FACTS = Reading(
     {

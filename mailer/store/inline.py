@@ -2,8 +2,8 @@
 
 The driver hands every statement to a thread. In a process that is always busy that costs more than the statements:
 the thread waits for the interpreter's lock and the loop for the thread, some forty times a transaction, and all the
-while the database's one writer's place is taken. So here only what may wait does so in the thread: for another
-process that writes (BEGIN IMMEDIATE), and for the disk (COMMIT).
+while the database's one writer's place is taken. So here only what has to wait does so in the thread: for another
+process that writes (a BEGIN IMMEDIATE that finds the place taken), and for the disk (COMMIT).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import aiosqlite
 
 from mailer.store.dialect import LOCK_SECONDS
 
-#: Milliseconds SQLite itself waits for a lock before it says so. Left to itself it looks again after a tenth of a
-#: second in the end, and a sender that finds the place taken then as well gets no turn for seconds.
-PATIENCE = 8
+#: Seconds between two looks whether a lock is free. SQLite's own, that it does not wait with here, grow to a tenth of a
+#: second, and a sender that finds the place taken then as well gets no turn for seconds.
+_LOOK = 0.002
 
 _CHUNK = 64  # rows a streamed result fetches at a time, as the driver's own
 
@@ -35,7 +35,7 @@ class Inline(aiosqlite.Connection):
         if not self._running or raw is None:
             raise ValueError("Connection closed")
         begins = args[:1] == ("BEGIN IMMEDIATE",)
-        waits = begins or fn == raw.close or (self._writes and fn == raw.commit)
+        waits = fn == raw.close or (self._writes and fn == raw.commit)
         if not waits:
             try:
                 done = fn(*args, **kwargs)
@@ -57,6 +57,7 @@ def _patiently(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
                 raise
+        time.sleep(_LOOK)
 
 
 def inline(file: str, **options: Any) -> Inline:

@@ -17,7 +17,6 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _JSON_COLUMN = re.compile(r"\{([a-z_.]+)\}")
-_INSTANT = "%Y-%m-%d %H:%M:%S.%f"  # as SQLAlchemy keeps instants on SQLite
 
 
 class Reading:
@@ -156,8 +155,9 @@ def _iso(value: date) -> str:
 
 @lru_cache(64)  # the rows of a wave share most of theirs
 def _spelled(value: Any) -> str:
+    """As SQLAlchemy keeps instants and days on SQLite."""
     if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime(_INSTANT)
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
     if isinstance(value, date):
         return value.isoformat()
     raise TypeError(f"{type(value)} is no value of a row")
