@@ -1,14 +1,22 @@
-"""Partial indexes serve only where their condition is written out: of a bound value SQLite cannot know enough."""
+"""What is read to find a few rows among many.
+
+Partial indexes serve only where their condition is written out: of a bound value SQLite cannot know enough.
+"""
 
 from __future__ import annotations
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer.core.handoff import Go, Start
+from mailer.store import claims, handoff, sendjobs
 from mailer.store.engine import Database
 from mailer.store.pages import HOLDS
+from mailer.store.senders import Senders
 from mailer.store.tables import WAITING
 from mailer.store.tables.mail import UNSENT
+from tests.store.rows import NOW, a_run, add_many
 
 
 @pytest.mark.parametrize(
@@ -29,3 +37,36 @@ async def test_a_partial_index_is_used(
     async with sqlite_database.read() as connection:
         plan = " ".join(row[3] for row in await connection.execute(asked, {"it": 1}))
     assert f"INDEX {index} " in plan
+
+
+@pytest.mark.parametrize("round_", ["planned anew", "as prepared"])
+async def test_a_sender_reads_what_it_names_of_tables_postgresql_knows_nothing_of(
+    postgresql_url: str, round_: str
+) -> None:
+    database = await Database.connect(postgresql_url, short=True)
+    await add_many(database, await a_run(database), 3_000)
+    sender_id = await Senders(database).register("h", 1, NOW, 60, "")
+    chunks = 1 if round_ == "planned anew" else 8  # the driver prepares what it is asked again and again
+    for _ in range(chunks):
+        async with database.write() as connection:
+            before = await rows_read(connection)
+            ids = await claims.claim(connection, sender_id, NOW, 20)
+            jobs = await sendjobs.load(connection, ids)
+            starts = [Start(job.delivery_id, f"<{job.delivery_id}@k.example>") for job in jobs]
+            verdicts = await handoff.advance(
+                connection, sender_id, NOW, ends=[], starts=starts, judge=lambda _facts: Go()
+            )
+            after = await rows_read(connection)
+    await database.close()
+    assert len(verdicts) == 20
+    assert before.keys() == {"customer", "delivery"}
+    assert max(after[table] - before[table] for table in before) < 600, "20 must be found among 3,000"
+
+
+async def rows_read(connection: AsyncConnection) -> dict[str, int]:
+    """By table, as this connection counts them."""
+    asked = text(
+        "select relname, seq_tup_read + coalesce(idx_tup_fetch, 0) as read from pg_stat_xact_user_tables"
+        " where relname in ('delivery', 'customer')"
+    )
+    return {str(row.relname): int(row.read) for row in await connection.execute(asked)}
