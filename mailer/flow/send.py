@@ -133,6 +133,7 @@ class SendLoop:
             if self._breaker is not None and work.suspects:
                 await self._breaker.look(work)
         finally:
+            work.end()  # for whom a cancellation does not reach
             for task in pending:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)  # one fault may have ended several

@@ -50,12 +50,24 @@ async def opened(config: RelayConfig) -> Link:
         if config.username:
             with _during(Phase.AUTH, config):
                 await log_in(client, config)
+        _heard()
         return _taken_over(client, config)
     except BaseException:
         if client.transport is not None:
             cast("asyncio.Transport", client.transport).abort()
         client.close()
         raise
+
+
+def _heard() -> None:
+    """End here if we were cancelled on the way.
+
+    aiosmtplib waits by asyncio.wait_for, and that of Python 3.11 loses a cancellation which comes in the same moment as
+    what it waits for: a sender that wakes from a long sleep finds both before it.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _taken_over(client: SMTP, config: RelayConfig) -> Link:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import Any
@@ -295,6 +296,26 @@ async def test_outcomes_wait_for_the_database_and_nothing_new_starts(database: D
     assert set(tried_then) == {1}  # no DATA between the first trouble and the last
     assert await states(database) == {"sent": 12}
     assert len(relay.tried) == 12
+
+
+async def test_a_fenced_sender_ends_though_a_connection_missed_its_cancellation(database: Database) -> None:
+    await add_many(database, await a_run(database), 30)
+
+    class Deaf(FakeTransport):
+        asked = 0
+
+        async def ready(self) -> TryLater | None:
+            self.asked += 1
+            if self.asked > 1:  # the second connection is still on its way when the first is told
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.sleep(PATIENCE)
+            return await super().ready()
+
+        async def send(self, _message: Message, *_given: Any, **_hooks: Any) -> Outcome:
+            raise Fenced("as if it had been")
+
+    with pytest.raises(Fenced):
+        await sent_all(loop(database, Deaf(), connections=2))
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

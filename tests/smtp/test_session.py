@@ -400,3 +400,18 @@ async def test_nobody_listens() -> None:
         pass
     outcome = await send_one(relay)
     assert outcome == TryLater(Phase.CONNECT, detail="the connection was refused: nothing listens there")
+
+
+async def test_a_cancellation_while_it_connects_is_heard_at_every_moment() -> None:
+    async with running() as relay:
+        for moment in range(400):
+            session = Session(config(relay))
+            connecting = asyncio.create_task(session.ready())
+            for _ in range(moment % 100):
+                await asyncio.sleep(0)
+            if moment >= 100:  # right after something was heard
+                await asyncio.sleep(0.00001 * (moment % 100))
+            if connecting.cancel():
+                with pytest.raises(asyncio.CancelledError):
+                    await connecting
+            await session.close()
