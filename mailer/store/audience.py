@@ -66,9 +66,7 @@ class Audience(PastIssues):
 
     async def pages(self, selection: Selection, watch: Watch, now: datetime) -> Pages:
         """Pages of customers, those alike together."""
-        wanted = page_of(
-            selection, watch, await self._context(now)
-        )  # to build it takes longer than a small page
+        wanted = page_of(selection, watch, await self._context(now))  # built once: that takes milliseconds
 
         async def page(after: int, limit: int) -> Page | None:
             async with self._db.read() as conn:

@@ -17,9 +17,8 @@ _MEMSTATUS = 9  # SQLITE_CONFIG_MEMSTATUS of sqlite3.h
 
 def set_up() -> None:
     """Have SQLite count no memory; where that cannot be, everything works as well and planning takes longer."""
-    if (
-        sys.platform != "linux" or "sqlite3" in sys.modules
-    ):  # elsewhere a call like this one may be made otherwise
+    # On other systems a call like the one below may be made otherwise.
+    if sys.platform != "linux" or "sqlite3" in sys.modules:
         return
     module = find_spec("_sqlite3")
     if module is None or not module.has_location or module.origin is None:
