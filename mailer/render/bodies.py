@@ -52,29 +52,6 @@ def html(page: str, *, exact: bool = False) -> Part:
     return _written("html", _octets(page, "utf-8", "replace"))
 
 
-class _Quoted(dict[str, bytes]):
-    """Lines in quoted-printable. They are remembered: most of a mail's are those of the mail before."""
-
-    def __missing__(self, line: str) -> bytes:
-        if _UNCHANGED(line):
-            made = line.encode()
-        else:
-            # Without a line end to go by, long lines are broken by LF alone.
-            made = binascii.b2a_qp(line.encode("utf-8", "replace"), istext=True).replace(b"\n", b"\r\n")
-        if len(line) <= _LONGEST:
-            if len(self) >= _REMEMBERED:
-                self.clear()
-            self[line] = made
-        return made
-
-
-_REMEMBERED = 1_000  # lines
-_LONGEST = 1_000  # letters
-#: Lines that quoted-printable leaves as they are (RFC 2045 §6.7): short, no `=`, no blank at the end.
-_UNCHANGED = re.compile(r"(?!\.$)[\t -<>-~]{0,75}[!-<>-~]").fullmatch
-_QUOTED = _Quoted()
-
-
 def _quoted(said: str) -> bytes:
     """With CRLF for every line end, and one at the end."""
     if "\r" in said:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from inscriptis import get_text  # type: ignore[import-untyped]  # it ships no types
-from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]
+from inscriptis.model.config import ParserConfig  # type: ignore[import-untyped]  # as above
 
 _CONFIG = ParserConfig(display_links=True)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")

@@ -17,7 +17,6 @@ Raw = tuple[int, bytes]
 #: Bytes of one reply, all its lines together; real ones are a few hundred (RFC 5321 §4.5.3.1.5: 512 a line).
 LIMIT = 32_768
 
-_CLOSING = 421
 _FIRST, _LAST = b"2", b"5"  # RFC 5321 §4.2.1: the digits a final reply can begin with
 
 

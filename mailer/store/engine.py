@@ -37,9 +37,8 @@ _POSTGRESQL = {"lock_timeout": f"{LOCK_SECONDS}s", "idle_in_transaction_session_
 #: For short statements, which name the rows they want. Of a run just planned PostgreSQL has no statistics: it took its
 #: rows to be few, and read all of them and all customers for each chunk a sender took. So: by index, and planned once.
 _SHORT = {
-    "enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "enable_material": "off",
-    "enable_bitmapscan": "off", "jit": "off",
-    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
+    "enable_material": "off", "jit": "off", "plan_cache_mode": "force_generic_plan",
 }  # fmt: skip
 
 

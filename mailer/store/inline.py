@@ -44,7 +44,7 @@ class Inline(aiosqlite.Connection):
                 if not waits:
                     raise
         if waits:
-            done = await super()._execute(partial(_patiently, fn), *args, **kwargs)  # type: ignore[no-untyped-call]
+            done = await super()._execute(partial(_patiently, fn), *args, **kwargs)  # type: ignore[no-untyped-call]  # the driver types none of it
         self._writes = begins or (self._writes and raw.in_transaction)
         return done
 
