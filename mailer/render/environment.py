@@ -21,6 +21,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import escape
 
 from mailer.render.filters import FILTERS
+from mailer.render.gathering import Pieces, collected, gathered
 
 #: The longest text or list one expression may build.
 EXPRESSION_LIMIT = 100_000
@@ -123,8 +124,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
             escape = referenced
             for said in tree.find_all(nodes.TemplateData):
                 said.data = _in_ascii(said.data)
-        template = Template.from_code(self, self.compile(tree), self.make_globals(None), None)
-        template.root_render_func.__globals__["escape"] = escape  # used for what is output, and nothing else
+        code = gathered(self.compile(tree, raw=True))
+        template = Template.from_code(self, code or self.compile(tree), self.make_globals(None), None)
+        root = template.root_render_func
+        root.__globals__["escape"] = escape  # used for what is output, and nothing else
+        root.__globals__[Pieces.__name__] = Pieces
+        if code is None:
+            template.root_render_func = lambda context: collected(root(context))
         return template
 
     def getattr(self, obj: Any, attribute: str) -> Any:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import tzinfo
-from itertools import islice
 from typing import Any, NamedTuple
 
 import jinja2
@@ -16,6 +15,7 @@ from mailer.render.environment import DERIVED
 from mailer.render.environment import HTML as HTML_SANDBOX
 from mailer.render.environment import TEXT as TEXT_SANDBOX
 from mailer.render.filters import SCENE, Scene
+from mailer.render.gathering import check_length
 from mailer.render.guard import DEFAULT_SECONDS, guard
 from mailer.render.letters import Letters, letters
 from mailer.render.pieces import origin
@@ -23,9 +23,6 @@ from mailer.render.plain import check_plain
 from mailer.render.text import clean, from_html, tidy
 from mailer.render.variants import HTML, SUBJECT, TEXT, choose, reading_locale
 
-#: The largest part a template may make, in characters.
-OUTPUT_LIMIT = 2_000_000
-_BATCH = 256
 _READERS_LIMIT = 1_000
 _NO_IMAGES: Mapping[str, Image] = {}
 
@@ -141,24 +138,14 @@ def _fill(part: _Part, given: dict[str, Any]) -> str:
     # What `new_context` does, less the copies: nothing a template can do changes what it is given.
     context = template.environment.context_class(template.environment, given, template.name, template.blocks)
     try:
-        return _bounded(iter(template.root_render_func(context)))
+        text = "".join(template.root_render_func(context))
     except (RenderError, MemoryError, RecursionError):
         raise
     except Exception as error:  # noqa: BLE001 - whatever a template does wrong fails its own message only
         file, line = origin(part.entry["origins"], _line(error, template)) or (part.entry["file"], None)
         raise RenderError(_sentence(error), file=file, line=line) from None
-
-
-def _bounded(chunks: Iterator[str]) -> str:
-    out: list[str] = []
-    size = 0
-    while batch := list(islice(chunks, _BATCH)):
-        text = "".join(batch)
-        size += len(text)
-        if size > OUTPUT_LIMIT:
-            raise RenderError(f"a part of the message is longer than {OUTPUT_LIMIT:,} characters")
-        out.append(text)
-    return out[0] if len(out) == 1 else "".join(out)
+    check_length(len(text))
+    return text
 
 
 def _line(error: BaseException, template: jinja2.Template) -> int | None:
