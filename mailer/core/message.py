@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeAlias
 
 
 @dataclass(slots=True)  # not frozen, as Letter is not
@@ -60,3 +61,7 @@ class Letter:
     smtputf8: bool = False  # whether the relay can carry a non-ASCII local part
     own: tuple[tuple[str, str], ...] = ()  # headers no other letter has alike, as a provider wants them
     envelope_from: str | None = None  # where bounces go; None: from_address
+
+
+#: What a template says to one customer, and all else that its message needs.
+Draft: TypeAlias = tuple[Rendered, Letter]

@@ -14,6 +14,7 @@ import json
 from binascii import b2a_base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from typing import Any
 
 from itsdangerous import BadData, Signer
@@ -107,6 +108,17 @@ class Keyring:
 
 
 _written = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
+
+def _claimed(claims: Sequence[Any]) -> str:
+    """As `_written` has a list, which makes an encoder anew for each."""
+    said = [
+        str(each) if type(each) is int else encode_basestring(each) if type(each) is str else _written(each)
+        for each in claims
+    ]
+    return f"[{','.join(said)}]"
+
+
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
@@ -124,7 +136,8 @@ def sign_for(keys: Keyring, purposes: Sequence[str], claims: list[Any]) -> list[
 
     The signature is itsdangerous's, written out: its signer derives its key anew for every token.
     """
-    said = _base64(_written(claims).encode()) + f".{keys.current}".encode()
+    text = _claimed(claims) if type(claims) is list else _written(claims)
+    said = _base64(text.encode()) + f".{keys.current}".encode()
     return [(said + b"." + _base64(keys.mac(purpose, said))).decode("ascii") for purpose in purposes]
 
 

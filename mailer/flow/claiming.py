@@ -14,8 +14,8 @@ import structlog
 from mailer.core.delivery import TryLater
 from mailer.core.handoff import SendJob
 from mailer.errors import StoreError
-from mailer.flow.connection import ComposerPort
 from mailer.flow.dispatch import Dispatcher, DuePort
+from mailer.flow.making import ComposerPort
 from mailer.flow.waves import AdvancePort, Waves
 from mailer.flow.work import Work
 

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from mailer.core.handoff import SendJob
 from mailer.core.links import Counting, LinkMaker, Track, agrees, with_picture
-from mailer.core.message import Letter, Message, Rendered
+from mailer.core.message import Draft, Letter, Message, Rendered
 from mailer.core.scene import Sender, scene
 from mailer.core.token import Keyring, sign, sign_for
 from mailer.core.verp import ReturnPath, Tokens
@@ -138,6 +138,22 @@ class Composer:
         Raises:
             RenderError: it cannot be made; the delivery fails for that reason, the others go on.
         """
+        return self.put_together(self.draft(job, now, mark=mark))
+
+    def put_together(self, draft: Draft) -> Message:
+        """The second half of `compose`: no template has a say in it.
+
+        Raises:
+            RenderError: as there.
+        """
+        return self._assemble(*draft)
+
+    def draft(self, job: SendJob, now: datetime, *, mark: bool = False) -> Draft:
+        """The first half of `compose`: what the template says, and how it is addressed.
+
+        Raises:
+            RenderError: as there.
+        """
         customer = job.customer
         sender = self._from[job.purpose]
         links = self._links(job)
@@ -146,7 +162,7 @@ class Composer:
             rendered = replace(rendered, subject=f"[TEST] {rendered.subject}")
         answered = job.context.get("in_reply_to")
         back, own = self._return_path(job) if self._tokens is not None else (None, ())
-        return self._assemble(
+        return (
             rendered,
             Letter(
                 from_name=sender.name,

@@ -9,17 +9,15 @@ from typing import Protocol
 
 from mailer.core.breaker import refusals_count
 from mailer.core.delivery import Failure, InDoubt, Outcome, Phase, Refused, TryLater, Withdrawn
-from mailer.core.handoff import Finish, SendJob
+from mailer.core.handoff import Finish
 from mailer.core.message import Message
 from mailer.core.retry import next_attempt
 from mailer.errors import RelayError, RenderError
+from mailer.flow.making import ComposerPort, Maker, NotesPort
 from mailer.flow.work import Marked, Work
 
 #: Seconds a connection rests that the relay has no room for, while it serves others of ours.
 CROWDED = 5.0
-
-#: Messages made in one go: a processor that has just made one makes the next a tenth faster.
-MADE_AT_ONCE = 8
 
 #: Trouble that is the relay's own: no delivery is to blame, and none is tried before the relay answers again.
 RELAY_PHASES = (Phase.CONNECT, Phase.HELLO, Phase.TLS, Phase.AUTH)
@@ -47,21 +45,11 @@ class SessionPort(Protocol):
     async def close(self) -> None: ...
 
 
-class ComposerPort(Protocol):
-    """Makes messages."""
-
-    async def prepare(self, jobs: Sequence[SendJob]) -> None: ...
-    def message_id(self, job: SendJob) -> str: ...
-    def compose(self, job: SendJob, now: datetime) -> Message: ...
-
-
-class JournalPort(Protocol):
+class JournalPort(NotesPort, Protocol):
     """What this sender was about to do, for whoever finds it dead; see `files.journal`."""
 
     token: str
 
-    def making(self, attempt: tuple[int, int]) -> None: ...
-    def made(self) -> None: ...
     def dot(self, attempt: tuple[int, int]) -> None: ...
     def told(self, attempt: tuple[int, int], outcome: Outcome) -> None: ...
     def done(self, deliveries: Sequence[int]) -> None: ...
@@ -90,10 +78,11 @@ class _Made:
 class Connection:
     """One connection's circle."""
 
-    def __init__(self, tools: Tools, work: Work, journal: JournalPort) -> None:
+    def __init__(self, tools: Tools, work: Work, journal: JournalPort, maker: Maker) -> None:
         self._tools = tools
         self._work = work
         self._journal = journal
+        self._maker = maker
         self._session = tools.open_session()
         self._next: _Made | None = None  # its envelope may have left behind the last dot
 
@@ -175,24 +164,11 @@ class Connection:
 
     def _make(self, marked: Marked) -> _Made | None:
         """Its message; none when it cannot be made, which is written down."""
-        made = marked.made
-        if made is None:
-            made = self._composed(marked)
-            for each in self._work.soon(MADE_AT_ONCE - 1):
-                each.made = each.made or self._composed(each)
+        made = self._maker.made(marked)
         if isinstance(made, Message):
             return _Made(marked, made)
         self._not_made(marked, made)
         return None
-
-    def _composed(self, marked: Marked) -> Message | Exception:
-        self._journal.making(marked.attempt)
-        try:
-            return self._tools.composer.compose(marked.job, self._tools.clock())
-        except Exception as error:  # noqa: BLE001 - whatever one row's data does, the others go out
-            return error
-        finally:
-            self._journal.made()
 
     def _not_made(self, marked: Marked, error: Exception) -> None:
         reason, detail = Failure.RENDER.value, f"{type(error).__name__}: {error}"

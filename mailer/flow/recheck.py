@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from mailer.core.campaign import Campaign, Goal
 from mailer.core.delivery import Skip, State
 from mailer.core.handoff import Drop, Go, HandoffFacts, SendJob, Verdict, Wait
-from mailer.core.message import Message
+from mailer.core.message import Draft, Message
 from mailer.core.policy import Candidate
 from mailer.core.segment import Rule, live
 from mailer.core.trigger import EventTrigger, SegmentTrigger
-from mailer.flow.connection import ComposerPort
+from mailer.flow.making import ComposerPort
 from mailer.flow.waves import Judge
 
 
@@ -81,9 +81,13 @@ class Recheck:
         """The Message-ID of a delivery; see `Composer.message_id`."""
         return self._composer.message_id(job)
 
-    def compose(self, job: SendJob, now: datetime) -> Message:
-        """The message; see `Composer.compose`."""
-        return self._composer.compose(job, now)
+    def draft(self, job: SendJob, now: datetime) -> Draft:
+        """What its template says; see `Composer.draft`."""
+        return self._composer.draft(job, now)
+
+    def put_together(self, draft: Draft) -> Message:
+        """The message; see `Composer.put_together`."""
+        return self._composer.put_together(draft)
 
     def judge(self, facts: HandoffFacts, now: datetime) -> Verdict:
         """The last look; who no longer fits is left out, unless there is a weightier reason."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from mailer.core.audience import Selection
 from mailer.core.handoff import SendJob
-from mailer.core.message import Message
+from mailer.core.message import Draft, Letter, Message, Rendered
 from mailer.core.policy import Candidate
 from mailer.core.rehearsal import Line, Window
 from mailer.flow.claiming import LedgerPort
@@ -86,9 +86,14 @@ class Unwritten:
         """Not one that a real mail could bear."""
         return job.message_id or f"<{job.delivery_id}@rehearsal.invalid>"
 
-    def compose(self, job: SendJob, now: datetime) -> Message:  # noqa: ARG002 - the composer's signature
+    def draft(self, job: SendJob, now: datetime) -> Draft:
+        """An address without a word."""
+        return Rendered("", ""), Letter("", "", "", job.email, self.message_id(job), now)
+
+    def put_together(self, draft: Draft) -> Message:
         """An envelope without a letter."""
-        return Message("", job.email, b"", self.message_id(job))
+        _, letter = draft
+        return Message("", letter.to_address, b"", letter.message_id)
 
 
 @dataclass(frozen=True, slots=True)

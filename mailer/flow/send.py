@@ -17,6 +17,7 @@ from mailer.flow.breaker import Breaker
 from mailer.flow.claiming import Claiming, LedgerPort
 from mailer.flow.connection import Connection, JournalPort, Tools
 from mailer.flow.dispatch import Dispatcher, Embedded
+from mailer.flow.making import Maker
 from mailer.flow.paced import PacedLedger
 from mailer.flow.pacer import Pacer
 from mailer.flow.waves import Judge, Waves
@@ -100,8 +101,9 @@ class SendLoop:
             clock=self._clock,
         )
         service = [asyncio.create_task(each) for each in self._services(sender_id, work, waves)]
+        maker = Maker(self._tools.composer, self._clock, work, journal)
         circles = [
-            asyncio.create_task(Connection(self._tools, work, journal).run())
+            asyncio.create_task(Connection(self._tools, work, journal, maker).run())
             for _ in range(config.connections)
         ]
         claiming = Claiming(

@@ -135,7 +135,10 @@ class Waves:
         work = self._work
         finished, work.over = work.over, []
         self._measure(len(finished))
-        starting = [Start(job.delivery_id, job.message_id or self._name(job)) for job in jobs]
+        starting: list[Start] = []
+        for job in jobs:
+            job.message_id = named = job.message_id or self._name(job)
+            starting.append(Start(job.delivery_id, named))
         verdicts: dict[int, Verdict] = {}
         wait = FIRST_WAIT
         while finished or starting:

@@ -74,15 +74,16 @@ class Missing(StrictUndefined):
 
 def escaped(value: Any) -> str:
     """What `escape` makes of a value, at a third of its price where there is nothing to escape."""
-    return value if type(value) is str and _MARKS(value) is None else escape(value)
+    if type(value) is str:
+        return value if value.isalnum() or _MARKS(value) is None else escape(value)
+    return str(value) if type(value) is int else escape(value)
 
 
 def referenced(value: Any) -> str:
     """The same for a page that is to be ASCII; letters no reference can say stay as they are."""
-    made: str = escaped(value)
-    if made.isascii() or not made.isprintable():
-        return made
-    return _in_ascii(made)
+    plain = type(value) is str and (value.isalnum() or _MARKS(value) is None)
+    made: str = value if plain else escaped(value)
+    return made if made.isascii() or not made.isprintable() else _in_ascii(made)
 
 
 def _in_ascii(text: str) -> str:
@@ -130,7 +131,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         root.__globals__["escape"] = escape  # used for what is output, and nothing else
         root.__globals__[Pieces.__name__] = Pieces
         if code is None:
-            template.root_render_func = lambda context: collected(root(context))
+            template.root_render_func = lambda context: iter(collected(root(context)))
         return template
 
     def getattr(self, obj: Any, attribute: str) -> Any:

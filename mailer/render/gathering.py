@@ -218,7 +218,7 @@ def _filters(root: ast.FunctionDef) -> Mapping[str, str]:
             place, target = each.value, each.targets[0]
             of = ast.unparse(place.value)
             if of == "environment.filters" and _is_text(place.slice) and isinstance(target, ast.Name):
-                found[target.id] = place.slice.value
+                found[target.id] = str(place.slice.value)
     return found
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from email import policy
 from email.errors import MultipartInvariantViolationDefect
 from email.header import decode_header, make_header
@@ -202,37 +202,49 @@ def _folded(field: str, words: Iterable[str]) -> str:
 
 def _encoded(text: str, used: int) -> list[str]:
     """The text as encoded words, each a line's length at most, no character split (RFC 2047 §5)."""
-    shown = [_q(character) for character in text]
-    q_size = sum(map(len, shown))
-    as_q = (
-        q_size <= len(text.encode()) * 2
-    )  # a little longer than base64, and still read by people and filters
+    octets = text.encode()
+    quoted = "".join([_Q[octet] for octet in octets])
     room = _ENCODED_LINE - used - len("=?utf-8?q??=")
-    if as_q and q_size <= room:
-        return [_word(shown, as_q=True)]
+    later = _ENCODED_LINE - 1 - len("=?utf-8?q??=")
+    # A little longer than base64, and still read by people and filters.
+    if len(quoted) <= len(octets) * 2:
+        return [f"=?utf-8?q?{part}?=" for part in _cut(quoted, room, later)]
     words: list[str] = []
-    payload: list[str] = []
-    size = 0
-    for each in shown if as_q else text:
-        cost = len(each) if as_q else len(each.encode())
-        if payload and (size + cost if as_q else (size + cost + 2) // 3 * 4) > room:
-            words.append(_word(payload, as_q=as_q))
-            payload, size, room = [], 0, _ENCODED_LINE - 1 - len("=?utf-8?q??=")
-        payload.append(each)
-        size += cost
-    return [*words, _word(payload, as_q=as_q)]
+    payload = b""
+    for letter in map(str.encode, text):
+        if payload and (len(payload) + len(letter) + 2) // 3 * 4 > room:
+            words.append(_word(payload))
+            payload, room = b"", later
+        payload += letter
+    return [*words, _word(payload)]
 
 
-@lru_cache(maxsize=4096)
-def _q(character: str) -> str:
-    if character == " ":
-        return "_"
-    return "".join(chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in character.encode())
+_Q = [
+    "_" if octet == ord(" ") else chr(octet) if octet in _Q_SAFE else f"={octet:02X}" for octet in range(256)
+]
+_WITHIN = frozenset("89AB")  # what the octets of a letter but its first begin with, written out (RFC 3629 §3)
+_LETTER_LIMIT = 12  # written out: four octets
 
 
-def _word(payload: list[str], *, as_q: bool) -> str:
-    text = "".join(payload)
-    return f"=?utf-8?q?{text}?=" if as_q else f"=?utf-8?b?{base64.b64encode(text.encode()).decode()}?="
+def _cut(quoted: str, room: int, later: int) -> Iterator[str]:
+    """In parts of at most `room`, then `later`, octets; no letter is cut, and each part has one at least."""
+    begin = 0
+    room = max(room, _LETTER_LIMIT)
+    while len(quoted) - begin > room:
+        end = begin + room
+        if quoted[end - 1] == "=":
+            end -= 1
+        elif quoted[end - 2] == "=":
+            end -= 2
+        while quoted[end] == "=" and quoted[end + 1] in _WITHIN:
+            end -= 3
+        yield quoted[begin:end]
+        begin, room = end, later
+    yield quoted[begin:]
+
+
+def _word(payload: bytes) -> str:
+    return f"=?utf-8?b?{base64.b64encode(payload).decode()}?="
 
 
 _PARSER = HeaderParser(policy=policy.SMTPUTF8)

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from mailer.core.delivery import Accepted, Outcome, Phase, Refused, Reply
-from mailer.core.message import Message
+from mailer.core.message import Draft, Message
 from mailer.core.policy import Rules, judge
 from mailer.core.quiet import QuietHours
 from mailer.errors import HeaderRefused, RenderError, StoreError
@@ -136,7 +136,7 @@ async def test_only_what_cannot_be_made_counts(database: Database, trouble: Exce
     told: list[str] = []
 
     class Broken(Letters):
-        def compose(self, *_given: Any) -> Message:
+        def draft(self, *_given: Any) -> Draft:
             raise trouble
 
     await sent_all(watched(database, told, letters=Broken()))

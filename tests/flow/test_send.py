@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from sqlalchemy import func, select, update
 
 from mailer.core.delivery import Accepted, InDoubt, Outcome, Phase, Refused, Reply, TryLater
 from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, SendJob, Start, Verdict
-from mailer.core.message import Message
+from mailer.core.message import Draft, Letter, Message, Rendered
 from mailer.errors import Fenced, HeaderRefused, NotRepresentable, RelayError, RenderError, StoreError
 from mailer.flow.connection import SessionPort, Tools
 from mailer.flow.send import SenderConfig, SendLoop
@@ -40,10 +40,14 @@ class Letters:
     def message_id(self, job: SendJob) -> str:
         return job.message_id or f"<{job.delivery_id}@k.example>"
 
-    def compose(self, job: SendJob, _now: object) -> Message:
+    def draft(self, job: SendJob, now: datetime) -> Draft:
         if job.email in self.trouble:
             raise self.trouble[job.email]
-        return Message("shop@k.example", job.email, b"x\r\n", self.message_id(job))
+        return Rendered("", ""), Letter("", "shop@k.example", "", job.email, self.message_id(job), now)
+
+    def put_together(self, draft: Draft) -> Message:
+        _, letter = draft
+        return Message(letter.from_address, letter.to_address, b"x\r\n", letter.message_id)
 
 
 class Flaky(Ledger):
