@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from email.header import decode_header
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -107,3 +109,37 @@ def test_plain_addresses_are_judged_alike(text: str) -> None:
     long_way = judged(f"{local}@{domain.upper()}")  # capitals are never taken at sight
     assert judged(text) == (long_way if any(map(str.isalpha, domain)) else judged(text))
     assert judged(f"{local}@{domain.lower()}") == judged(text)
+
+
+@given(
+    st.text(st.sampled_from("aşğ ,_=?İ€𝒜é"), min_size=1, max_size=120),
+    st.sampled_from(["To", "Subject", "X" * 60]),
+)
+def test_encoded_words_are_whole_letters_and_fill_their_lines(said: str, name: str) -> None:
+    said = " ".join(said.split())
+    if said.isascii() or "=?" in said:
+        return
+    words = unstructured(name, said).written.removeprefix(f"{name}:").split()
+    parts = [decode_header(word)[0] for word in words]
+    assert "".join(octets.decode(charset) for octets, charset in parts) == said  # no letter is cut
+    assert max(len(word) for word in words) <= 75
+    if "?q?" in words[0]:
+        assert [word.removeprefix("=?utf-8?q?").removesuffix("?=") for word in words] == filled(
+            said, len(name)
+        )
+
+
+def filled(said: str, used: int) -> list[str]:
+    """As many letters as a line takes, one after the other."""
+    lines, room = [""], 76 - used - 2 - 12
+    for letter in said:
+        written = "_" if letter == " " else letter if letter == "a" else encoded(letter)
+        if lines[-1] and len(lines[-1]) + len(written) > room:
+            lines.append("")
+            room = 76 - 1 - 12
+        lines[-1] += written
+    return lines
+
+
+def encoded(letter: str) -> str:
+    return "".join(f"={octet:02X}" for octet in letter.encode())
