@@ -41,6 +41,12 @@ class Rendered:
     exact: bool = False  # a character reference says the same as any letter of the HTML that is not ASCII
 
 
+def length(rendered: Rendered) -> int:
+    """About how many octets its message will have."""
+    pictures = sum(len(image.data) for image in rendered.images.values()) if rendered.images else 0
+    return len(rendered.text) + len(rendered.html or "") + pictures
+
+
 @dataclass(slots=True)  # not frozen: one is made for every mail, and that would take six times as long
 class Letter:
     """Everything about a message that does not come from its template."""
