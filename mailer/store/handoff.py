@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.consent import TOPIC
@@ -17,7 +16,7 @@ from mailer.core.transition import Change, finished, stopped
 from mailer.store.claims import require_lease
 from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.slots import Places, give_back
-from mailer.store.statements import Reading, Writing, day, instant
+from mailer.store.statements import Marking, Reading, Writing, day, instant
 from mailer.store.switches import HALT
 
 Judge = Callable[[HandoffFacts], Verdict]
@@ -87,18 +86,16 @@ async def _lock(
 ) -> None:
     # First the locks, in the order of ids, then the facts in a statement of their own: it sees whatever was
     # committed while we waited, such as an unsubscribe.
-    await connection.execute(_LOCK, {"ids": list(wanted), "mine": sender_id})
+    await _LOCK.run(connection, list(wanted), mine=sender_id)
     if starting:
-        await connection.execute(_LOCK_CUSTOMERS, {"ids": list(starting)})
+        await _LOCK_CUSTOMERS.run(connection, starting)
 
 
 # The plus keeps PostgreSQL from walking through all that the sender ever held.
-_LOCK = text(
-    "select id from delivery where id = any(cast(:ids as bigint[])) and +sender_id = :mine order by id for update"
-)
+_LOCK = Marking("select id from delivery where id {these} and +sender_id = :mine order by id for update")
 # Alone, as sums over a customer's mails are taken under it.
-_LOCK_CUSTOMERS = text(
-    "select id from customer where id in (select customer_id from delivery where id = any(cast(:ids as bigint[])))"
+_LOCK_CUSTOMERS = Marking(
+    "select id from customer where id in (select customer_id from delivery where id {these})"
     " order by id for no key update"
 )
 

@@ -13,10 +13,10 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _JSON_COLUMN = re.compile(r"\{([a-z_.]+)\}")
+_VALUE = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 
 
 class Reading:
@@ -28,8 +28,9 @@ class Reading:
 
     def __init__(self, columns: Mapping[str, str], tables: str) -> None:
         self._names = tuple(columns)
+        self._json = [place for place, each in enumerate(columns.values()) if _JSON_COLUMN.search(each)]
         inner = ", ".join(columns.values())
-        lite, post = (_JSON_COLUMN.sub(form, inner) for form in (r"json(\1)", r"\1"))
+        lite, post = (_JSON_COLUMN.sub(form, inner) for form in (r"json(\1)", r"cast(\1 as text)"))
         self._sqlite = (
             f"select json_group_array(json_array({lite}))"
             f" from (select value as id from json_each(:ids)) as wanted {tables}"
@@ -39,7 +40,7 @@ class Reading:
         where = (
             tables.strip().removeprefix("cross join ").replace("= wanted.id", "= any(cast(:ids as bigint[]))")
         )
-        self._postgresql = text(f"select {post} from {where}")
+        self._postgresql = _bound(f"select {post} from {where}")
 
     async def rows(
         self, connection: AsyncConnection, ids: Sequence[int], **values: Any
@@ -59,8 +60,13 @@ class Reading:
             whole = await _fetched(connection, self._sqlite, {"ids": json.dumps(list(ids)), **given})
             said = whole[0][0]
             return [dict(zip(names, row, strict=True)) for row in json.loads(said)], all_printable(said)
-        found = await connection.execute(self._postgresql, {"ids": list(ids), **values})
-        return [dict(zip(names, row, strict=True)) for row in found], False
+        found = await connection.exec_driver_sql(self._postgresql, {"ids": _array(ids), **values})
+        read = [list(row) for row in found]
+        said = "".join([each for row in read for each in row if type(each) is str])
+        for place in self._json:
+            for row, value in zip(read, _loaded([row[place] for row in read]), strict=True):
+                row[place] = value
+        return [dict(zip(names, row, strict=True)) for row in read], all_printable(said)
 
 
 def all_printable(said: str) -> bool:
@@ -78,7 +84,7 @@ class Writing:
             f"cast(value ->> {place} as {fields[name]}) as {name}" for place, name in enumerate(names)
         )
         self._sqlite = statement.replace("{given}", f"(select {lite} from json_each(:rows)) as given")
-        self._postgresql = text(
+        self._postgresql = _bound(
             statement.replace(
                 "{given}",
                 f"(select {post} from jsonb_array_elements(cast(:rows as jsonb)) as value) as given",
@@ -94,7 +100,7 @@ class Writing:
         if lite:
             await _fetched(connection, self._sqlite, {"rows": whole, **values})
         else:
-            await connection.execute(self._postgresql, {"rows": whole, **values})
+            await connection.exec_driver_sql(self._postgresql, {"rows": whole, **values})
 
 
 class Marking:
@@ -102,7 +108,7 @@ class Marking:
 
     def __init__(self, statement: str) -> None:
         self._sqlite = statement.replace("{these}", "in (select value from json_each(:ids))")
-        self._postgresql = text(statement.replace("{these}", "= any(cast(:ids as bigint[]))"))
+        self._postgresql = _bound(statement.replace("{these}", "= any(cast(:ids as bigint[]))"))
 
     async def run(self, connection: AsyncConnection, ids: Sequence[int], **values: Any) -> None:
         """Run it over all of them at once."""
@@ -110,7 +116,23 @@ class Marking:
             given = {name: _lite(value) for name, value in values.items()}
             await _fetched(connection, self._sqlite, {"ids": json.dumps(list(ids)), **given})
         else:
-            await connection.execute(self._postgresql, {"ids": list(ids), **values})
+            await connection.exec_driver_sql(self._postgresql, {"ids": _array(ids), **values})
+
+
+def _bound(statement: str) -> str:
+    """With its values as PostgreSQL's driver wants them, so that no expression is compiled for it."""
+    return _VALUE.sub(r"%(\1)s", statement.replace("%", "%%"))
+
+
+def _array(ids: Sequence[int]) -> str:
+    """Numbers as one value of PostgreSQL's: its driver writes a list out one by one."""
+    return f"{{{','.join(map(str, ids))}}}"
+
+
+def _loaded(texts: Sequence[str | None]) -> list[Any]:
+    """The values of a JSON column, read at once."""
+    whole: list[Any] = json.loads(f"[{','.join([each or 'null' for each in texts])}]")
+    return whole
 
 
 async def _fetched(connection: AsyncConnection, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
