@@ -25,7 +25,7 @@ def stuffed(data: bytes, *, whole_lines: bool = False) -> bytes:
     there is none, and not looked for.
     """
     if whole_lines:
-        data = data.replace(b"\n.", b"\n..") + b".\r\n"
+        data = data.replace(b"\r\n.", b"\r\n..") + b".\r\n"
         return b"." + data if data[:1] == b"." else data
     # As nearly all data comes: nothing to change. With every LF behind a CR, as many CRs as LFs means no bare one.
     # (Found by the removal of single bytes, which takes half as long as counting them.)

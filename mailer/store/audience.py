@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, case, func, select, text
+from sqlalchemy import ColumnElement, Row, Select, case, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.audience import Page, Pages, Selection, Watch
@@ -30,6 +30,19 @@ from mailer.store.slots import as_waiting, taken, waiting
 from mailer.store.tables import customer, customer_event, delivery, suppression
 
 
+def _zones() -> Select[Any]:
+    # From each zone to the next by the index: there are few, and many customers in each.
+    first = select(func.min(customer.c.zone).label("zone")).cte("zones", recursive=True)
+    after = select(func.min(customer.c.zone)).where(customer.c.zone > first.c.zone).scalar_subquery()
+    named = first.union_all(select(after).where(first.c.zone.is_not(None)))
+    return select(named.c.zone).where(named.c.zone.is_not(None))
+
+
+# Asked for each chunk a sender takes, so written once.
+_ZONES = _zones()
+_NOWHERE = select(select(customer.c.id).where(customer.c.zone.is_(None)).exists())
+
+
 class Audience(PastIssues):
     """The planner's questions to the database."""
 
@@ -39,16 +52,9 @@ class Audience(PastIssues):
 
     async def zones(self) -> frozenset[str | None]:
         """The zones customers live in; None: the tenant's."""
-        # From each zone to the next by the index: there are few, and many customers in each.
-        first = select(func.min(customer.c.zone).label("zone")).cte("zones", recursive=True)
-        after = select(func.min(customer.c.zone)).where(customer.c.zone > first.c.zone).scalar_subquery()
-        named = first.union_all(select(after).where(first.c.zone.is_not(None)))
-        nowhere = select(customer.c.id).where(customer.c.zone.is_(None)).exists()
         async with self._db.read() as conn:
-            found = frozenset(
-                (await conn.scalars(select(named.c.zone).where(named.c.zone.is_not(None)))).all()
-            )
-            return found | {None} if await conn.scalar(select(nowhere)) else found
+            found = frozenset((await conn.scalars(_ZONES)).all())
+            return found | {None} if await conn.scalar(_NOWHERE) else found
 
     async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> list[Candidate]:
         """The next candidates whose number is above `after`, at most `limit`."""
