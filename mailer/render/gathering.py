@@ -123,7 +123,7 @@ class _Gathering:
         return made + _said(pieces) or [ast.Pass()]
 
     def _line(self, line: ast.stmt) -> list[ast.stmt]:
-        if isinstance(line, ast.If) and isinstance(line.test, ast.Constant) and not line.test.value:
+        if isinstance(line, ast.If) and ast.unparse(line.test) == "0" and not line.orelse:
             return []  # `if 0: yield None`, which made it a generator
         if isinstance(line, ast.FunctionDef):
             return [line]  # a macro, which has its own list

@@ -24,7 +24,7 @@ CONTEXT: dict[str, Any] = {
     },
     "tenant": {"name": "Kardelen", "inner": {"name": "x"}},
     "word": "bare",
-    "posts": [{"title": f"<{number}>", "tags": ["x", "y"]} for number in range(3)],
+    "posts": [{"title": f"<{number}>", "kids": [{"title": "kid"}] * number} for number in range(3)],
 }
 
 #: What templates are made of; `{}` stands for what is inside.
@@ -53,6 +53,8 @@ LEAVES = (
 NESTS = (
     "{{% if customer.points > 3 %}}{}{{% else %}}other{{% endif %}}",
     "{{% if customer.none %}}never{{% elif tenant.name %}}{}{{% endif %}}",
+    "{{% if 0 %}}no{{% else %}}{}{{% endif %}}",
+    "{{% if false %}}no{{% elif none %}}no{{% else %}}{}{{% endif %}}",
     "{{% for post in posts %}}[{}]{{% endfor %}}",
     "{{% for post in posts if post.title %}}{}{{% else %}}none{{% endfor %}}",
     "{{% for customer in posts %}}{{{{ customer.title }}}}{}{{% endfor %}}",
@@ -60,6 +62,8 @@ NESTS = (
     "{{% filter upper %}}{}{{% endfilter %}}",
     "{{% set kept %}}{}{{% endset %}}{{{{ kept }}}}",
     "{{% macro said(tenant) %}}{{{{ tenant.name }}}}{}{{% endmacro %}}{{{{ said(customer) }}}}",
+    "{{% for post in posts recursive %}}({{{{ post.title }}}}{{{{ loop(post.kids) if post.kids }}}}{}){{% endfor %}}",
+    "{{% macro around() %}}<{{{{ caller() }}}}>{{% endmacro %}}{{% call around() %}}{}{{% endcall %}}",
     "{{% with tenant = customer %}}{{{{ tenant.name }}}}{}{{% endwith %}}",
 )
 SOURCES = st.recursive(
