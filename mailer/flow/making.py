@@ -62,9 +62,9 @@ class Maker:
                 size += length(draft[0])
             if size > ENOUGH_OCTETS or time.monotonic() > enough:
                 break
-        self._notes.made()
         for each, draft in drafts:
-            each.made = draft if isinstance(draft, Exception) else self._put_together(draft)
+            each.made = draft if isinstance(draft, Exception) else self._put_together(each, draft)
+        self._notes.made()
 
     def _drafted(self, marked: Marked) -> Draft | Exception:
         self._notes.making(marked.attempt)
@@ -73,7 +73,8 @@ class Maker:
         except Exception as error:  # noqa: BLE001 - whatever one row's data does, the others go out
             return error
 
-    def _put_together(self, draft: Draft) -> Message | Exception:
+    def _put_together(self, marked: Marked, draft: Draft) -> Message | Exception:
+        self._notes.making(marked.attempt)
         try:
             return self._composer.put_together(draft)
         except Exception as error:  # noqa: BLE001 - as above

@@ -27,6 +27,12 @@ _SAID, _MORE, _DATA = "said", "more", "data_"
 _DEFAULT = frozenset({"default", "d"})
 
 
+class _Piece(ast.Expr):
+    """A line that hands out a piece, for the type checker."""
+
+    value: ast.Yield
+
+
 class Pieces(list[str]):
     """What a template with loops has said so far: a loop asks now and then whether it may go on."""
 
@@ -81,7 +87,12 @@ def gathered(source: str) -> CodeType | None:
     if len(roots) != 1 or roots[0].name != "root":  # blocks, that hand on each other's pieces
         return None
     root = roots[0]
-    own = list(_own(root.body))
+    own = _own(root.body)
+    yields = sum(isinstance(each, ast.Yield) for each in own)
+    if not yields or yields != sum(
+        _is_piece(each) for each in own
+    ):  # another version of Jinja, which we do not know
+        return None
     if any(isinstance(each, ast.YieldFrom | ast.Return) for each in own):
         return None
     _Lookups(root).visit(root)
@@ -101,6 +112,10 @@ def _own(body: Sequence[ast.AST]) -> list[ast.AST]:
     return found
 
 
+def _is_piece(line: ast.AST) -> TypeGuard[_Piece]:
+    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Yield)
+
+
 def _start(root: ast.FunctionDef, own: Sequence[ast.AST]) -> list[ast.stmt]:
     loops = any(isinstance(each, ast.For | ast.While) for each in own)
     start = ast.parse(f"{_SAID} = {Pieces.__name__}()\n{_MORE} = {_BATCH}" if loops else f"{_SAID} = []").body
@@ -115,7 +130,7 @@ class _Gathering:
         made: list[ast.stmt] = []
         pieces: list[ast.expr] = []
         for each in body:
-            if isinstance(each, ast.Expr) and isinstance(each.value, ast.Yield):
+            if _is_piece(each):
                 pieces.append(each.value.value or ast.Constant(None))
             elif not isinstance(each, ast.Pass):
                 made += [*_said(pieces), *self._line(each)]

@@ -65,12 +65,12 @@ def maker(letters: Letters, work: Work, notes: Notes) -> Maker:
     return Maker(letters, lambda: NOW, work, notes)
 
 
-def test_several_are_made_step_by_step_and_each_is_noted_while_a_template_has_its_say() -> None:
+def test_several_are_made_step_by_step_and_each_is_noted_at_each_step() -> None:
     notes, letters = Notes(), Letters()
     work, several = marked(AT_ONCE + 5)
     first = maker(letters, work, notes).made(several[0])
     assert isinstance(first, Message)
-    assert notes.said == [*range(1, AT_ONCE + 1), None]
+    assert notes.said == [*range(1, AT_ONCE + 1), *range(1, AT_ONCE + 1), None]
     assert letters.together == [*range(1, AT_ONCE + 1)]
     assert [each.made is None for each in several] == [False] * AT_ONCE + [True] * 5
     assert maker(letters, work, notes).made(several[0]) is first

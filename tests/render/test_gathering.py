@@ -128,3 +128,16 @@ def test_a_loop_ends_when_it_has_said_too_much(loops: str) -> None:
     with pytest.raises(RenderError, match="longer than 2,000,000 characters"):
         made.render(long=Long())
     assert OUTPUT_LIMIT // 1_000 <= len(told) <= OUTPUT_LIMIT // 1_000 + 1_000
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def root(context):\n    return ['said otherwise']",
+        "def root(context):\n    heard = yield 'a piece'",
+        "def root(context):\n    yield 'a piece'\n    return",
+        "def root(context):\n    yield from context",
+    ],
+)
+def test_code_of_another_shape_is_left_alone(code: str) -> None:
+    assert gathered(code) is None
