@@ -27,12 +27,6 @@ _SAID, _MORE, _DATA = "said", "more", "data_"
 _DEFAULT = frozenset({"default", "d"})
 
 
-class _Piece(ast.Expr):
-    """A line that hands out a piece, for the type checker."""
-
-    value: ast.Yield
-
-
 class Pieces(list[str]):
     """What a template with loops has said so far: a loop asks now and then whether it may go on."""
 
@@ -90,7 +84,7 @@ def gathered(source: str) -> CodeType | None:
     own = _own(root.body)
     yields = sum(isinstance(each, ast.Yield) for each in own)
     if not yields or yields != sum(
-        _is_piece(each) for each in own
+        _piece(each) is not None for each in own
     ):  # another version of Jinja, which we do not know
         return None
     if any(isinstance(each, ast.YieldFrom | ast.Return) for each in own):
@@ -112,8 +106,11 @@ def _own(body: Sequence[ast.AST]) -> list[ast.AST]:
     return found
 
 
-def _is_piece(line: ast.AST) -> TypeGuard[_Piece]:
-    return isinstance(line, ast.Expr) and isinstance(line.value, ast.Yield)
+def _piece(line: ast.AST) -> ast.expr | None:
+    """What a line hands out; None where it does something else."""
+    if isinstance(line, ast.Expr) and isinstance(line.value, ast.Yield):
+        return line.value.value or ast.Constant(None)
+    return None
 
 
 def _start(root: ast.FunctionDef, own: Sequence[ast.AST]) -> list[ast.stmt]:
@@ -130,8 +127,9 @@ class _Gathering:
         made: list[ast.stmt] = []
         pieces: list[ast.expr] = []
         for each in body:
-            if _is_piece(each):
-                pieces.append(each.value.value or ast.Constant(None))
+            piece = _piece(each)
+            if piece is not None:
+                pieces.append(piece)
             elif not isinstance(each, ast.Pass):
                 made += [*_said(pieces), *self._line(each)]
                 pieces = []
