@@ -83,12 +83,9 @@ def gathered(source: str) -> CodeType | None:
     root = roots[0]
     own = _own(root.body)
     yields = sum(isinstance(each, ast.Yield) for each in own)
-    if not yields or yields != sum(
-        _piece(each) is not None for each in own
-    ):  # another version of Jinja, which we do not know
-        return None
-    if any(isinstance(each, ast.YieldFrom | ast.Return) for each in own):
-        return None
+    pieces = sum(_piece(each) is not None for each in own)
+    if not pieces or pieces != yields or any(isinstance(each, ast.YieldFrom | ast.Return) for each in own):
+        return None  # written by another version of Jinja, which we do not know
     _Lookups(root).visit(root)
     root.body = [*_start(root, own), *_Gathering().lines(root.body), ast.Return(_name(_SAID))]
     return compile(ast.fix_missing_locations(module), "<template>", "exec")
@@ -165,7 +162,7 @@ class _Lookups(ast.NodeTransformer):
 
     def __init__(self, root: ast.FunctionDef) -> None:
         self._filters = dict(_filters(root))
-        self._given = _given(root)  # the local name of a value → its name in the context
+        self._given = _given(root)
 
     def visit_Assign(self, line: ast.Assign) -> ast.AST | list[ast.AST]:
         """Where a value is resolved, a second name for it: itself if it is a dict, else an empty one."""
