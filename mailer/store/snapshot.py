@@ -35,7 +35,8 @@ async def snapshot(db: Database, place: Path | None = None) -> AsyncIterator[Dat
     Raises:
         StoreError: it cannot be read, or there is no room for the copy.
     """
-    folder = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=PREFIX, dir=place))
+    # Not in a thread: a task that is cancelled meanwhile would never know its name.
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
     try:
         file = folder / "copy.db"
         with _trouble(file):
