@@ -137,8 +137,8 @@ class Waves:
         self._measure(len(finished))
         starting: list[Start] = []
         for job in jobs:
-            job.message_id = named = job.message_id or self._name(job)
-            starting.append(Start(job.delivery_id, named))
+            job.message_id = job.message_id or self._name(job)  # kept, so that its message need not ask again
+            starting.append(Start(job.delivery_id, job.message_id))
         verdicts: dict[int, Verdict] = {}
         wait = FIRST_WAIT
         while finished or starting:

@@ -81,8 +81,7 @@ def escaped(value: Any) -> str:
 
 def referenced(value: Any) -> str:
     """The same for a page that is to be ASCII; letters no reference can say stay as they are."""
-    plain = type(value) is str and (value.isalnum() or _MARKS(value) is None)
-    made: str = value if plain else escaped(value)
+    made: str = escaped(value)
     return made if made.isascii() or not made.isprintable() else _in_ascii(made)
 
 
