@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
-from zoneinfo import ZoneInfo
 
 import typer
 
 from mailer.cli.data import finish, open_rows
-from mailer.cli.invocation import run, this
+from mailer.cli.invocation import read_moment, run, this
 from mailer.cli.output import tell
 from mailer.core import pool as pools_of_codes
 from mailer.core.cell import CellFault, money_of
 from mailer.core.coupon import CouponState
 from mailer.core.redemption import Redemption
-from mailer.core.rehearsal import read_moment
 from mailer.errors import UsageError
 
 PANEL = "Results"
@@ -120,16 +117,7 @@ def export(
 
     async def work() -> None:
         async with this.app(load=False) as app:
-            start = None if since is None else _moment(since, app.settings.tenant.zone)
+            start = None if since is None else read_moment(since, "--since", app.settings.tenant.zone)
             await this.out.csv(app.coupons.export(start), _EXPORTED)
 
     run(work())
-
-
-def _moment(text: str, zone: ZoneInfo) -> datetime:
-    try:
-        return read_moment(text, zone)
-    except ValueError:
-        raise UsageError(
-            f"--since {text!r} is neither an instant nor a day; write 2027-05-10T09:30:00Z or 2027-05-10."
-        ) from None

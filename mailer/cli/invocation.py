@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from mailer import settings as settings_file
 from mailer.app import App, fixed_clock, mailbox_of, system_clock
 from mailer.cli.output import Output, ReaderGone, tell
+from mailer.core import rehearsal
 from mailer.errors import UsageError
 from mailer.mailbox.storage import Mailbox
 from mailer.settings import Settings
@@ -102,3 +104,17 @@ def read_instant(text: str, option: str) -> datetime:
     except (ValueError, OverflowError):
         pass
     raise UsageError(f"{option} {text!r} is not an instant; write it as 2027-01-15T08:00:00Z.")
+
+
+def read_moment(text: str, option: str, zone: ZoneInfo) -> datetime:
+    """An instant, or a day with or without a time on the clocks of `zone`; see `core.rehearsal.read_moment`.
+
+    Raises:
+        UsageError: anything else.
+    """
+    try:
+        return rehearsal.read_moment(text, zone)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{option} {text!r} is not a time; write 2027-05-10, 2027-05-10T10:00 or 2027-05-10T07:00:00Z."
+        ) from None

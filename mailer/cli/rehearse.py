@@ -16,9 +16,9 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
 from mailer.app import App
-from mailer.cli.invocation import run, this
+from mailer.cli.invocation import read_moment, run, this
 from mailer.cli.output import errors, given_back, tell
-from mailer.core.rehearsal import Counts, Line, Window, read_moment
+from mailer.core.rehearsal import Counts, Line, Window
 from mailer.core.trigger import IncidentTrigger, ManualTrigger
 from mailer.errors import UsageError
 from mailer.flow.rehearse import Rehearsed
@@ -61,19 +61,10 @@ def rehearse(
 
 
 def _window(start: str, until: str, zone: ZoneInfo) -> Window:
-    window = Window(_moment(start, "--from", zone), _moment(until, "--until", zone))
+    window = Window(read_moment(start, "--from", zone), read_moment(until, "--until", zone))
     if window.start >= window.end:
         raise UsageError(f"--until {until} is not after --from {start}.")
     return window
-
-
-def _moment(text: str, option: str, zone: ZoneInfo) -> datetime:
-    try:
-        return read_moment(text, zone)
-    except (ValueError, OverflowError):
-        raise UsageError(
-            f"{option} {text!r} is not a time; write 2027-05-10, 2027-05-10T10:00 or 2027-05-10T07:00:00Z."
-        ) from None
 
 
 def _end_when_told() -> None:

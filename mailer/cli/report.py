@@ -6,19 +6,16 @@ import csv
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
-from zoneinfo import ZoneInfo
 
 import typer
 
 from mailer.app import App
-from mailer.cli.invocation import run, this
+from mailer.cli.invocation import read_moment, run, this
 from mailer.cli.output import counted, harmless, shown, tell
 from mailer.core.plain import plain
-from mailer.core.rehearsal import read_moment
 from mailer.core.report import Scope, share
 from mailer.core.report_rows import COLUMNS, DOMAIN_COLUMNS, currencies, flat, steps
 from mailer.errors import UsageError
@@ -58,7 +55,9 @@ def report(
 
     async def work() -> None:
         async with this.app(load=campaign is not None) as app:
-            scope = Scope(campaign, None if since is None else _moment(since, app.settings.tenant.zone))
+            scope = Scope(
+                campaign, None if since is None else read_moment(since, "--since", app.settings.tenant.zone)
+            )
             if file is None and not this.json and by is None:
                 await _tell(app, scope)
                 return
@@ -185,12 +184,3 @@ def _opened(file: Path) -> Iterator[TextIO]:
             yield target
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error.strerror or error}.") from None
-
-
-def _moment(text: str, zone: ZoneInfo) -> datetime:
-    try:
-        return read_moment(text, zone)
-    except ValueError:
-        raise UsageError(
-            f"--since {text!r} is neither an instant nor a day; write 2027-05-10T09:30:00Z or 2027-05-10."
-        ) from None

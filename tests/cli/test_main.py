@@ -53,6 +53,8 @@ def test_wherever_it_stands_it_means_the_same(mailer: Mailer, words: list[str]) 
         pytest.param("runs --now tomorrow", 2, "--now 'tomorrow' is not an instant; write it as 2027-", id="instant"),
         pytest.param("runs --now 2027-01-15T08:00:00", 2, "is not an instant", id="instant without a zone"),
         pytest.param("runs --now 0001-01-01T00:00:00+23:00", 2, "is not an instant", id="before time"),
+        pytest.param("report --since yesterday", 2, "--since 'yesterday' is not a time; write 2027-05-10", id="day"),
+        pytest.param("coupons export --since 0001-01-01T00:00:00+23:00", 2, "is not a time", id="day before time"),
         pytest.param("runs --settings nowhere.yaml", 2, "nowhere.yaml: there is no such file", id="settings"),
         pytest.param("campaigns show nobody", 2, "There is no campaign 'nobody'; see mailer campaigns list.",
                      id="campaign"),
