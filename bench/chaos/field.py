@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from sqlalchemy.engine import make_url
@@ -47,6 +48,7 @@ class Oracle:
     def __init__(self, folder: Path, *, pause: float = 0.0, hasty: bool = False) -> None:
         self.log = folder / "kept.jsonl"
         self.log.touch()
+        self._read = self._lines = 0  # bytes of the log that were read, and lines among them
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "oracle.py"), "--log", str(self.log), "--pause", str(pause),
              *(["--hasty"] if hasty else [])],
@@ -61,13 +63,18 @@ class Oracle:
         self._process.stdin.write(json.dumps({"point": point, "after": after, "group": group}) + "\n")
         self._process.stdin.flush()
 
-    def kept(self) -> list[dict[str, str]]:
+    def kept(self) -> list[dict[str, Any]]:
         """What it accepted."""
         return [note for note in noted(self.log) if note["phase"] == "kept"]
 
     def count(self) -> int:
-        """How many messages came whole; quick."""
-        return self.log.read_bytes().count(b"\n")
+        """How many messages came whole; quick, as it reads what is new."""
+        with self.log.open("rb") as log:
+            log.seek(self._read)
+            new = log.read()
+        self._read += len(new)
+        self._lines += new.count(b"\n")
+        return self._lines
 
     def close(self) -> None:
         self._process.kill()

@@ -2,9 +2,9 @@
 
     python bench/chaos/oracle.py --log kept.jsonl [--port N] [--pause SECONDS] [--hasty]
 
-It prints its port as a line of JSON. Each line of the log, (phase, message-id, recipient, sha256), is on disk (fsync)
-before anything is answered: `kept` was accepted, `dropped` came whole and was not accepted, since the sender was killed
-right then.
+It prints its port as a line of JSON. Each line of the log, (phase, message-id, recipient, sha256, at in seconds of the
+epoch), is on disk (fsync; with `--hasty` given to the system) before anything is answered: `kept` was accepted,
+`dropped` came whole and was not accepted, since the sender was killed right then.
 
 A line of JSON on standard input, `{"point": "dot", "after": 17, "group": 4711}`, kills (SIGKILL) that process group
 when the point is reached for the seventeenth time from now; one of JSON is printed then. The points of a message:
@@ -24,11 +24,13 @@ import os
 import re
 import signal
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 MESSAGE_ID = re.compile(rb"(?im)^message-id:\s*(\S+)")
+LARGEST = 2**24  # bytes of a message
 POINTS = ("mail", "data", "354", "body", "dot", "kept", "told")
 
 
@@ -49,19 +51,33 @@ class Oracle:
         self._sync = sync
         self.trap: Trap | None = None
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        self._noted: list[bytes] = []  # lines on their way to the disk
+        self._stands: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._stands.set_result(None)
 
-    def note(self, phase: str, recipient: str, data: bytes) -> None:
-        """On disk when this returns."""
+    async def note(self, phase: str, recipient: str, data: bytes) -> None:
+        """On disk when this returns; what several connections note at once gets there together."""
         found = MESSAGE_ID.search(data.partition(b"\r\n\r\n")[0])
         facts = {
             "phase": phase,
             "message_id": found[1].decode("utf-8", "replace") if found else "",
             "recipient": recipient,
             "sha256": hashlib.sha256(data).hexdigest(),
+            "at": time.time(),
         }
-        os.write(self._log, json.dumps(facts).encode() + b"\n")
+        self._noted.append(json.dumps(facts).encode() + b"\n")
+        if self._stands.done():
+            loop = asyncio.get_running_loop()
+            self._stands = loop.create_future()
+            loop.call_soon(self._write)
+        await asyncio.shield(self._stands)
+
+    def _write(self) -> None:
+        os.write(self._log, b"".join(self._noted))
         if self._sync:
             os.fsync(self._log)
+        self._noted.clear()
+        self._stands.set_result(None)
 
     def at(self, point: str) -> bool:
         """A message is at a point; whether its sender was killed there."""
@@ -123,18 +139,18 @@ class Oracle:
                 await say("250 ok")
 
     async def _message(self, reader: asyncio.StreamReader, recipient: str) -> str:
-        lines = []
-        while (line := await reader.readuntil(b"\r\n")) != b".\r\n":
-            if not lines:
-                self.at("body")
-            lines.append(line.removeprefix(b"."))
-        data = b"".join(lines)
+        first = await reader.readuntil(b"\r\n")
+        data = b""
+        if first != b".\r\n":
+            self.at("body")
+            rest = await reader.readuntil(b"\r\n.\r\n")
+            data = (first + rest[:-3]).replace(b"\r\n..", b"\r\n.")
         if self.pause:
             await asyncio.sleep(self.pause)
         if self.at("dot"):
-            self.note("dropped", recipient, data)
+            await self.note("dropped", recipient, data)
             return "451 4.3.0 never heard"
-        self.note("kept", recipient, data)
+        await self.note("kept", recipient, data)
         self.at("kept")
         return "250 2.0.0 kept"
 
@@ -153,7 +169,7 @@ async def main() -> None:
     parser.add_argument("--hasty", action="store_true", help="do not wait for the disk: nobody is killed")
     given = parser.parse_args()
     oracle = Oracle(given.log, given.pause, sync=not given.hasty)
-    server = await asyncio.start_server(oracle.serve, "127.0.0.1", given.port, limit=2**20)
+    server = await asyncio.start_server(oracle.serve, "127.0.0.1", given.port, limit=LARGEST)
     say({"port": server.sockets[0].getsockname()[1]})
     await oracle.listen()  # it ends with whoever started it
 

@@ -73,6 +73,7 @@ class _Made:
     marked: Marked
     message: Message
     begun: bool = False  # whether its envelope left, or may have
+    held: bool = False  # whether it was us who said no, since its mark or our lease had grown old
 
 
 class Connection:
@@ -142,14 +143,16 @@ class Connection:
             self._work.finish(self._withdrawn(marked))
             raise
         self._journal.told(attempt, outcome)
-        self._work.finish(self._finished(marked, outcome))
+        self._work.finish(self._finished(made, outcome))
         return outcome if isinstance(outcome, TryLater) and outcome.phase in RELAY_PHASES else None
 
     def _may_start(self, made: _Made) -> bool:
         """Asked before the message begins, and once more before its dot: by then its mark may have grown old."""
-        if not self._work.may_start():
+        made.held = not self._work.may_start()
+        if made.held:
             return False
         made.begun = made.begun or made.marked.fresh
+        made.held = not made.begun
         return made.begun
 
     def _follow(self) -> Message | None:
@@ -187,9 +190,9 @@ class Connection:
     def _withdrawn(self, marked: Marked) -> Finish:
         return Finish(marked.job.delivery_id, self._tools.clock(), Withdrawn(marked.job.attempts > 0))
 
-    def _finished(self, marked: Marked, outcome: Outcome) -> Finish:
+    def _finished(self, made: _Made, outcome: Outcome) -> Finish:
         """What to write down for an outcome, with the time of the next attempt where there may be one."""
-        now, job = self._tools.clock(), marked.job
+        now, job = self._tools.clock(), made.marked.job
         again: datetime | None = None
         detail = ""
         if isinstance(outcome, TryLater | InDoubt):
@@ -197,6 +200,10 @@ class Connection:
             again = next_attempt(
                 now, job.attempts + 1, self._tools.jitter(), since=job.planned_at, expires_at=job.expires_at
             )
+            if made.held and not job.attempts and again is not None:
+                again = (
+                    now  # the relay has refused nothing; once only, in case this mail is what takes so long
+                )
         elif isinstance(outcome, Refused) and refusals_count(job.purpose):
             self._work.suspect(job.run_id)
         return Finish(job.delivery_id, now, outcome, detail=detail, next_attempt=again)

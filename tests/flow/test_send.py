@@ -252,6 +252,26 @@ async def test_a_relay_with_room_for_fewer_connections_than_ours_is_not_down(dat
     assert await held(database) == 0
 
 
+@pytest.mark.parametrize(("times", "after"), [(1, {"sent": 6}), (2, {"sent": 5, "deferred": 1})])
+async def test_a_mail_whose_mark_grew_old_before_it_began_is_due_at_once_but_once_only(
+    database: Database, monkeypatch: pytest.MonkeyPatch, times: int, after: dict[str, int]
+) -> None:
+    await add_many(database, await a_run(database), 6)
+    monkeypatch.setattr("mailer.flow.work.MARK_SECONDS", 0.2)
+    slow = ["", *["<1@k.example>"] * times]
+
+    class Slow(FakeTransport):
+        async def send(self, message: Message, *given: Any, **hooks: Any) -> Outcome:
+            if slow[-1] == message.message_id:
+                slow.pop()
+                await asyncio.sleep(0.3)
+            return await super().send(message, *given, **hooks)
+
+    await sent_all(loop(database, Slow()))
+    assert await states(database) == after
+    assert await held(database) == 0
+
+
 async def test_a_relay_that_refuses_our_name_leaves_everything_queued(database: Database) -> None:
     await add_many(database, await a_run(database), 40)
 
