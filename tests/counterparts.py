@@ -91,7 +91,7 @@ class PostgresTemplate:
     def copy(self) -> str:
         """The URL of a fresh copy."""
         name = f"mailer_test_{uuid4().hex[:12]}"
-        admin(self.server, f"CREATE DATABASE {name} TEMPLATE {self.name}")
+        admin(self.server, f"CREATE DATABASE {name} TEMPLATE {self.name} STRATEGY file_copy")
         return self._text(name)
 
     def empty(self) -> str:

@@ -160,7 +160,9 @@ def place() -> str:
     atexit.register(close)
     script = Path(folder) / "mailer"
     words = ["exec", "env", f"{STARTER}={where}", sys.executable, "-IS", str(Path(__file__))]
-    script.write_text(f'#!/bin/sh\n{shlex.join(words)} "$@"\n')
+    # What is no word of the program, such as the trial of a template, needs no way around.
+    other = f'[ "$1" = -m ] && [ "$2" != {MODULE[1]} ] && exec {shlex.quote(sys.executable)} "$@"'
+    script.write_text(f'#!/bin/sh\n{other}\n{shlex.join(words)} "$@"\n')
     script.chmod(0o755)
     while not Path(where).exists():
         assert process.poll() is None, "the starter does not start"
@@ -171,8 +173,6 @@ def place() -> str:
 def _be(words: list[str], where: str) -> int:
     """The command, or the sender of one, as far as whoever started us can tell; its exit status."""
     child = words[:2] == MODULE
-    if words[:1] == ["-m"] and not child:
-        os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - the vetting: words of the program
     group = os.getpgrp() if child else 0  # one that a shell started is of another session
     words = words[2:] if child else words
     begun = Started(ask(words, Path.cwd(), os.environ, where, [0, 1, 2], group=group))

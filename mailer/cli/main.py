@@ -73,6 +73,7 @@ for part in (
     tokens, consent, mails, doctor, bench,
 ):  # fmt: skip
     part.register(cli)
+_COMMAND = get_command(cli)
 
 
 def arranged(arguments: Sequence[str]) -> list[str]:
@@ -103,9 +104,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def status(arguments: Sequence[str]) -> int:
     """Run one command line; its exit status."""
-    command = get_command(cli)
     try:
-        answer = command.main(arranged(arguments), prog_name="mailer", standalone_mode=False)
+        answer = _COMMAND.main(arranged(arguments), prog_name="mailer", standalone_mode=False)
     except typer.TyperException as error:
         said = error.format_message()
         if said:  # else the help was printed, for want of a verb

@@ -139,9 +139,19 @@ async def test_nobody_there_and_no_such_name() -> None:
     assert "no such server" in await fault(f"http://{'x' * 64}.example/")
 
 
-async def test_plain_talk_where_tls_was_asked_for() -> None:
-    async with server(answer()) as (port, _asked):
-        assert "the server" in await fault(f"https://127.0.0.1:{port}/")
+async def test_plain_talk_where_tls_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def complain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(answer(b"", "400 Bad Request"))
+        writer.close()
+
+    listening = await asyncio.start_server(complain, "127.0.0.1", 0)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        assert "does not speak TLS" in await fault(f"https://127.0.0.1:{port}/")
+    monkeypatch.setattr(web, "SECONDS", 0.3)
+    async with server(answer()) as (port, _asked):  # it waits for a request that it can read
+        assert "did not send the whole feed" in await fault(f"https://127.0.0.1:{port}/")
 
 
 async def test_files_below_jobs_dir_and_no_others(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.errors import RenderError
-from mailer.render.vet import Sample, pack, unpack, vet
+from mailer.render.trial import pack, unpack
+from mailer.render.vet import Sample, vet
 
 Published = Callable[..., dict[str, Any]]
 
