@@ -232,7 +232,7 @@ def finish(report: ImportReport, *, dry_run: bool, warned: str = " (taken all th
         for change in report.changes:
             tell(f"{change.id}: {change.field}: {shown(change.old) or '–'} → {shown(change.new) or '–'}")
     for fault in report.rejected[:MOST_SHOWN]:
-        tell(f"line {fault.line}: {fault.field}: {fault.reason}")
+        tell(": ".join(part for part in (f"line {fault.line}", fault.field, fault.reason) if part))
     if len(report.rejected) > MOST_SHOWN:
         tell(f"… and {len(report.rejected) - MOST_SHOWN} more rejected rows; --json lists them all.")
     for warning in report.warnings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -112,7 +113,8 @@ async def lists_of(app: Any, files: list[Path] | None) -> tuple[str, ...]:
             names.append(str(file))
             continue
         stem = re.sub(r"[^\w.-]", "-", file.stem)
-        name = f"incident-{this.clock():%Y%m%dT%H%M%S}-{stem}"[:100]
+        # Files may share a name and incidents a second: by them alone one list would take another's place.
+        name = f"incident-{this.clock():%Y%m%dT%H%M%S}-{secrets.token_hex(3)}-{stem}"[:100]
         report = await load_list_file(app, name, file)
         for fault in report.rejected:
             tell(f"{file}: line {fault.line}: {fault.reason}")

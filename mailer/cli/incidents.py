@@ -176,7 +176,11 @@ def update(
                 urgent=urgent,
             )
             number = await app.incidents.update(incident, change, now=this.clock(), by=_who())
-            tell(f"Update {number} of incident {incident} is published.")
+            tell(
+                f"Update {number} is noted; nobody hears of it until mailer incidents publish {incident}."
+                if await app.incidents.is_draft(incident)
+                else f"Update {number} of incident {incident} is published."
+            )
 
     run(work())
 
@@ -255,7 +259,8 @@ def _number(number: int) -> None:
 
 async def _say_reach(app: Any, number: int, area: Area) -> None:
     reach = await app.incidents.preview(area)
-    tell(f"{reach.count} customers are affected; {reach.unreachable} of them cannot be reached by mail.")
+    affected = "1 customer is" if reach.count == 1 else f"{reach.count} customers are"
+    tell(f"{affected} affected; {reach.unreachable} of them cannot be reached by mail.")
     if reach.unreachable:
         tell(f"Who they are: mailer incidents show {number} --unreachable")
 

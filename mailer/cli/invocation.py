@@ -74,6 +74,9 @@ class Invocation:
 
 this = Invocation()
 
+#: Years a clock may be set to: from its epoch on, and with room for every `valid` and `within` behind the last.
+_YEARS = range(1970, 9000)
+
 
 def run(work: Coroutine[Any, Any, None]) -> None:
     """Run a verb's work to its end.
@@ -95,11 +98,11 @@ def read_instant(text: str, option: str) -> datetime:
     """An RFC 3339 instant, such as 2027-01-15T08:00:00Z.
 
     Raises:
-        UsageError: anything else.
+        UsageError: anything else, or a year that nobody plans for.
     """
     try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
+        found = datetime.fromisoformat(text.upper())  # RFC 3339 §5.6: T and Z may be small
+        if found.tzinfo is not None and found.year in _YEARS:
             return found.astimezone(UTC)
     except (ValueError, OverflowError):
         pass

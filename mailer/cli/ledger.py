@@ -8,6 +8,7 @@ import typer
 
 from mailer.cli.invocation import run, this
 from mailer.cli.output import tell
+from mailer.core.delivery import State
 from mailer.errors import UsageError
 
 PANEL = "Results"
@@ -90,7 +91,7 @@ def list_deliveries(
     context: typer.Context,
     campaign: Annotated[str | None, typer.Option(help="Only this campaign's.")] = None,
     run_id: Annotated[int | None, typer.Option("--run", help="Only this run's.")] = None,
-    state: Annotated[str | None, typer.Option(help="Only in this state.")] = None,
+    state: Annotated[State | None, typer.Option(help="Only in this state.")] = None,
     customer: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
 ) -> None:
     """Every delivery: who was sent what, and who was not, with the reason."""

@@ -34,6 +34,7 @@ from mailer.cli import (
 )
 from mailer.cli.invocation import read_instant, this
 from mailer.cli.output import ReaderGone, tell
+from mailer.errors import UsageError
 
 cli = typer.Typer(
     name="mailer",
@@ -77,7 +78,11 @@ _COMMAND = get_command(cli)
 
 
 def arranged(arguments: Sequence[str]) -> list[str]:
-    """The words with the global options first, wherever they stood."""
+    """The words with the global options first, wherever they stood.
+
+    Raises:
+        UsageError: one of them lacks its value.
+    """
     first: list[str] = []
     rest: list[str] = []
     words = iter(arguments)
@@ -88,7 +93,10 @@ def arranged(arguments: Sequence[str]) -> list[str]:
         elif name not in _GLOBAL or (equals and not _GLOBAL[name]):
             rest.append(word)
         elif _GLOBAL[name] and not equals:
-            first += [word, *[value for value in [next(words, None)] if value is not None]]
+            value = next(words, None)
+            if value is None:
+                raise UsageError(f"{word} needs a value. Try 'mailer --help'.")
+            first += [word, value]
         else:
             first.append(word)
     return first + rest

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import difflib
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -10,6 +11,7 @@ from rich.text import Text
 from mailer.cli.invocation import run, this
 from mailer.cli.output import facts, shown, tell
 from mailer.core.segment_branch import Branch
+from mailer.errors import UsageError
 
 segments = typer.Typer(no_args_is_help=True, help="Who is in a segment, and why.")
 
@@ -43,7 +45,7 @@ def count(name: Name) -> None:
 
     async def work() -> None:
         async with this.app() as app:
-            number = await app.segment_desk.count(name, app.moment())
+            number = await app.segment_desk.count(_known(app, name), app.moment())
             if this.json:
                 this.out.one({"name": name, "count": number})
             else:
@@ -58,7 +60,7 @@ def preview(name: Name) -> None:
 
     async def work() -> None:
         async with this.app() as app:
-            found = await app.segment_desk.preview(name, app.moment())
+            found = await app.segment_desk.preview(_known(app, name), app.moment())
             row = {
                 "name": name,
                 "count": found.count,
@@ -94,7 +96,7 @@ def explain(name: Name, customer: Annotated[str, typer.Argument(metavar="CUSTOME
 
     async def work() -> None:
         async with this.app() as app:
-            branch = await app.segment_desk.explain(name, customer, app.moment())
+            branch = await app.segment_desk.explain(_known(app, name), customer, app.moment())
             if this.json:
                 this.out.one({"name": name, "customer": customer, **_plain(branch)})
             else:
@@ -104,6 +106,14 @@ def explain(name: Name, customer: Annotated[str, typer.Argument(metavar="CUSTOME
                     facts.print(Text(shown(line)))
 
     run(work())
+
+
+def _known(app: Any, name: str) -> str:
+    if name not in app.segment_desk.names():
+        near = difflib.get_close_matches(name, app.segment_desk.names(), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "see mailer segments list."
+        raise UsageError(f"There is no segment {name!r:.100}; {hint}")
+    return name
 
 
 def _plain(branch: Branch) -> dict[str, object]:

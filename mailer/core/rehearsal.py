@@ -57,7 +57,7 @@ def read_moment(text: str, zone: ZoneInfo) -> datetime:
     Raises:
         ValueError: anything else.
     """
-    found = datetime.fromisoformat(text.strip())
+    found = datetime.fromisoformat(text.strip().upper())
     return instant(found, zone) if found.tzinfo is None else found.astimezone(UTC)
 
 

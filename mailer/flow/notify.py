@@ -159,6 +159,14 @@ class Notifier:
         await self._teller.tell(incident_id, now)
         return new.number
 
+    async def is_draft(self, incident_id: int) -> bool:
+        """Whether an incident was never published.
+
+        Raises:
+            UsageError: there is no such incident.
+        """
+        return (await self._get(incident_id)).published_at is None
+
     async def resolve(self, incident_id: int, message: str | None = None, *, now: datetime, by: str) -> int:
         """It works again: those who were told hear so, and nobody else hears of it any more."""
         found = await self._get(incident_id)

@@ -122,7 +122,7 @@ class Segments:
                 await connection.execute(select(customer).where(customer.c.ext_id == ext_id))
             ).one_or_none()
             if row is None:
-                raise UsageError(f"There is no customer {ext_id!r}.")
+                raise UsageError(f"There is no customer {ext_id!r}; see mailer customers list.")
             return await read_facts(connection, row)
 
     async def missing_lists(self, names: Sequence[str]) -> list[str]:

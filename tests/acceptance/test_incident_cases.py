@@ -35,3 +35,17 @@ def test_case_11_one_notice_lists_every_affected_point(shop: OpenShop, relay: St
     assert "Ev" in notice
     assert "Dükkân" in notice
     assert "Yazlık" not in notice
+
+
+def test_two_files_of_one_name_are_two_lists(shop: OpenShop) -> None:
+    here, now = shop("outage"), "2027-01-15T08:00:00Z"
+    here.customers(*({"id": each, "email": f"{each}@x.example"} for each in "abc"), now=now)
+    here.write("anadolu/affected.txt", "a\nb\n")
+    here.write("avrupa/affected.txt", "c\n")
+    both = ("--list", "anadolu/affected.txt", "--list", "avrupa/affected.txt")
+    assert here.mailer("incidents", "preview", *both, "--json", now=now).rows[0]["count"] == 3
+    here.mailer("incidents", "open", "--title", "Anadolu", "--list", "anadolu/affected.txt", now=now)
+    here.mailer("incidents", "open", "--title", "Avrupa", "--list", "avrupa/affected.txt", now=now)
+    here.run(now)
+    told = [(row["occurrence"], row["customer"]) for row in here.deliveries()]
+    assert sorted(told) == [("1:1", "a"), ("1:1", "b"), ("2:1", "c")]
