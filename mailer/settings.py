@@ -11,8 +11,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from mailer.core.access import Api
+from mailer.core.address import read_address
 from mailer.core.consent_law import ConsentLaw
 from mailer.core.dkim import Dkim
+from mailer.core.fault_words import fault_words
 from mailer.core.metrics import MetricsAccess
 from mailer.core.quiet import QuietHours
 from mailer.core.relays import OneOfSeveral, Relay, dealt
@@ -44,6 +46,14 @@ def _network(text: str) -> str:
         return str(ip_network(text))
     except ValueError:
         raise ValueError(f"{text!r} is no network; write it as 203.0.113.0/24 or 2001:db8::/32") from None
+
+
+def _staff(text: str) -> str:
+    try:
+        read_address(text.strip())
+    except ValueError as fault:
+        raise ValueError(f"{text!r} is not an address: {fault}") from None
+    return text.strip()
 
 
 def _quiet(text: str) -> str:
@@ -106,7 +116,7 @@ class Settings(_Section):
     jobs_dir: Path = Path("jobs")
     templates_dir: Path = Path("templates")
     tenant: Tenant = Tenant()
-    staff: tuple[str, ...] = ()
+    staff: tuple[Annotated[str, AfterValidator(_staff)], ...] = ()
     relay: Relay = Relay()
     relays: tuple[OneOfSeveral, ...] = ()
     pacing: Pacing = Pacing()
@@ -220,7 +230,7 @@ def _sentence(error: ValidationError, document: yaml.Document, named: Mapping[Ke
     if fault["type"] == "extra_forbidden":
         what = "unknown key; take it out or correct its spelling"
     else:
-        what = str(fault["msg"]).removeprefix("Value error, ")
+        what = fault_words(fault)
     return f"{where}: {key}: {what}{others}" if key else f"{where}: {what}{others}"
 
 

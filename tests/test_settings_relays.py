@@ -68,7 +68,7 @@ def test_pacing_as_people_write_it(tmp_path: Path) -> None:
         pytest.param("relay: {host: a, weight: 2}", {}, "settings.yaml:1: relay.weight: unknown key", id="of one"),
         pytest.param("relays: [{host: a, tls: none, ca_file: x}]", {}, "settings.yaml:1: relays.0: without TLS",
                      id="authorities for nothing"),
-        pytest.param("relays: {host: a}", {}, "settings.yaml:1: relays: Input should be", id="no list"),
+        pytest.param("relays: {host: a}", {}, "settings.yaml:1: relays: write a list", id="no list"),
         pytest.param(TWO, {"RELAYS__7__PORT": "1"}, "MAILER_RELAYS__7__PORT is not a setting: relays has no number 7",
                      id="no such number"),
         pytest.param(TWO, {"RELAYS__X": "1"}, "MAILER_RELAYS__X is not a setting: relays has no number x", id="a word"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from email.headerregistry import Address
-from email.utils import parseaddr
+from email.utils import getaddresses, parseaddr
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -18,7 +18,7 @@ def _zone(name: str) -> str:
 
 def _mailbox(text: str) -> str:
     name, address = parseaddr(text)
-    if address.count("@") != 1 or any(mark in text for mark in "\r\n\0"):
+    if address.count("@") != 1 or len(getaddresses([text])) > 1 or any(mark in text for mark in "\r\n\0"):
         raise ValueError(f"{text!r} is not a sender; write it as Name <name@domain>")
     try:
         Address(display_name=name, addr_spec=address) if address.isascii() else None

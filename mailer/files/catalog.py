@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mailer.core.campaign import NAME, Campaign
+from mailer.core.fault_words import fault_words
 from mailer.core.mentions import mentions
 from mailer.core.segment import Rule, check_segments
 from mailer.core.segment import faults as rule_faults
@@ -157,7 +158,7 @@ def _fault(
     chosen = next((n for n, each in enumerate(faults) if each["type"] == "extra_forbidden"), 0)
     fault = faults[chosen]
     path = _in_file((*above, *fault["loc"]), document.values, missing=fault["type"] == "missing")
-    what = str(fault["msg"]).removeprefix("Value error, ")
+    what = fault_words(fault)
     if above or fault["loc"][:1] == ("audience",):
         what = rule_faults(error)[chosen][1]
     elif fault["type"] == "extra_forbidden":
