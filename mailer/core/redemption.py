@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
@@ -40,6 +40,17 @@ class Held:
     attempts: int = 0  # how often its mail was handed to a relay
     redeemed_at: datetime | None = None
     redeemed_order: str | None = None
+    redeemed_net_e4: int | None = None
+
+    def redeemed(self, said: Redemption) -> Held:
+        """As it stands once this is known too: what was told first stays, what it left open is filled in."""
+        return replace(
+            self,
+            state=CouponState.REDEEMED,
+            redeemed_at=self.redeemed_at or said.at,
+            redeemed_order=self.redeemed_order or said.order,
+            redeemed_net_e4=said.net_e4 if self.redeemed_net_e4 is None else self.redeemed_net_e4,
+        )
 
 
 def told_before(held: Held, said: Redemption) -> bool:

@@ -161,15 +161,14 @@ def _take(
         return
     if not answer.again and known.delivery_id is not None:
         facts.append(Fact(known.delivery_id, EventKind.REDEEMED, said.at, _detail(said)))
-    named_late = answer.again and held.redeemed_order is None and said.order is not None
-    if held.state is CouponState.REDEEMED and not named_late:
+    known.held = held.redeemed(said) if answer.again or held.state is not CouponState.REDEEMED else held
+    if known.held == held:
         return
-    at = held.redeemed_at or said.at
     marks[known.id] = {
-        "b_id": known.id, "state": CouponState.REDEEMED, "redeemed_at": at, "redeemed_order": said.order,
-        "redeemed_net_e4": said.net_e4, "changed_at": now,
+        "b_id": known.id, "state": CouponState.REDEEMED, "redeemed_at": known.held.redeemed_at,
+        "redeemed_order": known.held.redeemed_order, "redeemed_net_e4": known.held.redeemed_net_e4,
+        "changed_at": now,
     }  # fmt: skip
-    known.held = replace(held, state=CouponState.REDEEMED, redeemed_at=at, redeemed_order=said.order)
 
 
 def _of(own: Mapping[str, _Known], code: str) -> _Known | None:
@@ -272,7 +271,7 @@ def _known(row: Any) -> _Known:
         row.holder,
         Held(
             row.code, CouponState(row.state), row.kind == "static", row.pool, row.valid_until, row.zone,
-            row.attempts or 0, row.redeemed_at, row.redeemed_order,
+            row.attempts or 0, row.redeemed_at, row.redeemed_order, row.redeemed_net_e4,
         ),
     )  # fmt: skip
 
@@ -280,7 +279,7 @@ def _known(row: Any) -> _Known:
 _HELD = (
     select(
         coupon.c.id, coupon.c.code, coupon.c.kind, coupon.c.pool, coupon.c.state, coupon.c.valid_until,
-        coupon.c.redeemed_at, coupon.c.redeemed_order, coupon.c.delivery_id,
+        coupon.c.redeemed_at, coupon.c.redeemed_order, coupon.c.redeemed_net_e4, coupon.c.delivery_id,
         customer.c.ext_id.label("holder"), customer.c.zone, delivery.c.attempts,
     )
     .select_from(coupon)

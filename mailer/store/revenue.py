@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.attribution import WINDOW, Order, Touch
@@ -16,7 +16,7 @@ from mailer.core.event import By, EventKind
 from mailer.core.segment_facts import PLACED, REFUNDED
 from mailer.store.dialect import InOrder, later, slices
 from mailer.store.engine import Database, streamed
-from mailer.store.tables import customer_event, delivery, delivery_event
+from mailer.store.tables import coupon, customer_event, delivery, delivery_event
 
 _Mark = tuple[int, str]  # customer.id and the shop's reference, or our own number of the event
 
@@ -129,19 +129,25 @@ class _Redemption:
 
 async def _redemptions(connection: AsyncConnection) -> list[_Redemption]:
     rows = await connection.execute(
-        select(delivery.c.run_id, delivery.c.customer_id, delivery_event.c.at, delivery_event.c.detail)
+        select(
+            delivery.c.run_id, delivery.c.customer_id, delivery_event.c.at, delivery_event.c.detail,
+            coupon.c.redeemed_order, coupon.c.redeemed_net_e4,
+        )
         .join(delivery, delivery.c.id == delivery_event.c.delivery_id)
+        # What a first word of it left open, a later one may have filled in. A shared code's orders are facts each.
+        .outerjoin(coupon, and_(coupon.c.delivery_id == delivery.c.id, coupon.c.kind != "static"))
         .where(delivery_event.c.kind == EventKind.REDEEMED)
         .order_by(delivery_event.c.at, delivery_event.c.id)
-    )
+    )  # fmt: skip
     found = []
     for row in rows:
         said: Mapping[str, Any] = row.detail or {}
-        order = said.get("order")
+        order, net = said.get("order"), _amount(said.get("net"))
+        order = row.redeemed_order if order is None else order
         found.append(
             _Redemption(
                 row.run_id, row.customer_id, row.at, str(order) if order is not None else None,
-                _amount(said.get("net")), said.get("currency"),
+                row.redeemed_net_e4 if net is None else net, said.get("currency"),
             )
         )  # fmt: skip
     return found

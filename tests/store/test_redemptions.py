@@ -21,6 +21,7 @@ from mailer.store.engine import Database
 from mailer.store.events import Events
 from mailer.store.ledger import Ledger
 from mailer.store.redemptions import Answer, Redemptions
+from mailer.store.revenue import Revenue
 from mailer.store.tables import customer, customer_event, delivery_event
 from tests.store.planned import a_row, codes, customers, fill, plan
 from tests.store.rows import NOW, a_sender
@@ -98,6 +99,16 @@ async def test_an_order_may_be_named_later(database: Database) -> None:
     await book.tell(Redemption(code, LATER + timedelta(days=1), "o1", 50_000), LATER + timedelta(days=1))
     [row] = await codes(database)
     assert (row["redeemed_at"], row["redeemed_order"], row["redeemed_net_e4"]) == (LATER, "o1", 50_000)
+    assert [bought.order.net_e4 for bought in await Revenue(database).bought()] == [50_000]
+
+
+async def test_what_was_told_first_stays_and_what_it_left_open_is_filled_in(database: Database) -> None:
+    [code] = await sent(database, OWN)
+    book = Redemptions(database, ISTANBUL)
+    for order, net_e4 in ((None, 50_000), ("o1", None), ("o1", 70_000), (None, None)):
+        await book.tell(Redemption(code, LATER, order, net_e4), LATER)
+    [row] = await codes(database)
+    assert (row["redeemed_order"], row["redeemed_net_e4"]) == ("o1", 50_000)
 
 
 async def test_a_code_of_ours_may_be_typed_in_small_letters_and_an_uploaded_one_not(
