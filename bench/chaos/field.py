@@ -32,6 +32,7 @@ acceptance.PATIENCE = 900.0  # these runs are long, and the machine may be busy
 
 HERE = Path(__file__).parent
 SEAM = HERE / "seam"
+RELAY_DISK = tempfile.gettempdir()  # the relay is another machine: its disk is not full when the shop's is
 SOON = "2027-01-15T08:00:00Z"
 LATER = "2027-01-15T13:00:00Z"  # whatever was put off is due
 IMPORTED = "2027-01-01T00:00:00Z"
@@ -133,10 +134,11 @@ class Ground:
     ) -> Iterator[Place]:
         """A shop with so many customers, for whom a gift is planned; `hit` of them have an outage."""
         folder = Path(tempfile.mkdtemp(prefix="mailer-chaos-"))
+        relay = Path(tempfile.mkdtemp(prefix="mailer-chaos-relay-", dir=RELAY_DISK))
         url, drop = self._database(folder)
         place = Place(
             Shop(folder, *campaigns, database_url=url, fresh=True),
-            Oracle(folder, pause=pause, hasty=hasty),
+            Oracle(relay, pause=pause, hasty=hasty),
             url,
             connections,
             {purpose: count for purpose, count in (("commercial", recipients), ("service", hit)) if count},
@@ -154,7 +156,8 @@ class Ground:
             place.shop.close()
             place.oracle.close()
             drop()
-            shutil.rmtree(folder, ignore_errors=True)
+            for each in (folder, relay):
+                shutil.rmtree(each, ignore_errors=True)
 
     def _database(self, folder: Path) -> tuple[str, Callable[[], None]]:
         if self._server is None:

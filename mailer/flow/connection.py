@@ -201,9 +201,7 @@ class Connection:
                 now, job.attempts + 1, self._tools.jitter(), since=job.planned_at, expires_at=job.expires_at
             )
             if made.held and not job.attempts and again is not None:
-                again = (
-                    now  # the relay has refused nothing; once only, in case this mail is what takes so long
-                )
+                again = now  # the relay refused nothing. Once only, in case this mail is what takes so long
         elif isinstance(outcome, Refused) and refusals_count(job.purpose):
             self._work.suspect(job.run_id)
         return Finish(job.delivery_id, now, outcome, detail=detail, next_attempt=again)
