@@ -74,6 +74,11 @@ class PartialDate:
         """Whether this is a date some system writes for "unknown"."""
         return self.year is not None and (self.year, self.month, self.day) in PLACEHOLDERS
 
+    @property
+    def celebrated(self) -> tuple[int, int] | None:
+        """When it comes round, as (month, day); None: never."""
+        return None if self.placeholder else (self.month, self.day)
+
     def __str__(self) -> str:
         year = f"{self.year:04d}" if self.year is not None else "-"
         return f"{year}-{self.month:02d}-{self.day:02d}"

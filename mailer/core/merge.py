@@ -54,6 +54,7 @@ class Merged:
     after: Stored
     changes: tuple[Change, ...] = ()
     days: Mapping[str, PartialDate | None] = field(default_factory=dict)  # by attribute: new, changed, gone
+    same_days: frozenset[str] = frozenset()  # those of them that are celebrated when they were before
     entry: Entry | None = None  # to be added to the ledger
     source: str = ""  # of the entry
 
@@ -94,9 +95,10 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
         ]
         if given is not None:
             changes.append(Change(row.id, "consent", before.standing.consent, after.standing.consent))
+    days, same_days = _days(before.attributes, altered)
     return Merged(
-        Fate.CREATED if stored is None else Fate.UPDATED, after, tuple(changes),
-        _days(before.attributes, altered), given[0] if given else None, row.consent_source or "import",
+        Fate.CREATED if stored is None else Fate.UPDATED, after, tuple(changes), days, same_days,
+        given[0] if given else None, row.consent_source or "import",
     )  # fmt: skip
 
 
@@ -112,10 +114,16 @@ def _consent(before: Stored, row: CustomerRow, now: datetime, barred: bool) -> t
     return imported(before.entries, row.consent, min(row.consent_at or now, now), barred)
 
 
-def _days(before: Mapping[str, Any], altered: Mapping[str, Any]) -> dict[str, PartialDate | None]:
+def _days(
+    before: Mapping[str, Any], altered: Mapping[str, Any]
+) -> tuple[dict[str, PartialDate | None], frozenset[str]]:
+    """The days that changed, and of which of them only the year did: that earns nobody a mail, and costs nobody one."""
     days: dict[str, PartialDate | None] = {}
+    same: set[str] = set()
     for name, value in altered.items():
         day, was = day_of(value), day_of(before.get(name))
         if day != was:
             days[name] = day
-    return days
+        if day is not None and was is not None and day.celebrated == was.celebrated:
+            same.add(name)
+    return days, frozenset(same & days.keys())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -147,15 +147,17 @@ async def _write(
     if changed:
         await connection.execute(update(customer).where(customer.c.id == bindparam("the_id")), changed)
     days: dict[tuple[int, str], PartialDate | None] = {}
+    afresh: set[tuple[int, str]] = set()
     entries: list[dict[str, Any]] = []
     for one in merged:
         key = keys[one.after.id]
         if key is None:
             continue
         days |= {(key, attr): day for attr, day in one.days.items()}
+        afresh |= {(key, attr) for attr in one.days.keys() - one.same_days}
         if one.entry is not None:
             entries.append(_entry(key, one, one.entry, now))
-    await _write_days(connection, days, now)
+    await _write_days(connection, days, afresh, now)
     # Only what is new or has moved: whoever is here already was looked at then.
     moved = {
         one.email_key
@@ -175,8 +177,12 @@ def _entry(key: int, one: Merged, entry: Entry, now: datetime) -> dict[str, Any]
 
 
 async def _write_days(
-    connection: AsyncConnection, days: Mapping[tuple[int, str], PartialDate | None], now: datetime
+    connection: AsyncConnection,
+    days: Mapping[tuple[int, str], PartialDate | None],
+    afresh: Collection[tuple[int, str]],
+    now: datetime,
 ) -> None:
+    """Write down the days of customers, by attribute; those not `afresh` keep the instant from which they count."""
     gone = [{"the_id": key, "the_attr": attr} for (key, attr), day in days.items() if day is None]
     if gone:
         await connection.execute(
@@ -193,13 +199,16 @@ async def _write_days(
         }
         for (key, attr), day in days.items() if day is not None
     ]  # fmt: skip
-    if put:
+    names = ("month", "day", "year", "set_at", "placeholder")
+    for kept in (True, False):
+        some = [row for row in put if ((row["customer_id"], row["attr"]) not in afresh) is kept]
+        if not some:
+            continue
         statement = insert(connection, customer_date)
-        names = ("month", "day", "year", "set_at", "placeholder")
         await connection.execute(
             statement.on_conflict_do_update(
                 index_elements=[customer_date.c.customer_id, customer_date.c.attr],
-                set_={name: statement.excluded[name] for name in names},
+                set_={name: statement.excluded[name] for name in names if not (kept and name == "set_at")},
             ),
-            put,
+            some,
         )

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import func, select
 
+from mailer.core.customer import PartialDate
 from mailer.core.customer_row import FIELDS, CustomerReader
 from mailer.core.event_row import FIELDS as EVENT_FIELDS
 from mailer.core.event_row import EventReader
@@ -40,6 +41,7 @@ from mailer.store.tables import (
 )
 
 NOW = datetime(2027, 5, 10, 7, 0, tzinfo=UTC)
+LATER = NOW + timedelta(days=40)
 ISTANBUL = ZoneInfo("Europe/Istanbul")
 
 
@@ -192,6 +194,27 @@ async def test_days_keep_when_they_were_set_until_they_change(desk: Desk) -> Non
         day["attr"]: (str(day["set_at"])[:10], day["placeholder"]) for day in await desk.rows(customer_date)
     }
     assert days == {"birthday": ("2027-05-10", False), "since": ("2027-06-19", False)}
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "set_at"),
+    [
+        pytest.param("--05-10", "1990-05-10", NOW, id="the year is learnt"),
+        pytest.param("1990-05-10", "--05-10", NOW, id="the year is forgotten"),
+        pytest.param("1990-05-10", "1991-05-10", NOW, id="another year"),
+        pytest.param("1990-05-10", "1990-05-11", LATER, id="another day"),
+        pytest.param("1970-01-01", "1985-01-01", LATER, id="a placeholder becomes a day"),
+    ],
+)
+async def test_a_day_that_comes_round_as_before_is_no_new_one(
+    desk: Desk, was: str, becomes: str, set_at: datetime
+) -> None:
+    await desk.bring({"id": "c1", "birthday": was})
+    assert counts(await desk.bring({"id": "c1", "birthday": becomes}, now=LATER)) == (0, 1, 0, 0)
+    assert [day["set_at"] for day in await desk.rows(customer_date)] == [set_at]
+    assert [
+        str(PartialDate(day["month"], day["day"], day["year"])) for day in await desk.rows(customer_date)
+    ] == [becomes]
 
 
 async def test_lots_are_bounded_by_the_length_of_their_rows_too(
