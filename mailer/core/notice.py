@@ -21,7 +21,7 @@ from mailer.core.delivery import Skip
 from mailer.core.incident import Incident
 from mailer.core.pace import Hours, only_reminds
 from mailer.core.planned import work_of
-from mailer.core.standing import NEW, First, Kind, Standing
+from mailer.core.standing import HOPELESS, NEW, First, Kind, Standing
 
 
 class RecipientState(StrEnum):
@@ -88,8 +88,8 @@ def _step(household: _Household) -> Step:
     notices = []
     for notice in household.notices():
         told = people[notice.customer_key].standing
-        if told.written or (notice.skip is not None and notice.skip == told.skipped):
-            continue
+        if told.written or (notice.skip is not None and told.skipped in (notice.skip, *HOPELESS)):
+            continue  # what failed stays so, unless there is something to send
         notices.append(notice if told.skipped is None else notice._replace(again=True))
     states = {key: state for key, state in household.states().items() if people[key].state is not state}
     return Step(tuple(notices), household.stale, states)

@@ -32,7 +32,8 @@ class First(StrEnum):
 
 _IN_FLIGHT = (State.SENDING, State.IN_DOUBT)
 _UNSENT = (State.QUEUED, State.DEFERRED)
-_HOPELESS = (Failure.REFUSED, Failure.NOT_REPRESENTABLE, Failure.HEADER, Failure.BOUNCED)
+#: Failures after which an address gets no mail at all.
+HOPELESS = (Failure.REFUSED, Failure.NOT_REPRESENTABLE, Failure.HEADER, Failure.BOUNCED)
 
 
 class Told(NamedTuple):
@@ -58,7 +59,9 @@ class Standing(NamedTuple):
     unsent: tuple[int, ...] = ()  # deliveries of older updates that did not leave yet
     farewell: int | None = None  # a delivery that says "no longer affected" and did not leave yet
     written: bool = False  # the current update holds a notice for them
-    skipped: str | None = None  # why the current update left them out
+    skipped: str | None = (
+        None  # why the current update left them out, or could not reach the address they had
+    )
     known: bool = False  # the ledger names them at all
 
 
@@ -87,6 +90,12 @@ def standing(rows: Sequence[Told], incident: Incident, address: str) -> Standing
     return fold.standing()
 
 
+def _elsewhere(row: Told, address: str) -> bool:
+    """Whether a notice failed at an address that is not the customer's any more: they have another."""
+    failed = row.state == State.FAILED and row.reason in HOPELESS
+    return failed and bool(address) and row.address != address
+
+
 @dataclass(slots=True)
 class _Fold:
     """A standing in the making: there may be a hundred thousand of them to be made before a notice can leave."""
@@ -104,7 +113,7 @@ class _Fold:
     def take(self, row: Told, address: str, *, current: bool) -> None:
         """What a delivery of the thread adds."""
         self.known = True
-        if current and row.state == State.SKIPPED:
+        if current and (row.state == State.SKIPPED or _elsewhere(row, address)):
             self.skipped = row.reason
             return
         self.written = self.written or current
@@ -120,7 +129,7 @@ class _Fold:
             self.first, self.thread = First.ACCEPTED, self.thread or row.message_id
         elif row.state in _IN_FLIGHT:
             self.first = First.IN_FLIGHT
-        elif row.state == State.FAILED and row.reason in _HOPELESS and row.address == address:
+        elif row.state == State.FAILED and row.reason in HOPELESS and row.address == address:
             self.first = First.REFUSED
 
     def standing(self) -> Standing:

@@ -251,7 +251,7 @@ _TAKEN_UP = (
 
 
 async def _take_up(conn: AsyncConnection, run_id: int, rows: Sequence[NewDelivery], now: datetime) -> None:
-    """What the run left out before: the reason is gone, or another."""
+    """What the run left out before, or could not deliver: the reason is gone, or another."""
     if not rows:
         return
     changed = {name: bindparam(f"new_{name}", type_=delivery.c[name].type) for name in _TAKEN_UP}
@@ -263,7 +263,7 @@ async def _take_up(conn: AsyncConnection, run_id: int, rows: Sequence[NewDeliver
         .where(
             delivery.c.run_id == run_id,
             delivery.c.customer_id == bindparam("of"),
-            delivery.c.state == State.SKIPPED,
+            delivery.c.state.in_((State.SKIPPED, State.FAILED)),
         )
         .values(changed | {"updated_at": now}),
         values,

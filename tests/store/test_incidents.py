@@ -387,6 +387,23 @@ async def test_found_address_is_written_to_under_the_same_update(database: Datab
     assert (await desk.incidents.outcome(1))["unreachable"] == []
 
 
+async def test_another_address_than_the_one_that_was_refused_is_written_to_under_the_same_update(
+    database: Database,
+) -> None:
+    key = await a_customer_row(database, "A", postal_code="34710", email="wrong@x.example")
+    desk = Desk(database)
+    await desk.open(Area.of(postal=["34710"]))
+    await desk.answer("failed", reason="refused")
+    assert await desk.plan() == 0
+    async with database.write() as conn:
+        await conn.execute(
+            update(customer).where(customer.c.id == key).values(email="A@x.example", email_key="a@x.example")
+        )
+    assert await desk.plan() == 1
+    assert await desk.plan() == 0
+    assert await desk.ledger() == [("1:1", "A", "first", "queued")]
+
+
 async def test_overtaken_decision_is_not_carried_out(database: Database) -> None:
     await a_customer_row(database, "A", postal_code="34710")
     desk = Desk(database)
