@@ -99,7 +99,7 @@ async def taken(
 async def waiting(
     connection: AsyncConnection, customers: Sequence[int]
 ) -> dict[int, list[Mapping[str, Any]]]:
-    """The rows of these customers' commercial deliveries that have not left, by customer."""
+    """The rows of these customers' commercial deliveries that have not left and may, by customer."""
     found: dict[int, list[Mapping[str, Any]]] = {}
     for row in await _WAITING.rows(connection, customers):
         found.setdefault(row["customer_id"], []).append(row)
@@ -138,6 +138,7 @@ _TAKEN = Reading(
     "cross join cap_slot where cap_slot.customer_id = wanted.id and cap_slot.local_day >= :since",
 )
 
+# A paused mail may wait for weeks, and nobody else's mail yields to it for so long.
 _WAITING = Reading(
     {
         name: f"delivery.{name}"
@@ -147,5 +148,7 @@ _WAITING = Reading(
     cross join delivery
     where delivery.customer_id = wanted.id and delivery.purpose = 'commercial'
         and delivery.state in ('queued', 'deferred')
+        and delivery.run_id not in (select id from run where state = 'paused')
+        and delivery.campaign not in (select name from campaign_state where paused)
     """,
 )

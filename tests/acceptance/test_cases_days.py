@@ -132,6 +132,17 @@ PLAYS = {
          skipped("alpha", "2027-05-20", "a", "capped")],
         own={"high": BY_HAND | {"priority": 80}, "low": BY_HAND, "alpha": BY_HAND, "beta": BY_HAND},
     ),
+    "a mail that is paused is nothing to yield to": Play(
+        [people(LONG_AGO, *who("a")),
+         do("2027-05-10T05:00:00Z", "campaigns", "run", "high"),
+         do("2027-05-10T05:00:00Z", "runs", "pause", "1"),
+         do("2027-05-10T07:00:00Z", "campaigns", "run", "low"),
+         rehearse("2027-05-10T07:00:00Z", "2027-05-10T07:00:01Z"), *look("2027-05-10T07:00:00Z"),
+         do("2027-05-10T08:00:00Z", "runs", "resume", "1"), *look("2027-05-10T08:00:00Z")],
+        [sent("low", "2027-05-10", "a", "2027-05-10T07:00:00Z")],
+        own={"high": BY_HAND | {"priority": 80}, "low": BY_HAND},
+        unforeseen=[skipped("high", "2027-05-10", "a", "capped")],
+    ),
     "case 10": Play(
         [people(LONG_AGO, {"id": "born", "birthday": "--04-05", "postal_code": "34710"}, *who("gone", "stays")),
          do("2027-04-04T19:00:00Z", "campaigns", "run", "offer"),  # waits for the morning
