@@ -99,7 +99,7 @@ class Stores(Installation):
     @cached_property
     def control(self) -> Control:
         """What people may do to runs and deliveries."""
-        return Control(self.db)
+        return Control(self.db, self.rules.zone)
 
     @cached_property
     def switches(self) -> Switches:

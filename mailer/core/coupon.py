@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mailer.core.calendar import LATEST, instant
 from mailer.core.duration import Duration, DurationField
 from mailer.errors import UsageError
 
@@ -114,6 +116,13 @@ def last_day(issued: date, valid: Duration | None) -> date | None:
     if valid is None:
         return None
     return issued + timedelta(days=valid.days or -(-valid.seconds // 86_400))
+
+
+def over_at(last: date | None, zone: ZoneInfo) -> datetime | None:
+    """When a coupon whose last local day is `last` is over: no mail should bring it from then on. None: never."""
+    if last is None or last >= LATEST.date():
+        return None
+    return instant(datetime.combine(last + timedelta(days=1), time()), zone)
 
 
 def pool_name(text: str) -> str:

@@ -6,10 +6,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from mailer.core.audience import Alike, KeyRule, Watch
 from mailer.core.campaign import Campaign
-from mailer.core.coupon import GeneratedCoupon, PoolCoupon, ReminderCoupon, StaticCoupon, last_day
+from mailer.core.coupon import GeneratedCoupon, PoolCoupon, ReminderCoupon, StaticCoupon, last_day, over_at
 from mailer.core.delivery import Skip, State
 from mailer.core.once import once_around, once_key
 from mailer.core.policy import Candidate, Rules, decide, held_out, local_day
@@ -185,6 +186,7 @@ class Rows:
         if campaign.name in self.paused:
             candidate = replace(candidate, paused=True)
         decision = decide(candidate, campaign, self._rules, due=due, now=now, own_action_at=own_action_at)
+        coupon = self._reserve(campaign, candidate, decision.not_before)
         return NewDelivery(
             customer_key=candidate.key,
             once_key=self._once_key(campaign, candidate, occurrence, due),
@@ -194,9 +196,9 @@ class Rows:
             not_before=decision.not_before,
             state=decision.state,
             reason=decision.reason,
-            expires_at=decision.expires_at,
+            expires_at=self._useless_at(decision.expires_at, coupon, candidate),
             context=candidate.context,
-            coupon=self._reserve(campaign, candidate, decision.not_before),
+            coupon=coupon,
         )
 
     async def _informed(
@@ -234,6 +236,14 @@ class Rows:
         self, campaign: Campaign, zone: str | None, occurrence: str, due: datetime
     ) -> tuple[str, str]:
         return once_around(campaign.name, campaign.once.per, occurrence, local_day(due, zone, self._rules))
+
+    def _useless_at(
+        self, expires_at: datetime | None, coupon: Reserve | None, to: Candidate
+    ) -> datetime | None:
+        """When the mail is of no use any more: no later than the coupon it brings."""
+        zone = ZoneInfo(to.zone) if to.zone else self._rules.zone
+        over = over_at(coupon.valid_until, zone) if coupon is not None else None
+        return min((each for each in (expires_at, over) if each is not None), default=None)
 
     def _reserve(self, campaign: Campaign, candidate: Candidate, handoff: datetime) -> Reserve | None:
         spec = campaign.coupon

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer.core.coupon import CouponState
+from mailer.core.calendar import local_date
+from mailer.core.coupon import CouponState, last_day, over_at
 from mailer.core.delivery import CLAIMABLE, State
+from mailer.core.duration import Duration
 from mailer.core.run import ENDED, RunState
 from mailer.errors import UsageError
 from mailer.store.breaker import let_go_on
@@ -16,17 +19,22 @@ from mailer.store.engine import Database
 from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.reserve import reserve_again
 from mailer.store.slots import give_back
-from mailer.store.tables import campaign_version, delivery, run, suppression
+from mailer.store.tables import campaign_version, customer, delivery, run, suppression
 
 #: Deliveries a person may try again: nothing of them left, or the relay said no.
 RETRIABLE = (State.FAILED, State.EXPIRED, State.CANCELLED)
 
 
+_UTC = ZoneInfo("UTC")
+
+
 class Control:
     """What people may do to runs and deliveries."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, zone: ZoneInfo = _UTC) -> None:
+        """`zone` is the tenant's."""
         self._db = db
+        self._zone = zone
 
     async def cancel(self, run_id: int, now: datetime) -> int:
         """Call a run off: what has not left never will. How many deliveries that was.
@@ -93,9 +101,11 @@ class Control:
                         delivery.c.email_key,
                         delivery.c.campaign,
                         campaign_version.c.definition,
+                        customer.c.zone,
                     )
                     .join(run, run.c.id == delivery.c.run_id)
                     .outerjoin(campaign_version, campaign_version.c.id == run.c.version_id)
+                    .outerjoin(customer, customer.c.id == delivery.c.customer_id)
                     .where(delivery.c.id == delivery_id)
                 )
             ).one_or_none()
@@ -123,8 +133,11 @@ class Control:
                 raise UsageError(
                     f"Delivery {other} already stands for the same occasion; see mailer deliveries."
                 )
-            budget = ((row.definition or {}).get("coupon") or {}).get("budget")
-            if not await reserve_again(connection, delivery_id, row.campaign, budget, now):
+            coupon = (row.definition or {}).get("coupon") or {}
+            budget, valid = coupon.get("budget"), coupon.get("valid")
+            zone = ZoneInfo(row.zone) if row.zone else self._zone
+            until = last_day(local_date(now, zone), Duration.parse(valid) if valid else None)
+            if not await reserve_again(connection, delivery_id, row.campaign, budget, now, until):
                 raise UsageError(
                     f"The coupon budget of {row.campaign}, {budget}, is used up; delivery {delivery_id} stays "
                     "as it is."
@@ -137,7 +150,7 @@ class Control:
                     state=State.QUEUED,
                     reason=None,
                     not_before=now,
-                    expires_at=None,
+                    expires_at=over_at(until, zone),
                     created_at=now,
                     updated_at=now,
                 )

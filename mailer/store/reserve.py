@@ -104,9 +104,17 @@ async def keep_promises(
 
 
 async def reserve_again(
-    conn: AsyncConnection, delivery_id: int, campaign: str, budget: int | None, now: datetime
+    conn: AsyncConnection,
+    delivery_id: int,
+    campaign: str,
+    budget: int | None,
+    now: datetime,
+    valid_until: date | None = None,
 ) -> bool:
-    """A delivery goes out after all: the code its once-key had is its own again; False: the budget is used up."""
+    """A delivery goes out after all: the code its once-key had is its own again; False: the budget is used up.
+
+    Nobody has had the code, so it is good until `valid_until` now.
+    """
     if budget is not None:
         await _lock(conn, [f"budget {campaign}"])
     key = select(delivery.c.once_key).where(delivery.c.id == delivery_id).scalar_subquery()
@@ -122,7 +130,7 @@ async def reserve_again(
     await conn.execute(
         update(coupon)
         .where(coupon.c.id == kept.id)
-        .values(state=CouponState.RESERVED, delivery_id=delivery_id, changed_at=now)
+        .values(state=CouponState.RESERVED, delivery_id=delivery_id, valid_until=valid_until, changed_at=now)
     )
     return True
 

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from mailer.store.engine import Database
-from mailer.store.tables import coupon
-from tests.flow.planning import BIRTHDAY, Shop
+from mailer.store.tables import coupon, delivery
+from tests.flow.planning import BIRTHDAY, Shop, at
 from tests.store.planned import fill
 
 TUESDAY = "2027-05-11T07:00"
@@ -59,3 +59,26 @@ async def test_what_a_code_is_worth_and_how_long_by_the_day_it_leaves(database: 
     async with database.read() as connection:
         row = (await connection.execute(select(coupon))).mappings().one()
     assert (row["amount_e4"], row["currency"], row["valid_until"]) == (500_000, "TRY", date(2027, 5, 21))
+
+
+@pytest.mark.parametrize(
+    ("more", "zone", "expires_at"),
+    [
+        pytest.param({}, None, "2027-05-13T21:00", id="the day after its code's last"),
+        pytest.param(
+            {}, "Pacific/Kiritimati", "2027-05-14T10:00", id="by its customer's calendar, after the night"
+        ),
+        pytest.param({"ttl": "24h"}, None, "2027-05-12T07:00", id="unless it is too late before"),
+        pytest.param({"ttl": "10d"}, None, "2027-05-13T21:00", id="a later end changes nothing"),
+    ],
+)
+async def test_a_mail_held_until_its_code_is_over_is_of_no_use(
+    database: Database, more: dict[str, Any], zone: str | None, expires_at: str
+) -> None:
+    code = {"kind": "generated", "prefix": "SS", "valid": "2d"}
+    shop = Shop(database, news=NEWS | {"coupon": code, "catch_up": "48h"} | more)
+    await shop.customer("ayse", zone=zone)
+    await shop.seen()
+    await shop.plan(TUESDAY)
+    async with database.read() as connection:
+        assert (await connection.scalars(select(delivery.c.expires_at))).one() == at(expires_at)

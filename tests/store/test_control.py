@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
@@ -12,8 +13,8 @@ from mailer.core.run import RunState
 from mailer.errors import UsageError
 from mailer.store.control import Control
 from mailer.store.engine import Database
-from mailer.store.tables import delivery, run
-from tests.store.rows import NOW, a_customer_row, a_delivery, a_run
+from mailer.store.tables import coupon, delivery, run
+from tests.store.rows import NOW, a_coupon, a_customer_row, a_delivery, a_run, a_version, one
 
 LATER = NOW + timedelta(hours=1)
 
@@ -79,3 +80,22 @@ async def test_a_retry_never_makes_a_second_mail_of_one_occasion(database: Datab
     await a_delivery(database, second, key, state=State.SENT, once_key="birthday:c1:2027")
     with pytest.raises(UsageError, match="same occasion"):
         await Control(database).retry(failed, LATER)
+
+
+@pytest.mark.parametrize(
+    ("valid", "until", "expires_at"),
+    [("2d", date(2027, 5, 22), datetime(2027, 5, 22, 21, tzinfo=UTC)), (None, None, None)],
+)
+async def test_a_retry_brings_a_code_that_is_good_from_now_on(
+    database: Database, valid: str | None, until: date | None, expires_at: datetime | None
+) -> None:
+    version = await a_version(database, definition={"coupon": {"kind": "generated", "valid": valid}})
+    run_id = await a_run(database, state=RunState.FINISHED, version_id=version)
+    failed = await a_delivery(database, run_id, state=State.EXPIRED, expires_at=NOW, once_key="offer:c1")
+    number = await a_coupon(
+        database, delivery_id=failed, once_key="offer:c1", state="released", valid_until=NOW.date()
+    )
+    await Control(database, ZoneInfo("Europe/Istanbul")).retry(failed, NOW + timedelta(days=10))
+    found = await one(database, coupon, number)
+    assert (found["state"], found["valid_until"]) == ("reserved", until)
+    assert (await one(database, delivery, failed))["expires_at"] == expires_at
