@@ -35,7 +35,7 @@ class PeoplePort(Protocol):
     async def answering(
         self, rule: Rule, events: Sequence[str], now: datetime
     ) -> Mapping[str, Candidate]: ...
-    async def did(self, event: str, since: Mapping[int, datetime]) -> set[int]: ...
+    async def did(self, event: str, since: Mapping[int, datetime], now: datetime) -> set[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class Recheck:
             mine = [job for job in jobs if job.version_id == version_id]
             if asked.goal is not None:
                 since = {job.customer_key: _since(job) for job in mine}
-                reached = await self._people.did(asked.goal.event, since)
+                reached = await self._people.did(asked.goal.event, since, now)
                 found |= {job.delivery_id: Skip.GOAL_MET for job in mine if job.customer_key in reached}
             if asks(asked.rule):
                 fit = await self._fit(asked, mine, now)

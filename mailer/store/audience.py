@@ -179,11 +179,15 @@ class Audience(PastIssues):
         async with self._db.read() as conn:
             return [dict(row) for row in (await conn.execute(wanted)).mappings()]
 
-    async def did(self, event: str, since: Mapping[int, datetime]) -> set[int]:
-        """Those of the customers who did `event` at or after their instant."""
+    async def did(self, event: str, since: Mapping[int, datetime], now: datetime) -> set[int]:
+        """Those of the customers who did `event` by `now`, at or after their instant."""
         wanted = (
             select(customer_event.c.customer_id, func.max(customer_event.c.at).label("last"))
-            .where(customer_event.c.name == event, self._among(customer_event.c.customer_id, list(since)))
+            .where(
+                customer_event.c.name == event,
+                customer_event.c.at <= now,
+                self._among(customer_event.c.customer_id, list(since)),
+            )
             .group_by(customer_event.c.customer_id)
         )
         async with self._db.read() as conn:

@@ -66,6 +66,18 @@ PLAYS = {
         own={"reward": REWARD | {"audience": {"not": [{"segment": "just_bought"}]}}},
         segments={"just_bought": {"event": {"name": "order.placed", "count": "1..", "in": "24h"}}},
     ),
+    "a goal that is met in the night, was met before, and will be met some day": Play(
+        [people(LONG_AGO, *who("b", "n", "s")),
+         did("2027-04-02T20:39:00Z", order("b", "o1", "2027-04-02T20:39:00Z")),
+         do("2027-04-02T20:40:00Z", "campaigns", "run", "sale"),
+         did("2027-04-02T23:00:00Z",
+             order("n", "o2", "2027-04-02T22:00:00Z"), order("s", "o3", "2027-04-04T09:00:00Z")),
+         rehearse("2027-04-02T20:40:00Z", "2027-04-02T20:41:00Z"),
+         *look("2027-04-03T06:00:00Z")],
+        [sent("sale", "2027-04-02", "b", "2027-04-03T06:00:00Z"), skipped("sale", "2027-04-02", "n", "goal_met"),
+         sent("sale", "2027-04-02", "s", "2027-04-03T06:00:00Z")],
+        own={"sale": COMMERCIAL | {"trigger": "manual", "goal": {"event": "order.placed", "within": "5d"}}},
+    ),
     "only the delivery of a second order": Play(
         [people(LONG_AGO, *who("x", "y")),
          did("2027-03-08T00:00:00Z",
