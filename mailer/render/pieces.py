@@ -25,7 +25,11 @@ _WORD = re.compile(r"\{%[-+]?\s*(\w+)")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Some text, a `{{ print }}` or a `{% block %}` tag; tags are kept as written, delimiters and all."""
+    """Some text, a `{{ print }}` or a `{% block %}` tag; tags keep their delimiters.
+
+    Whitespace control is done when a piece is cut and gone from its text: it reaches as far as the file it stands in,
+    and must not eat what the including file says next.
+    """
 
     kind: Literal["text", "print", "block"]
     text: str
@@ -66,9 +70,9 @@ def cut(source: str, file: str, environment: Environment) -> list[Piece]:
         elif comment or name in ("raw_begin", "raw_end"):
             continue
         elif name in ("block_begin", "variable_begin"):
-            tag, begun = [value], line
+            tag, begun = [value[:2]], line
         elif name in ("block_end", "variable_end"):
-            text = "".join([*tag, value]).rstrip()
+            text = "".join([*tag, value.strip()[-2:]])
             word = _WORD.match(text)
             kind: Literal["print", "block"] = "block" if name == "block_end" else "print"
             pieces.append(Piece(kind, text, file, begun, word[1] if word else ""))
@@ -94,8 +98,7 @@ def write(pieces: Iterable[Piece]) -> tuple[str, Origins]:
             if _DELIMITERS.search(text):
                 text = "{% raw %}" + text + "{% endraw %}"
         else:
-            start = 3 if text[2] in "-+" else 2
-            text = f"{text[:start]}\n{text[start:].lstrip()}"
+            text = f"{text[:2]}\n{text[2:].lstrip()}"
             origins.append([line + 1, piece.file, piece.line])
         out.append(text)
         line += text.count("\n")

@@ -346,6 +346,19 @@ def test_the_estimate_comes_before_the_cause(render: Render) -> None:
         assert "en geç 21 Kasım 19:45" in text
 
 
+@pytest.mark.parametrize(("locale", "hello"), [("tr", "Merhaba Ayşe,"), ("en", "Hello Ayşe,")])
+@pytest.mark.parametrize(("state", "planned"), STATES)
+def test_a_notice_as_text_has_its_paragraphs(
+    render: Render, state: str, planned: bool, locale: str, hello: str
+) -> None:
+    incident = an_incident(state=state, planned=planned, message="Kablo koptu.", **TIMES)
+    seen = a_scene("outage", CUSTOMERS["named"], kind="first", content={"incident": incident})
+    shop, title, greeting, *rest = render("outage", seen, locale).text.split("\n\n")
+    assert (shop, greeting) == (SHOP.name, hello)
+    assert "\n" not in title
+    assert "Kablo koptu." in rest
+
+
 @pytest.mark.parametrize("locale", ["tr", "en"])
 def test_a_service_notice_promotes_nothing(render: Render, locale: str) -> None:
     folder = ROOT / "templates" / "outage"

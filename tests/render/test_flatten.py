@@ -20,6 +20,15 @@ BASE = "<{% block head %}h{% endblock %}|{% block body %}base{% endblock %}|{{ s
         {"t/body.txt": "a {# note #}b{{- x -}} c {%- if x %} d {%- endif %}."},
         {"t/body.txt": "{% raw %}{{ x }} {% if %}{% endraw %}{{ x }}"},
         {"t/body.txt": '{% include "_layout/a.txt" %}!', "_layout/a.txt": "inc {{ x }}\n"},
+        {
+            "t/body.txt": 'a\n\n{% include "_layout/a.txt" %}\n\nb\n\n{%- include "_layout/a.txt" +%}\n\nc',
+            "_layout/a.txt": "{%- if x -%} \n {{- x -}} \n {%- endif -%}\n",
+        },
+        {
+            "t/body.txt": '{% extends "_layout/b.txt" %}{% block body -%}\n{%- set y = 5 -%}\n'
+            "{{- y -}}\n{% endblock %}",
+            "_layout/b.txt": "shop\n\n{% block body %}base{% endblock %}\n\n{{- x }}",
+        },
         {"t/body.txt": '{% include "t/a.txt" ignore missing %}ok'},
         {"t/body.txt": '{% extends "_layout/b.txt" %}', "_layout/b.txt": BASE},
         {
