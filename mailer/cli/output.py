@@ -10,9 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
+from mailer.cli.tables import Column, in_fields, laid_out
 from mailer.core.plain import plain
 
 Row = Mapping[str, Any]
@@ -68,6 +68,13 @@ def shown(value: Any) -> str:
     return "".join(letter if letter.isprintable() else "�" for letter in str(value))
 
 
+def _texts(value: Any) -> Any:
+    """The same with a text in place of each value; mappings and lists stay."""
+    if isinstance(value, dict):
+        return {key: _texts(inner) for key, inner in value.items()}
+    return [_texts(inner) for inner in value] if isinstance(value, list) else shown(value)
+
+
 def harmless(value: Any) -> Any:
     """A CSV cell that no spreadsheet takes for a formula: an apostrophe before what could begin one."""
     if value is None:
@@ -96,11 +103,8 @@ class Output:
         if self.as_json:
             print(as_line(row))  # noqa: T201 - stdout is the product here
             return
-        width = max((len(key) for key in row), default=0)
-        for key, value in row.items():
-            text = shown(value)
-            if text:
-                facts.print(Text(f"{key:<{width}}  ", style="dim") + Text(text))
+        for line in in_fields(_texts(plain(dict(row))), facts.width):
+            facts.print(line, soft_wrap=True)
 
     def many(self, rows: Iterable[Row], columns: Sequence[str], empty: str) -> None:
         """Rows with these columns; `empty` is said where there are none."""
@@ -134,12 +138,20 @@ class Output:
         if not rows:
             tell(empty)
             return
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for column in columns:
-            numbers = all(isinstance(row.get(column), int | float | None) for row in rows)
-            table.add_column(
-                column.replace("_", " "), justify="right" if numbers else "left", overflow="fold"
+        laid = [
+            Column(
+                column.replace("_", " "),
+                tuple(shown(row.get(column)) for row in rows),
+                right=all(_is_number(row.get(column)) for row in rows),
             )
-        for row in rows:
-            table.add_row(*(Text(shown(row.get(column))) for column in columns))
-        facts.print(table)
+            for column in columns
+        ]
+        for line in laid_out(laid, facts.width):
+            facts.print(line, soft_wrap=True)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it stands on the right: a number, a share of a hundred, or nothing at all."""
+    if isinstance(value, str):
+        return value == "" or value.endswith("%")
+    return isinstance(value, int | float | None)
