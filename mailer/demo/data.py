@@ -129,7 +129,7 @@ def demo_incident() -> dict[str, Any]:
         "title": "Kadıköy fiber hat arızası",
         "services": ["fibre"],
         "postal": ["3471*", "3472*"],
-        "message": "Moda Caddesi’ndeki kazıda ana fiber kablomuz koptu. Ekiplerimiz kabloyu onarıyor.",
+        "message": "Moda çevresinde internet bağlantısı kesildi. Ekiplerimiz yola çıktı, hattı yerinde inceleyecek.",
         "eta_in": timedelta(hours=2),
         "next_update_in": timedelta(minutes=45),
     }

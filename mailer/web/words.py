@@ -86,7 +86,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "too_old": "Yalnızca belirli bir süre geçerliydi. Lütfen yeniden kaydolun, size yenisini gönderelim.",
         "nobody_title": "Bu adres artık bizde kayıtlı değil",
         "nobody": "Bu yüzden hiçbir şey kaydedilmedi.",
-        "survey_title": "Bizi tavsiye etme olasılığınız nedir?",
+        "survey_title": "Bizi bir yakınınıza tavsiye eder misiniz?",
         "survey": "Bir sayı seçip gönderin. Siz göndermeden hiçbir şey kaydedilmez.",
         "survey_least": "hiç etmem",
         "survey_most": "kesinlikle ederim",

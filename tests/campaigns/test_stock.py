@@ -188,7 +188,7 @@ def test_the_mail_speaks_the_customers_language_and_else_english(render: Render,
 @pytest.mark.parametrize("name", ["welcome", "offer", "birthday", "anniversary"])
 @pytest.mark.parametrize(
     ("locale", "written"),
-    [("tr", ("%{}", "₺75,00", "8 Aralık 2026")), ("en", ("{}%", "TRY", "December 8, 2026"))],
+    [("tr", ("%{}", "₺75,00", "8 Aralık 2026")), ("en", ("{}%", "TRY", "8 December 2026"))],
 )
 def test_a_coupon_is_shown_whatever_it_is_worth(
     render: Render, stock: catalog.Catalog, name: str, locale: str, written: tuple[str, str, str]
