@@ -8,7 +8,15 @@ from litestar import MediaType, Response, route
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from mailer.core.trigger import EventTrigger, IncidentTrigger, ManualTrigger, Trigger
+from mailer.core.trigger import (
+    AnniversaryTrigger,
+    AtTrigger,
+    CronTrigger,
+    EventTrigger,
+    IncidentTrigger,
+    ManualTrigger,
+    Trigger,
+)
 from mailer.web import paper
 from mailer.web.guard import at_this_machine
 from mailer.web.public import READ, Product
@@ -34,8 +42,9 @@ async def home(mailer: Product) -> Response[str]:
             "zone": mailer.rules.zone,
             "facts": await mailer.overview.read(),
             "campaigns": [
-                {**each, "otherwise": _otherwise(mailer.campaigns[each["name"]].trigger)}
+                {**each, "otherwise": _otherwise(trigger), "own_clock": _by_their_own_clock(trigger)}
                 for each in await mailer.campaign_desk.list(mailer.clock())
+                for trigger in [mailer.campaigns[each["name"]].trigger]
             ],
             "faults": [str(fault) for fault in mailer.faults],
             "relay": None if mailer.catches_mail else ", ".join(map(str, mailer.relays())),
@@ -158,6 +167,16 @@ def _otherwise(trigger: Trigger) -> str:
         case ManualTrigger():
             return "by hand"
     return "no date ahead"
+
+
+def _by_their_own_clock(trigger: Trigger) -> bool:
+    """Whether the next date is only that of the first time zone."""
+    match trigger:
+        case AnniversaryTrigger():
+            return True
+        case CronTrigger() | AtTrigger():
+            return trigger.timezone == "customer"
+    return False
 
 
 HANDLERS = (home, mailbox, mail_page, mail_html, mail_source, mail_part)
