@@ -69,8 +69,8 @@ class Gateway(Desks):
         self._lapsed = today
         if gone:
             self.tell(
-                f"The registry did not confirm the consent of {gone} customers in time; they get no commercial mail "
-                "until it does. See mailer consent status."
+                f"The registry did not confirm the consent of {gone} customer{'s' * (gone > 1)} in time; they get no "
+                "commercial mail until it does. See mailer consent status."
             )
 
     @cached_property

@@ -25,7 +25,11 @@ def upload() -> None:
 
     async def work(app: Any) -> None:
         number, place = await app.registry_desk.upload(this.clock())
-        tell(f"{counted(number, 'record')} stand in {place}." if number else "The registry knows everything.")
+        tell(
+            f"{counted(number, 'record')} {'stands' if number == 1 else 'stand'} in {place}."
+            if number
+            else "The registry knows everything."
+        )
         if this.json:
             this.out.one({"records": number, "file": place or None})
 

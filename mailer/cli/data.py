@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mailer.cli.invocation import run, this
-from mailer.cli.output import errors, shown, tell
+from mailer.cli.output import counted, errors, shown, tell
 from mailer.core import customer_row, event_row, point_row
 from mailer.core.address import read_address
 from mailer.core.importing import Columns, ImportReport
@@ -204,7 +204,11 @@ def open_rows(
     def kept(count: int) -> str:
         if dry_run or whole:
             return "Stopped; nothing has changed."
-        taken = f"after {count} rows of {file.name}, which are kept" if count else f"early in {file.name}"
+        taken = (
+            f"after {counted(count, 'row')} of {file.name}, which {'is' if count == 1 else 'are'} kept"
+            if count
+            else f"early in {file.name}"
+        )
         return f"Stopped {taken}; import it again to take in the rest."
 
     with RowFile(file, Columns.mapped(fields, maps or ()), required=required, single=single) as rows:

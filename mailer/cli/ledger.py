@@ -57,7 +57,7 @@ def cancel_run(run_id: RunId) -> None:
     async def work() -> None:
         async with this.app(load=False) as app:
             stopped = await app.control.cancel(run_id, this.clock())
-            tell(f"Run {run_id} is cancelled; {stopped} deliveries will not leave.")
+            tell(f"Run {run_id} is cancelled; {_deliveries(stopped)} will not leave.")
 
     run(work())
 
@@ -86,6 +86,10 @@ def resume_run(run_id: RunId) -> None:
     run(work())
 
 
+def _deliveries(number: int) -> str:
+    return "1 delivery" if number == 1 else f"{number} deliveries"
+
+
 @deliveries.callback()
 def list_deliveries(
     context: typer.Context,
@@ -101,7 +105,13 @@ def list_deliveries(
     async def work() -> None:
         async with this.app(load=False) as app:
             rows = app.ledger.list(campaign, run_id, state, customer)
-            await this.out.stream(rows, _DELIVERY_COLUMNS, "No delivery so far.")
+            narrowed = any(each is not None for each in (campaign, run_id, state, customer))
+            empty = (
+                "No delivery fits; see mailer deliveries without options."
+                if narrowed
+                else "No delivery so far."
+            )
+            await this.out.stream(rows, _DELIVERY_COLUMNS, empty)
 
     run(work())
 

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from mailer.app import App
 from mailer.cli.invocation import read_moment, run, this
-from mailer.cli.output import errors, given_back, tell
+from mailer.cli.output import counted, errors, given_back, tell
 from mailer.core.rehearsal import Counts, Line, Window
 from mailer.core.trigger import IncidentTrigger, ManualTrigger
 from mailer.errors import UsageError
@@ -121,7 +121,7 @@ async def _show(lines: AsyncIterator[Line], done: Rehearsed, name: str | None, z
         tell(fault)
     _tell_empty([each for each in done.empty if name in (None, each[0])])
     send, skip = counts.total
-    tell(f"{send} mails would go out, {skip} would not. Nothing was sent, nothing was changed.")
+    tell(f"{counted(send, 'mail')} would go out, {skip} would not. Nothing was sent, nothing was changed.")
 
 
 async def _rows(lines: AsyncIterator[Line], counts: Counts) -> AsyncIterator[dict[str, Any]]:

@@ -25,7 +25,7 @@ _REASONS = {
     Skip.DUPLICATE: "an older record with the same address was written to",
     Skip.MISSED: "was found too late to be caught up",
     Skip.TOO_SOON: "too soon after the last one, or after the date was entered",
-    Skip.NOT_ELIGIBLE: "has no address, or no longer fits",
+    Skip.NOT_ELIGIBLE: "has no address, or is no longer in the audience",
     Skip.GOAL_MET: "has already done what the mail asks for",
     Skip.POOL_EMPTY: "the coupon pool was empty",
     Skip.BUDGET: "the coupon budget was used up",

@@ -10,7 +10,7 @@ from mailer.core import postal
 from mailer.core.calendar import LeapDay, aged_before, celebrated_on, local_date
 from mailer.core.duration import Duration
 from mailer.core.event import EventKind
-from mailer.core.ranges import Days
+from mailer.core.ranges import Count, Days
 from mailer.core.rfm import WINDOW
 from mailer.core.segment import Rule, check_segments, named
 from mailer.core.segment_branch import Branch, in_words, shown
@@ -140,8 +140,20 @@ def _event(rule: EventRule, facts: CustomerFacts, context: EvalContext) -> Branc
         for event in facts.events
     )
     where = " where " + ", ".join(f"{name} {in_words(test)}" for name, test in (rule.where or {}).items())
-    text = f"{rule.name}{where if rule.where else ''} happened {rule.wanted} times{_window(rule.within, rule.until)}"
-    return Branch(text, rule.wanted.holds(count), f"{count} times")
+    text = f"{rule.name}{where if rule.where else ''} happened {_often(rule.wanted)}{_window(rule.within, rule.until)}"
+    return Branch(text, rule.wanted.holds(count), _times(count))
+
+
+def _often(wanted: Count) -> str:
+    if wanted.low == wanted.high:
+        return _times(wanted.low or 0)
+    if wanted.high is None:
+        return f"{wanted.low or 0} or more times"
+    return f"{wanted.low} to {wanted.high} times" if wanted.low else f"at most {_times(wanted.high)}"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 def _all(tests: ValueTests | None, values: Any) -> bool:
@@ -178,7 +190,7 @@ def _spend(rule: SpendRule, facts: CustomerFacts, context: EvalContext) -> Branc
 
 
 def _money(totals: OrderTotals) -> str:
-    return f"{totals.count} orders, {totals.net_e4 / 10_000:.2f}"
+    return f"{totals.count} {'order' if totals.count == 1 else 'orders'}, {totals.net_e4 / 10_000:.2f}"
 
 
 def _rfm(rule: RfmRule, facts: CustomerFacts, context: EvalContext) -> Branch:  # noqa: ARG001 (one shape)
@@ -227,7 +239,7 @@ def _consent(rule: str, facts: CustomerFacts, context: EvalContext) -> Branch:  
 def _sent(rule: SentRule, facts: CustomerFacts, context: EvalContext) -> Branch:
     since = _since(rule.within, context)
     sent = [at for campaign, at in facts.sent if campaign == rule.campaign and _happened(at, since, context)]
-    return Branch(f"sent {rule.campaign}{_window(rule.within)}", bool(sent), f"{len(sent)} times")
+    return Branch(f"sent {rule.campaign}{_window(rule.within)}", bool(sent), _times(len(sent)))
 
 
 def _coupon(rule: CouponRule, facts: CustomerFacts, context: EvalContext) -> Branch:

@@ -186,11 +186,11 @@ def _coupons(mails: Mapping[int, Row], coupons: Iterable[Row]) -> Iterator[dict[
 def _incidents(incidents: Iterable[Row]) -> Iterator[dict[str, Any]]:
     for row in incidents:
         now = {
-            "unreachable": "and cannot be reached by mail",
-            "left": "and is no longer",
-            "duplicate": "and is told under another record with this address",
+            "unreachable": ", and cannot be reached by mail",
+            "left": ", and is no longer",
+            "duplicate": ", and is told under another record with this address",
         }.get(row["state"], "")
-        sentence = f"Is affected by incident {row['incident']}, {row['title']} {now}".rstrip()
+        sentence = f"Is affected by incident {row['incident']}, {row['title']}{now}"
         yield _line(row["joined_at"], "incident", f"{sentence}.")
 
 

@@ -227,7 +227,7 @@ class Notifier:
     async def _get(self, incident_id: int) -> Incident:
         found = await self._incidents.get(incident_id)
         if found is None:
-            raise UsageError(f"there is no incident {incident_id}; see mailer incidents list")
+            raise UsageError(f"There is no incident {incident_id}; see mailer incidents list")
         return found
 
     async def _known(self, area: Area) -> None:

@@ -274,7 +274,8 @@ class Planner:
 
 
 def _missed(campaign: Campaign, count: int) -> str:
+    whom, are = ("1 customer", "this is") if count == 1 else (f"{count} customers", "they are")
     return (
-        f"The campaign {campaign.name} was due to {count} customers longer ago than its catch_up "
-        f"({campaign.catch_up}); they are recorded as missed, see mailer deliveries --campaign {campaign.name}"
+        f"The campaign {campaign.name} was due to {whom} longer ago than its catch_up "
+        f"({campaign.catch_up}); {are} recorded as missed, see mailer deliveries --campaign {campaign.name}"
     )

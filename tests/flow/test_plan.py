@@ -89,7 +89,7 @@ async def test_case_5_what_was_due_while_we_were_down(database: Database) -> Non
     ]
     assert (await shop.run_states())[0] == "2027-05-06 missed"
     assert len(report.faults) == 1
-    assert "birthday was due to 1 customers" in report.faults[0]
+    assert "birthday was due to 1 customer longer ago" in report.faults[0]
     assert (await shop.plan("2027-05-11T06:01")).faults == []
 
 
