@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, update
@@ -12,12 +14,14 @@ from mailer.core.calendar import local_date
 from mailer.core.coupon import CouponState, last_day, over_at
 from mailer.core.delivery import CLAIMABLE, State
 from mailer.core.duration import Duration
+from mailer.core.quiet import expires_at
 from mailer.core.run import ENDED, RunState
 from mailer.errors import UsageError
 from mailer.store.breaker import let_go_on
 from mailer.store.engine import Database
 from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.reserve import reserve_again
+from mailer.store.runs import reopen
 from mailer.store.slots import give_back
 from mailer.store.tables import campaign_version, customer, delivery, run, suppression
 
@@ -87,8 +91,8 @@ class Control:
         """Queue a failed, expired or cancelled delivery again, under the same Message-ID.
 
         Raises:
-            UsageError: there is none, it is in another state, its address is dead, its occasion is taken, or
-                the coupon budget is used up.
+            UsageError: there is none, it is in another state, its address is dead, its occasion is taken,
+                the coupon budget is used up, its campaign has ended, or its run was called off and is not over.
         """
         async with self._db.write() as connection:
             row = (
@@ -137,6 +141,11 @@ class Control:
             budget, valid = coupon.get("budget"), coupon.get("valid")
             zone = ZoneInfo(row.zone) if row.zone else self._zone
             until = last_day(local_date(now, zone), Duration.parse(valid) if valid else None)
+            over = _over(row.definition or {}, now, zone)
+            if over is not None and over <= now:
+                raise UsageError(
+                    f"Delivery {delivery_id} comes too late: its campaign ended {over:%Y-%m-%dT%H:%M:%SZ}."
+                )
             if not await reserve_again(connection, delivery_id, row.campaign, budget, now, until):
                 raise UsageError(
                     f"The coupon budget of {row.campaign}, {budget}, is used up; delivery {delivery_id} stays "
@@ -150,17 +159,15 @@ class Control:
                     state=State.QUEUED,
                     reason=None,
                     not_before=now,
-                    expires_at=over_at(until, zone),
+                    expires_at=min(
+                        (each for each in (over, over_at(until, zone)) if each is not None), default=None
+                    ),
                     created_at=now,
                     updated_at=now,
                 )
             )
             await record(connection, [Fact(delivery_id, "retried", now, {"by": "hand"})])
-            await connection.execute(
-                update(run)
-                .where(run.c.id == row.run_id, run.c.state.in_(ENDED))
-                .values(state=RunState.RUNNING, finished_at=None)
-            )
+            await reopen(connection, row.run_id, now)
 
     @staticmethod
     async def _open(connection: AsyncConnection, run_id: int) -> RunState:
@@ -171,3 +178,14 @@ class Control:
         if state in ENDED:
             raise UsageError(f"Run {run_id} is {state} already.")
         return state
+
+
+def _over(definition: Mapping[str, Any], now: datetime, zone: ZoneInfo) -> datetime | None:
+    """When a delivery that is queued at `now` comes too late, by its campaign's `ttl` and `ends_at`."""
+    ttl, ends_at = definition.get("ttl"), definition.get("ends_at")
+    return expires_at(
+        now,
+        Duration.parse(ttl) if ttl else None,
+        datetime.fromisoformat(ends_at) if ends_at else None,
+        zone,
+    )

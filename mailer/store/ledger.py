@@ -17,8 +17,8 @@ from mailer.errors import StoreBusy, UsageError
 from mailer.store import claims, handoff, sendjobs
 from mailer.store.engine import Database
 from mailer.store.facts import Fact, move_coupons, record
-from mailer.store.runs import tally
-from mailer.store.tables import customer, delivery, run
+from mailer.store.runs import reopen, tally
+from mailer.store.tables import coupon, customer, delivery, run
 
 #: Rows of one transaction when many are put off, and of one page of a listing.
 CHUNK = 2_000
@@ -208,7 +208,8 @@ class Ledger:
         """A person says what became of a delivery in doubt: it was sent, or it goes out again.
 
         Raises:
-            UsageError: no such delivery, or it is not in doubt.
+            UsageError: no such delivery, or it is not in doubt; it should go out again and surely arrived, or its
+                run was called off and is not over.
         """
         async with self._db.write() as connection:
             found = (
@@ -226,6 +227,10 @@ class Ledger:
                 )
             if found.customer_id is None and not as_sent:
                 raise UsageError(f"Delivery {delivery_id} was for somebody who is erased; it cannot go out.")
+            if not as_sent and await connection.scalar(_used_code(delivery_id)):
+                raise UsageError(
+                    f"Delivery {delivery_id} arrived, for its code was used; settle it with --sent."
+                )
             await _settle(connection, delivery_id, found.run_id, as_sent, now)
 
 
@@ -239,11 +244,18 @@ async def _settle(
     await move_coupons(connection, [delivery_id], coupon, now)
     await record(connection, [Fact(delivery_id, "settled", now, {"as": "sent" if as_sent else "resend"})])
     if not as_sent:
-        await connection.execute(
-            update(run)
-            .where(run.c.id == run_id, run.c.state == RunState.FINISHED)
-            .values(state=RunState.RUNNING, finished_at=None)
+        await reopen(connection, run_id, now)
+
+
+def _used_code(delivery_id: int) -> Select[Any]:
+    """Whether somebody used the code that this delivery alone carries."""
+    return select(
+        exists().where(
+            coupon.c.delivery_id == delivery_id,
+            coupon.c.state == CouponState.REDEEMED,
+            coupon.c.kind != "static",
         )
+    )
 
 
 def _listing() -> Select[Any]:

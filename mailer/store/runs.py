@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import State, Tally
 from mailer.core.run import ENDED, Batch, NewDelivery, NewRun, RunState
+from mailer.errors import UsageError
 from mailer.store.batches import insert_batches
 from mailer.store.bulk import rows_of
 from mailer.store.campaigns import Campaigns
@@ -233,3 +234,26 @@ async def tally(conn: AsyncConnection, run_ids: Sequence[int] | None = None) -> 
     for row in await conn.execute(wanted):
         counts.setdefault(row.run_id, {})[row.state] = row.n
     return {run_id: Tally(audience=sum(states.values()), **states) for run_id, states in counts.items()}
+
+
+async def reopen(connection: AsyncConnection, run_id: int, now: datetime) -> None:
+    """Let a run that ended go on, for a delivery of it that is to go out after all.
+
+    Raises:
+        UsageError: it was called off, and some of its customers would be due only now.
+    """
+    found = (
+        await connection.execute(
+            select(run.c.state, run.c.closes_at).where(run.c.id == run_id).with_for_update()
+        )
+    ).one()
+    if found.state == RunState.CANCELLED and found.closes_at > now:
+        raise UsageError(
+            f"Run {run_id} is cancelled, and with one delivery everybody who is still to be due would come back; "
+            f"try again after {found.closes_at:%Y-%m-%dT%H:%M:%SZ}."
+        )
+    await connection.execute(
+        update(run)
+        .where(run.c.id == run_id, run.c.state.in_(ENDED))
+        .values(state=RunState.RUNNING, finished_at=None)
+    )

@@ -13,6 +13,7 @@ from mailer.core.run import RunState
 from mailer.errors import UsageError
 from mailer.store.control import Control
 from mailer.store.engine import Database
+from mailer.store.ledger import Ledger
 from mailer.store.tables import coupon, delivery, run
 from tests.store.rows import NOW, a_coupon, a_customer_row, a_delivery, a_run, a_version, one
 
@@ -99,3 +100,62 @@ async def test_a_retry_brings_a_code_that_is_good_from_now_on(
     found = await one(database, coupon, number)
     assert (found["state"], found["valid_until"]) == ("reserved", until)
     assert (await one(database, delivery, failed))["expires_at"] == expires_at
+
+
+@pytest.mark.parametrize("act", ["retry", "settle"])
+async def test_one_delivery_of_a_run_that_was_called_off_brings_back_nobody_else(
+    database: Database, act: str
+) -> None:
+    over = NOW + timedelta(hours=10)  # in the west it falls due only then
+    run_id = await a_run(database, state=RunState.CANCELLED, closes_at=over)
+    state = State.CANCELLED if act == "retry" else State.IN_DOUBT
+    found = await a_delivery(database, run_id, state=state)
+
+    async def again(now: datetime) -> None:
+        if act == "retry":
+            await Control(database).retry(found, now)
+        else:
+            await Ledger(database).settle(found, as_sent=False, now=now)
+
+    with pytest.raises(
+        UsageError, match=r"everybody .* would come back; try again after 2027-05-10T17:00:00Z"
+    ):
+        await again(LATER)
+    assert await _states(database, run_id) == ("cancelled", [state])
+    await again(over)
+    assert await _states(database, run_id) == ("running", ["queued"])
+
+
+@pytest.mark.parametrize(("kind", "refused"), [("generated", True), ("pool", True), ("static", False)])
+async def test_whose_code_was_used_has_the_mail(database: Database, kind: str, refused: bool) -> None:
+    found = await a_delivery(database, state=State.IN_DOUBT)
+    await a_coupon(database, delivery_id=found, kind=kind, state="redeemed")
+    if refused:
+        with pytest.raises(UsageError, match="arrived, for its code was used"):
+            await Ledger(database).settle(found, as_sent=False, now=NOW)
+    await Ledger(database).settle(found, as_sent=refused, now=NOW)
+    assert (await one(database, delivery, found))["state"] == ("sent" if refused else "queued")
+
+
+@pytest.mark.parametrize(
+    ("ends", "zone", "expires_at"),
+    [
+        ({"ttl": "2h"}, None, NOW + timedelta(hours=2)),  # from now: somebody wants it once more
+        ({"ends_at": "2027-05-10T13:00:00"}, None, datetime(2027, 5, 10, 10, tzinfo=UTC)),
+        ({"ends_at": "2027-05-10T10:00:00"}, "Europe/London", datetime(2027, 5, 10, 9, tzinfo=UTC)),
+        ({"ends_at": "2027-05-10T10:00:00"}, None, None),
+    ],
+)
+async def test_a_retry_never_outlives_its_campaign(
+    database: Database, ends: dict[str, str], zone: str | None, expires_at: datetime | None
+) -> None:
+    run_id = await a_run(database, version_id=await a_version(database, definition=ends))
+    key = await a_customer_row(database, zone=zone)
+    found = await a_delivery(database, run_id, key, state=State.EXPIRED, expires_at=NOW)
+    control = Control(database, ZoneInfo("Europe/Istanbul"))
+    if expires_at is None:
+        with pytest.raises(UsageError, match="comes too late: its campaign ended 2027-05-10T07:00:00Z"):
+            await control.retry(found, NOW)
+    else:
+        await control.retry(found, NOW)
+        assert (await one(database, delivery, found))["expires_at"] == expires_at

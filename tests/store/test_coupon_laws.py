@@ -121,7 +121,12 @@ class World:
 
     async def settle(self, as_sent: bool) -> None:
         for row in [row for row in await self.rows() if row["state"] == State.IN_DOUBT][:1]:
-            await Ledger(self.database).settle(row["id"], as_sent, NOW)
+            try:
+                await Ledger(self.database).settle(row["id"], as_sent, NOW)
+            except UsageError:
+                found = await codes(self.database, row["campaign"])
+                used = [each["state"] for each in found if each["delivery_id"] == row["id"]]
+                assert (as_sent, used) == (False, ["redeemed"])
 
     async def retry(self, which: int) -> None:
         ended = [row for row in await self.rows() if row["state"] in ("failed", "expired", "cancelled")]
