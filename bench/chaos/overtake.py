@@ -44,7 +44,7 @@ LONGEST = 3 * 3600.0  # seconds for any one step
 STANDSTILL = 180.0  # seconds without a mail, planning the first included: nobody sends any more
 EARLIER, MONDAY, TUESDAY = "2027-03-01T00:00:00Z", "2027-03-22T09:00:00Z", "2027-03-23T07:00:00Z"
 POSTAL = "34710"
-CONNECTIONS, WORKERS = 10, 2
+WORKERS = 2
 NOTICE = "<incident."  # how their Message-IDs begin
 
 
@@ -97,10 +97,13 @@ class Publication(threading.Thread):
         self._engine.dispose()
 
 
-def open_shop(place: Place, people: People) -> None:
+def open_shop(kind: str, place: Place, people: People) -> None:
     """Everybody is imported, and there is a post to write about."""
     shop = place.shop
-    shop.settings.pop("sender")  # as many processes and claims as anybody has
+    # As many processes and claims as anybody has; workers share this machine.
+    del shop.settings["sender"]
+    if kind != "sqlite":
+        shop.set(sender={"processes": 1})
     shop.set(secret_key="0123456789abcdef0123456789abcdef")  # noqa: S106 - of this shop only
     file = shop.folder / "everybody.csv"
     with file.open("w", newline="") as opened:
@@ -155,9 +158,9 @@ def end_all(where: Ground, place: Place, running: list[Running], tally: Tally) -
 def one(where: Ground, tally: Tally, options: argparse.Namespace) -> dict[str, Any]:
     """The whole play; what is told of it besides the tally."""
     people = People(options.readers, options.affected)
-    with where.place(connections=CONNECTIONS, campaigns=("newsletter", "outage")) as place:
+    with where.place(connections=options.connections, campaigns=("newsletter", "outage")) as place:
         since = time.time()
-        open_shop(place, people)
+        open_shop(where.kind, place, people)
         say(f"{people.readers} readers are there after {time.time() - since:.0f} s")
         begun = time.time()
         running = begin(where, place)
@@ -244,6 +247,9 @@ def main() -> None:
     made.add_argument("--affected", type=int, default=6_000)
     made.add_argument(
         "--after", type=int, help="mails out when the outage is opened; default a twentieth, at most 20000"
+    )
+    made.add_argument(
+        "--connections", type=int, default=10, help="of each worker, or of all senders on SQLite"
     )
     options = made.parse_args()
     if options.after is None:
