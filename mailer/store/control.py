@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.calendar import local_date
@@ -23,13 +23,21 @@ from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.reserve import reserve_again
 from mailer.store.runs import reopen
 from mailer.store.slots import give_back
-from mailer.store.tables import campaign_version, customer, delivery, run, suppression
+from mailer.store.tables import campaign_version, customer, delivery, incident_update, run, suppression
 
 #: Deliveries a person may try again: nothing of them left, or the relay said no.
 RETRIABLE = (State.FAILED, State.EXPIRED, State.CANCELLED)
 
 
 _UTC = ZoneInfo("UTC")
+
+#: The newest update of the incident that a run tells of.
+_NEWEST = (
+    select(func.max(incident_update.c.number))
+    .where(incident_update.c.incident_id == run.c.incident_id)
+    .correlate(run)
+    .scalar_subquery()
+)
 
 
 class Control:
@@ -91,8 +99,9 @@ class Control:
         """Queue a failed, expired or cancelled delivery again, under the same Message-ID.
 
         Raises:
-            UsageError: there is none, it is in another state, its address is dead, its occasion is taken,
-                the coupon budget is used up, its campaign has ended, or its run was called off and is not over.
+            UsageError: there is none, it is in another state, its address is dead, its occasion is taken, it tells
+                of an incident as it was, the coupon budget is used up, its campaign has ended, or its run was
+                called off and is not over.
         """
         async with self._db.write() as connection:
             row = (
@@ -106,6 +115,9 @@ class Control:
                         delivery.c.campaign,
                         campaign_version.c.definition,
                         customer.c.zone,
+                        run.c.incident_id,
+                        run.c.incident_update,
+                        _NEWEST.label("newest"),
                     )
                     .join(run, run.c.id == delivery.c.run_id)
                     .outerjoin(campaign_version, campaign_version.c.id == run.c.version_id)
@@ -122,6 +134,11 @@ class Control:
                 )
             if row.customer_id is None:
                 raise UsageError(f"Delivery {delivery_id} was for somebody who is erased; it cannot go out.")
+            if row.newest is not None and row.newest > row.incident_update:
+                raise UsageError(
+                    f"Delivery {delivery_id} tells of update {row.incident_update} of incident {row.incident_id}, "
+                    f"which is at update {row.newest}; only that goes out."
+                )
             dead = select(suppression.c.scope).where(
                 suppression.c.email_key == row.email_key, suppression.c.scope == "all"
             )

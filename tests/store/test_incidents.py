@@ -22,6 +22,7 @@ from mailer.core.publication import PRIORITY, Publication, Publisher, publicatio
 from mailer.core.quiet import QuietHours
 from mailer.errors import UsageError
 from mailer.store.affected import affected_ids, affected_points
+from mailer.store.control import Control
 from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
 from mailer.store.ledger import Ledger
@@ -402,6 +403,19 @@ async def test_another_address_than_the_one_that_was_refused_is_written_to_under
     assert await desk.plan() == 1
     assert await desk.plan() == 0
     assert await desk.ledger() == [("1:1", "A", "first", "queued")]
+
+
+async def test_only_the_newest_update_can_be_tried_again(database: Database) -> None:
+    await a_customer_row(database, "A", postal_code="34710")
+    desk, control = Desk(database), Control(database)
+    await desk.open(Area.of(postal=["34710"]))
+    await desk.answer("failed", reason="render")
+    await control.retry(1, desk.now)
+    await desk.answer("failed", reason="render")
+    await desk.update(message="More.")
+    with pytest.raises(UsageError, match="tells of update 1 of incident 1, which is at update 2; only that"):
+        await control.retry(1, desk.now)
+    assert await desk.ledger() == [("1:1", "A", "first", "render"), ("1:2", "A", "first", "queued")]
 
 
 async def test_overtaken_decision_is_not_carried_out(database: Database) -> None:
