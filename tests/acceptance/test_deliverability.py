@@ -58,9 +58,11 @@ def sent(tmp_path_factory: pytest.TempPathFactory, sqlite_template: SqliteTempla
         opened.append(post)
         return post
 
-    yield mails.send(shop, relay)
-    for each in opened:
-        each.close()
+    try:
+        yield mails.send(shop, relay)
+    finally:
+        for each in opened:
+            each.close()
 
 
 def test_opendkim_believes_both_signatures(sent: mails.Sent) -> None:

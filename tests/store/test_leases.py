@@ -26,7 +26,7 @@ async def test_one_owner_at_a_time(database: Database) -> None:
 
 async def test_a_lease_that_ran_out_is_free_and_cannot_be_renewed(database: Database) -> None:
     leases = Leases(database)
-    assert await leases.acquire(PLANNER, "a", 0.05)
+    assert await leases.acquire(PLANNER, "a", 30)
     assert await leases.renew(PLANNER, "a", 0.05)
     await asyncio.sleep(0.1)
     assert await leases.holder(PLANNER) is None
