@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.calendar import local_date
 from mailer.core.coupon import CouponState, last_day, over_at
-from mailer.core.delivery import CLAIMABLE, State
+from mailer.core.delivery import CLAIMABLE, HOLDING, State
 from mailer.core.duration import Duration
 from mailer.core.quiet import expires_at
 from mailer.core.run import ENDED, RunState
@@ -98,62 +98,18 @@ class Control:
     async def retry(self, delivery_id: int, now: datetime) -> None:
         """Queue a failed, expired or cancelled delivery again, under the same Message-ID.
 
+        It goes to the address its customer has now: the one they had may be why it failed.
+
         Raises:
             UsageError: there is none, it is in another state, its address is dead, its occasion is taken, it tells
                 of an incident as it was, the coupon budget is used up, its campaign has ended, or its run was
                 called off and is not over.
         """
         async with self._db.write() as connection:
-            row = (
-                await connection.execute(
-                    select(
-                        delivery.c.state,
-                        delivery.c.run_id,
-                        delivery.c.customer_id,
-                        delivery.c.once_key,
-                        delivery.c.email_key,
-                        delivery.c.campaign,
-                        campaign_version.c.definition,
-                        customer.c.zone,
-                        run.c.incident_id,
-                        run.c.incident_update,
-                        _NEWEST.label("newest"),
-                    )
-                    .join(run, run.c.id == delivery.c.run_id)
-                    .outerjoin(campaign_version, campaign_version.c.id == run.c.version_id)
-                    .outerjoin(customer, customer.c.id == delivery.c.customer_id)
-                    .where(delivery.c.id == delivery_id)
-                )
-            ).one_or_none()
-            if row is None:
-                raise UsageError(f"There is no delivery {delivery_id}; see mailer deliveries.")
-            if row.state not in RETRIABLE:
-                raise UsageError(
-                    f"Delivery {delivery_id} is {row.state}; "
-                    "only failed, expired and cancelled ones can be tried again."
-                )
-            if row.customer_id is None:
-                raise UsageError(f"Delivery {delivery_id} was for somebody who is erased; it cannot go out.")
-            if row.newest is not None and row.newest > row.incident_update:
-                raise UsageError(
-                    f"Delivery {delivery_id} tells of update {row.incident_update} of incident {row.incident_id}, "
-                    f"which is at update {row.newest}; only that goes out."
-                )
-            dead = select(suppression.c.scope).where(
-                suppression.c.email_key == row.email_key, suppression.c.scope == "all"
-            )
-            if await connection.scalar(dead):
-                raise UsageError(f"Delivery {delivery_id} goes to a suppressed address; it stays as it is.")
-            taken = select(delivery.c.id).where(
-                delivery.c.once_key == row.once_key,
-                delivery.c.id != delivery_id,
-                delivery.c.state.in_([*CLAIMABLE, State.SENDING, State.SENT, State.IN_DOUBT]),
-            )
-            other = await connection.scalar(taken.limit(1))
-            if other is not None:
-                raise UsageError(
-                    f"Delivery {other} already stands for the same occasion; see mailer deliveries."
-                )
+            row = (await connection.execute(_RETRIED, {"wanted": delivery_id})).one_or_none()
+            refusal = _refusal(row, delivery_id) or await _obstacle(connection, row, delivery_id)
+            if row is None or refusal is not None:
+                raise UsageError(refusal)
             coupon = (row.definition or {}).get("coupon") or {}
             budget, valid = coupon.get("budget"), coupon.get("valid")
             zone = ZoneInfo(row.zone) if row.zone else self._zone
@@ -175,6 +131,8 @@ class Control:
                 .values(
                     state=State.QUEUED,
                     reason=None,
+                    email=row.email,
+                    email_key=row.email_key,
                     not_before=now,
                     expires_at=min(
                         (each for each in (over, over_at(until, zone)) if each is not None), default=None
@@ -195,6 +153,65 @@ class Control:
         if state in ENDED:
             raise UsageError(f"Run {run_id} is {state} already.")
         return state
+
+
+_RETRIED = (
+    select(
+        delivery.c.state,
+        delivery.c.run_id,
+        delivery.c.customer_id,
+        delivery.c.once_key,
+        delivery.c.purpose,
+        delivery.c.campaign,
+        campaign_version.c.definition,
+        customer.c.zone,
+        customer.c.email,
+        customer.c.email_key,
+        run.c.incident_id,
+        run.c.incident_update,
+        _NEWEST.label("newest"),
+    )
+    .join(run, run.c.id == delivery.c.run_id)
+    .outerjoin(campaign_version, campaign_version.c.id == run.c.version_id)
+    .outerjoin(customer, customer.c.id == delivery.c.customer_id)
+    .where(delivery.c.id == bindparam("wanted"))
+)
+
+
+def _refusal(row: Any, delivery_id: int) -> str | None:
+    """Why a delivery cannot be tried again, whatever else there is."""
+    if row is None:
+        return f"There is no delivery {delivery_id}; see mailer deliveries."
+    if row.state not in RETRIABLE:
+        return f"Delivery {delivery_id} is {row.state}; only failed, expired and cancelled ones can be tried again."
+    if row.customer_id is None:
+        return f"Delivery {delivery_id} was for somebody who is erased; it cannot go out."
+    if row.newest is not None and row.newest > row.incident_update:
+        return (
+            f"Delivery {delivery_id} tells of update {row.incident_update} of incident {row.incident_id}, which is at "
+            f"update {row.newest}; only that goes out."
+        )
+    return None
+
+
+async def _obstacle(connection: AsyncConnection, row: Any, delivery_id: int) -> str | None:
+    """Which address, or which other delivery, is in its way."""
+    dead = select(suppression.c.scope).where(
+        suppression.c.email_key == row.email_key, suppression.c.scope == "all"
+    )
+    if not row.email_key or await connection.scalar(dead):
+        return f"Delivery {delivery_id} goes to a suppressed address; it stays as it is."
+    standing = (
+        select(delivery.c.id).where(delivery.c.id != delivery_id, delivery.c.state.in_(HOLDING)).limit(1)
+    )
+    there = standing.where(delivery.c.run_id == row.run_id, delivery.c.email_key == row.email_key)
+    twice = await connection.scalar(there) if row.purpose == "commercial" else None
+    if twice is not None:
+        return f"Delivery {twice} of the same run goes to that address already."
+    other = await connection.scalar(standing.where(delivery.c.once_key == row.once_key))
+    if other is not None:
+        return f"Delivery {other} already stands for the same occasion; see mailer deliveries."
+    return None
 
 
 def _over(definition: Mapping[str, Any], now: datetime, zone: ZoneInfo) -> datetime | None:

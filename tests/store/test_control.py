@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from mailer.core.delivery import State
 from mailer.core.run import RunState
@@ -14,8 +14,8 @@ from mailer.errors import UsageError
 from mailer.store.control import Control
 from mailer.store.engine import Database
 from mailer.store.ledger import Ledger
-from mailer.store.tables import coupon, delivery, run
-from tests.store.rows import NOW, a_coupon, a_customer_row, a_delivery, a_run, a_version, one
+from mailer.store.tables import coupon, customer, delivery, run, suppression
+from tests.store.rows import NOW, a_coupon, a_customer_row, a_delivery, a_run, a_version, one, put
 
 LATER = NOW + timedelta(hours=1)
 
@@ -159,3 +159,34 @@ async def test_a_retry_never_outlives_its_campaign(
     else:
         await control.retry(found, NOW)
         assert (await one(database, delivery, found))["expires_at"] == expires_at
+
+
+@pytest.mark.parametrize(
+    ("now_at", "purpose", "refusal"),
+    [
+        ("right@x.example", "commercial", None),
+        ("other@x.example", "commercial", "of the same run goes to that address already"),
+        ("other@x.example", "service", None),
+        ("dead@x.example", "service", "goes to a suppressed address"),
+        ("", "service", "goes to a suppressed address"),
+    ],
+)
+async def test_a_retry_goes_where_its_customer_is_now(
+    database: Database, now_at: str, purpose: str, refusal: str | None
+) -> None:
+    run_id = await a_run(database, purpose=purpose)
+    key = await a_customer_row(database, email="wrong@x.example")
+    found = await a_delivery(database, run_id, key, purpose=purpose, state=State.FAILED, reason="refused")
+    other = await a_customer_row(database, email="other@x.example")
+    await a_delivery(database, run_id, other, purpose=purpose, state=State.SENT)
+    await put(database, suppression, email_key="dead@x.example", scope="all", reason="r", source="s", at=NOW)
+    async with database.write() as connection:
+        await connection.execute(
+            update(customer).where(customer.c.id == key).values(email=now_at, email_key=now_at)
+        )
+    if refusal is None:
+        await Control(database).retry(found, LATER)
+        assert (await one(database, delivery, found))["email"] == now_at
+    else:
+        with pytest.raises(UsageError, match=refusal):
+            await Control(database).retry(found, LATER)
