@@ -111,9 +111,21 @@ def imported(
     """
     if yes and barred:
         return None
-    entry = Entry(Action.GRANTED if yes else Action.REVOKED, at, Via.IMPORT)
+    entry = Entry(
+        Action.GRANTED if yes else Action.REVOKED, at if yes else _not_outweighed(at, entries), Via.IMPORT
+    )
     after = fold([*entries, entry])
     return (entry, after) if after.consent != fold(entries).consent else None
+
+
+def _not_outweighed(at: datetime, entries: Sequence[Entry]) -> datetime:
+    """When an imported `no` counts from: a `yes` of an earlier import may have a younger date, or had none.
+
+    A person's own word that is younger than the `no` still outweighs it.
+    """
+    if any(at < entry.at for entry in entries if entry.via is not Via.IMPORT):
+        return at
+    return max([at, *(entry.at for entry in entries if entry.via is Via.IMPORT)])
 
 
 class Effect(StrEnum):
