@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO, cast
 
 import typer
 from typer.main import get_command
@@ -33,7 +33,7 @@ from mailer.cli import (
     tokens,
 )
 from mailer.cli.invocation import read_instant, this
-from mailer.cli.output import ReaderGone, tell
+from mailer.cli.output import ReaderGone, Sheet, Unprintable, tell
 from mailer.errors import UsageError
 
 cli = typer.Typer(
@@ -104,6 +104,9 @@ def arranged(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program; never returns."""
+    if sys.stdout is None:  # closed by whoever started us: they want nothing printed
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until we end
+    sys.stdout = cast("TextIO", Sheet(sys.stdout))
     gc.freeze()  # what was imported stays: looking through it again and again is a fifth of the work
     # Rows come and go by the thousand and leave no circles; looking each 700 times was a seventh of the work.
     gc.set_threshold(20_000, 20, 20)
@@ -125,6 +128,10 @@ def status(arguments: Sequence[str]) -> int:
         return 130
     except ReaderGone:
         return _closed_pipe()
+    except Unprintable as fault:
+        tell(f"What there is to print cannot be written: {fault}. Make room, or print it elsewhere.")
+        _closed_pipe()
+        return 1
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last resort
         return explain(error, tell, debug=this.debug)
     return answer if isinstance(answer, int) else 0

@@ -5,9 +5,17 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -23,6 +31,45 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 class ReaderGone(Exception):
     """Whoever read our output has left."""
+
+
+class Unprintable(Exception):
+    """Our output cannot be written: the disk is full, say."""
+
+
+class Sheet:
+    """Standard output, which says so when it cannot be written."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write.
+
+        Raises:
+            Unprintable: it is full.
+            BrokenPipeError: nobody reads it any more.
+        """
+        with _writing():
+            return self._stream.write(text)
+
+    def flush(self) -> None:
+        """Write what is left; raises as `write` does."""
+        with _writing():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        raise Unprintable(fault.strerror or str(fault)) from None
 
 
 @asynccontextmanager

@@ -86,6 +86,10 @@ async def _explain(app: App, name: str | None) -> None:
             )
         elif isinstance(campaign.trigger, IncidentTrigger):
             tell(f"{name} tells of incidents; those that are open, or planned, are played.")
+    if await app.switches.halted_at() is not None:
+        tell(
+            "Sending is halted, so nothing leaves until mailer unhalt; this shows what would leave without that."
+        )
     for paused in sorted(await app.runs.paused() & app.campaigns.keys()):
         if name in (None, paused):
             tell(f"{paused} is paused, so nothing of it falls due until mailer campaigns resume {paused}.")

@@ -232,3 +232,25 @@ def test_a_reader_that_has_seen_enough_is_no_error(mailer: Mailer, tmp_path: Pat
     assert "Exception ignored" not in ended.stderr
     assert "Error" not in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("where", "ended", "said"),
+    [
+        pytest.param("> /dev/full", 1, "What there is to print cannot be written: No space left", id="full"),
+        pytest.param(">&-", 0, "", id="closed"),
+    ],
+)
+@pytest.mark.parametrize("words", ["campaigns list --json", "campaigns list"])
+def test_where_nothing_can_be_printed_it_is_said_in_a_sentence(
+    mailer: Mailer, tmp_path: Path, words: str, where: str, ended: int, said: str
+) -> None:
+    answer = subprocess.run(
+        ["/bin/sh", "-c", f'exec "{sys.executable}" -m mailer {words} {where}'],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert answer.returncode == ended
+    assert said in answer.stderr
+    for never in ("did not expect", "Traceback", "Exception ignored"):
+        assert never not in answer.stderr
