@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 MOST_POSTS = 50  # of one issue, as with events
 MOST_LINK = 2_000  # characters
+MOST_TEXT = 10_000  # characters of a post's title, summary and whatever else an event tells of it
+
+#: The event by which a shop says that something was published.
+PUBLISHED = "post.published"
 
 #: A feed may be served from a cache: what it dates before the last issue, and shows only after, is still news.
 LATE = timedelta(days=1)
@@ -48,6 +52,28 @@ def one_line(text: str, most: int) -> str:
     """Text as one line of at most `most` characters, without controls and without what is not seen."""
     line = " ".join(_INVISIBLE.sub("", _BREAKS.sub(" ", text)).split())
     return line if len(line) <= most else f"{line[: most - 1].rstrip()}…"
+
+
+def unfit(post: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Which property of a `post.published` keeps it out of every issue, and why; None: an issue can carry it.
+
+    One post that cannot be shown would keep the whole issue from everybody.
+    """
+    if not one_line(str(post.get("title") or ""), MOST_LINK):
+        return "title", "The post has no title; newsletters leave it out."
+    if not is_link(str(post.get("url") or "")):
+        return (
+            "url",
+            "The post has no address that begins with http:// or https://; newsletters leave it out.",
+        )
+    return None
+
+
+def shown(post: Mapping[str, Any]) -> dict[str, Any]:
+    """A post as an issue carries it: each of its texts on one line, since a subject has but one."""
+    return {
+        name: one_line(value, MOST_TEXT) if isinstance(value, str) else value for name, value in post.items()
+    }
 
 
 def new_posts(

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mailer.core.content import Content, FeedContent
-from mailer.core.post import Post, new_posts
+from mailer.core.post import PUBLISHED, Post, new_posts, shown, unfit
 
 
 class PastPort(Protocol):
@@ -42,4 +42,8 @@ class Issues:
             posts = await self._feeds.posts(content.feed)
             return new_posts(posts, since=since, until=due, carried=carried)
         found = await self._past.posts(content.events, since, due)
-        return [{**post, "at": post["at"].isoformat()} for post in found if post["id"] not in carried]
+        return [
+            {**shown(post), "at": post["at"].isoformat()}
+            for post in found
+            if post["id"] not in carried and not (content.events == PUBLISHED and unfit(post))
+        ]

@@ -14,6 +14,7 @@ from mailer.core.consent import CONFIRMED, REVOKED, Action, Via
 from mailer.core.event_row import EventRow
 from mailer.core.importing import RowFault
 from mailer.core.merge import Fate, Noted
+from mailer.core.post import PUBLISHED, unfit
 from mailer.core.redemption import REDEEMED, Redemption
 from mailer.store.consent import Said, record
 from mailer.store.dialect import insert
@@ -37,7 +38,8 @@ class Events:
     async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | Noted | RowFault]:
         """What became of each row, in one transaction; an event whose id is known already changes nothing.
 
-        A coupon that was redeemed and does not count is noted; what the shop says is kept all the same.
+        A coupon that was redeemed and does not count is noted, and so is a post no newsletter can carry; what the
+        shop says is kept all the same.
         """
         async with self._database.write() as connection:
             whom = await _whom(connection, rows)
@@ -54,7 +56,7 @@ class Events:
                 connection, [_said(row, whom) for row in new if row.id in written and _speaks(row)], now
             )
             used = [row for row in new if row.id in written and row.name == REDEEMED]
-            problems = await _redeemed(connection, used, now, self._zone)
+            problems = await _redeemed(connection, used, now, self._zone) | _left_out(new)
         return [
             Noted(fate, problems[row.line]) if fate is Fate.CREATED and row.line in problems else fate
             for row, fate in zip(rows, fates, strict=True)
@@ -122,6 +124,16 @@ def _judge(
             new.append(row)
             fates.append(Fate.CREATED)
     return fates, new
+
+
+def _left_out(rows: Sequence[EventRow]) -> dict[int, RowFault]:
+    """By line, the posts no newsletter can carry, and why."""
+    faults = {row.line: unfit(row.properties) for row in rows if row.name == PUBLISHED}
+    return {
+        line: RowFault(line, f"properties.{found[0]}", found[1])
+        for line, found in faults.items()
+        if found is not None
+    }
 
 
 async def _redeemed(

@@ -35,6 +35,7 @@ def test_each_issue_holds_what_is_new(shop: OpenShop, relay: StartRelay) -> None
     here.events(
         post_of("p1", "2027-03-22T09:00:00Z", "Kış çorbaları"),
         post_of("p2", "2027-03-23T07:30:00Z", "Keten"),
+        post_of("untitled", "2027-03-22T10:00:00Z", ""),  # one that cannot be shown spoils no issue
         confirmed("late", "2027-03-23T07:05:00Z"),
         now="2027-03-23T08:00:00Z",
     )

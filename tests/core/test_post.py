@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from mailer.core.post import MOST_POSTS, Post, is_link, new_posts
+from mailer.core.post import MOST_POSTS, Post, is_link, new_posts, shown, unfit
 
 DUE = datetime(2027, 3, 30, 7, tzinfo=UTC)
 LAST = datetime(2027, 3, 23, 7, tzinfo=UTC)
@@ -58,3 +59,25 @@ def test_newest_first_each_once_and_no_more_than_an_issue_holds() -> None:
 )
 def test_links(link: str) -> None:
     assert is_link(link)
+
+
+@pytest.mark.parametrize(
+    ("post", "property_"),
+    [
+        ({"title": "A", "url": "https://k.example/a", "summary": ""}, None),
+        ({"title": "A", "url": "https://k.example/a"}, None),
+        ({"title": 2027, "url": "http://k.example/a"}, None),
+        ({"url": "https://k.example/a"}, "title"),
+        ({"title": " \u200b\n", "url": "https://k.example/a"}, "title"),
+        ({"title": "A"}, "url"),
+        ({"title": "A", "url": "javascript:alert(1)"}, "url"),
+        ({"title": "A", "url": "/a"}, "url"),
+    ],
+)
+def test_a_post_that_cannot_be_shown_is_left_out(post: dict[str, Any], property_: str | None) -> None:
+    found = unfit(post)
+    assert (found and found[0]) == property_
+
+
+def test_each_text_of_a_post_is_one_line() -> None:
+    assert shown({"title": "A\r\nBcc: b", "n": 2}) == {"title": "A Bcc: b", "n": 2}
