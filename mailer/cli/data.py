@@ -146,7 +146,7 @@ def list_suppressions() -> None:
 
 @suppressions.command("add")
 def add_suppression(
-    address: str,
+    address: Annotated[str, typer.Argument(metavar="ADDRESS")],
     scope: Annotated[
         str, typer.Option(help="all: write nothing at all; commercial: no commercial mail.")
     ] = "all",
@@ -168,7 +168,7 @@ def add_suppression(
 
 
 @suppressions.command("remove")
-def remove_suppression(address: str) -> None:
+def remove_suppression(address: Annotated[str, typer.Argument(metavar="ADDRESS")]) -> None:
     """Lift every suppression of an address. An unsubscribe stays: only a confirmation lifts it."""
 
     async def work() -> None:

@@ -127,7 +127,7 @@ def publish(incident: Id) -> None:
 def update(
     incident: Id,
     state: State = None,
-    title: Annotated[str | None, typer.Option()] = None,
+    title: Annotated[str | None, typer.Option(help="A new title.")] = None,
     message: Message = None,
     eta: Eta = None,
     next_update: Next = None,

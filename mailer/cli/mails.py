@@ -33,9 +33,11 @@ def register(cli: typer.Typer) -> None:
 
 
 def preview(
-    campaign: str,
+    campaign: Annotated[str, typer.Argument(metavar="CAMPAIGN")],
     customer: Annotated[str | None, typer.Option(help="As this customer would get it.")] = None,
-    form: Annotated[Format, typer.Option("--format")] = Format.TEXT,
+    form: Annotated[
+        Format, typer.Option("--format", help="The page, the plain text, or the whole message.")
+    ] = Format.TEXT,
 ) -> None:
     """Show a campaign's mail; nothing is sent and no code is used up."""
 
@@ -52,7 +54,8 @@ def preview(
 
 
 def test(
-    campaign: str, to: Annotated[str, typer.Option(metavar="ADDRESS", help="One of the settings' staff.")]
+    campaign: Annotated[str, typer.Argument(metavar="CAMPAIGN")],
+    to: Annotated[str, typer.Option(metavar="ADDRESS", help="One of the settings' staff.")],
 ) -> None:
     """Send a campaign's mail to one of the staff, marked as a test."""
 

@@ -118,7 +118,7 @@ def status(arguments: Sequence[str]) -> int:
     try:
         answer = _COMMAND.main(arranged(arguments), prog_name="mailer", standalone_mode=False)
     except typer.TyperException as error:
-        said = error.format_message()
+        said = error.format_message().replace("Value error, ", "")
         if said:  # else the help was printed, for want of a verb
             context: typer.Context | None = getattr(error, "ctx", None)
             tell(f"{whole(said)} Try '{context.command_path if context else 'mailer'} --help'.")

@@ -63,7 +63,7 @@ def show_customer(
             this.out.one(found)
             tell("\nWhat happened")
             this.out.many(timeline, ("at", "delivery", "sentence"), "Nothing so far.")
-            if mails:
+            if any(mail["sent_at"] for mail in mails):
                 tell("\n--mail DELIVERY shows one of the mails.")
 
     run(work())

@@ -40,7 +40,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def report(
-    campaign: Annotated[str | None, typer.Argument(help="Only this one.")] = None,
+    campaign: Annotated[str | None, typer.Argument(metavar="CAMPAIGN", help="Only this one.")] = None,
     by: Annotated[
         By | None, typer.Option(help="What each line is about; run, where --json or --csv is given.")
     ] = None,

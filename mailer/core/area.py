@@ -46,7 +46,7 @@ class Area:
             tuple(dict.fromkeys(polygons)),
         )
         if not (area.services or area.bounded or area.lists):
-            raise UsageError("say who is affected: name a service, a postal pattern, an area or a list")
+            raise UsageError("Say who is affected: name a service, a postal pattern, an area or a list")
         return area
 
     @property

@@ -55,9 +55,9 @@ def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Up
     state = change.state or _moved_to(incident, change) or standing
     if standing in CLOSED and (state == standing or not may_move(standing, state)):
         how = "reopen it first" if standing is IncidentState.RESOLVED else "open a new one"
-        raise UsageError(f"incident {incident.id} is {standing}; {how}")
+        raise UsageError(f"Incident {incident.id} is {standing}; {how}")
     if not may_move(standing, state):
-        raise UsageError(f"incident {incident.id} is {standing} and cannot become {state}")
+        raise UsageError(f"Incident {incident.id} is {standing} and cannot become {state}")
     new = replace(
         old,
         number=old.number + 1,
@@ -85,7 +85,7 @@ def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Up
     check(new, change.eta, change.next_update)
     confirmed = old.silent and new.closes and by != CLOCK
     if new.area == old.area and not new.tells_more_than(old) and not confirmed:
-        raise UsageError(f"incident {incident.id} stands so already; say what is new")
+        raise UsageError(f"Incident {incident.id} stands so already; say what is new")
     return new
 
 
@@ -100,13 +100,13 @@ def _timed(incident: Incident, new: Update, change: Change) -> Update:
     old = incident.current
     if not incident.planned:
         if change.starts_at or change.ends_at or change.lead:
-            raise UsageError(f"incident {incident.id} is no planned work; only planned work has a schedule")
+            raise UsageError(f"Incident {incident.id} is no planned work; only planned work has a schedule")
         return new
     starts_at, ends_at = change.starts_at or old.starts_at, change.ends_at or old.ends_at
     if change.starts_at and not change.ends_at and old.starts_at and old.ends_at:
         ends_at = change.starts_at + (old.ends_at - old.starts_at)
     if change.state is IncidentState.RESCHEDULED and (starts_at, ends_at) == (old.starts_at, old.ends_at):
-        raise UsageError("say to when the work moves: give --starts, and --ends where it takes another time")
+        raise UsageError("Say to when the work moves: give --starts, and --ends where it takes another time")
     new = replace(new, starts_at=starts_at, ends_at=ends_at)
     check_schedule(new, change.starts_at, change.ends_at)
     return new
@@ -120,10 +120,10 @@ def check_schedule(update: Update, starts_at: datetime | None, ends_at: datetime
     """
     for name, instant in (("start", starts_at), ("end", ends_at)):
         if instant is not None and instant <= update.at:
-            raise UsageError(f"the {name} of the work, {instant_text(instant)}, is already over")
+            raise UsageError(f"The {name} of the work, {instant_text(instant)}, is already over")
     if update.starts_at and update.ends_at and update.ends_at <= update.starts_at:
         raise UsageError(
-            f"the work would end at {instant_text(update.ends_at)}, before its start at "
+            f"The work would end at {instant_text(update.ends_at)}, before its start at "
             f"{instant_text(update.starts_at)}"
         )
     if update.lead is not None:
@@ -140,17 +140,17 @@ def check(update: Update, eta: datetime | None, promised: datetime | None) -> No
         UsageError: no title, one that cannot be a subject, or an estimate or promise that is already over.
     """
     if not update.title.strip():
-        raise UsageError("an incident needs a title; give one with --title")
+        raise UsageError("An incident needs a title; give one with --title")
     if len(update.title) > LONGEST_TITLE or not update.title.isprintable() or "=?" in update.title:
         raise UsageError(
-            f"the title becomes a subject: one line of at most {LONGEST_TITLE} letters, without =?"
+            f"The title becomes a subject: one line of at most {LONGEST_TITLE} letters, without =?"
         )
     if len(update.message) > LONGEST_MESSAGE:
-        raise UsageError(f"the message is longer than {LONGEST_MESSAGE} letters; a notice is read in a hurry")
+        raise UsageError(f"The message is longer than {LONGEST_MESSAGE} letters; a notice is read in a hurry")
     for name, instant in (("eta", eta), ("next update", promised)):
         if instant is not None and instant <= update.at:
             raise UsageError(
-                f"the {name} {instant_text(instant)} is already over; give a later one or leave it out"
+                f"The {name} {instant_text(instant)} is already over; give a later one or leave it out"
             )
 
 
@@ -162,7 +162,7 @@ def _moved(incident_id: int, area: Area, change: Change) -> Area:
     unknown = gone.difference(wanted)
     if unknown:
         raise UsageError(
-            f"incident {incident_id} has no postal pattern {', '.join(sorted(unknown))}; "
+            f"Incident {incident_id} has no postal pattern {', '.join(sorted(unknown))}; "
             f"it has {', '.join(area.postal) or 'none'}"
         )
     new = Area.of(
@@ -174,7 +174,7 @@ def _moved(incident_id: int, area: Area, change: Change) -> Area:
     )
     if area.bounded and not new.bounded and new.services:
         raise UsageError(
-            f"without its last postal pattern incident {incident_id} would cover everyone with "
+            f"Without its last postal pattern incident {incident_id} would cover everyone with "
             f"{', '.join(new.services)}; resolve it, or give the area it has now"
         )
     return new

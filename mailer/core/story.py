@@ -8,7 +8,7 @@ from operator import itemgetter
 from typing import Any
 
 from mailer.core.consent import TOPIC, Action, Via
-from mailer.core.delivery import CLAIMABLE, State
+from mailer.core.delivery import CLAIMABLE, Skip, State
 from mailer.core.event import By, EventKind
 from mailer.core.event_row import ANSWERED
 from mailer.core.explain import why
@@ -29,7 +29,7 @@ def timeline(dossier: Mapping[str, Any]) -> list[dict[str, Any]]:
     lines = [
         *_joined(dossier),
         *_words(dossier["consent_entries"]),
-        *_mails(mails.values(), dossier["delivery_events"]),
+        *_mails(mails.values(), dossier["delivery_events"], no_address=dossier.get("email") == ""),
         *_events(mails, dossier["delivery_events"]),
         *_answers(dossier["events"]),
         *_coupons(mails, dossier["coupons"]),
@@ -93,7 +93,7 @@ def _name(mail: Row) -> str:
     return f"{mail['campaign']} of {mail['occurrence']}{kind}"
 
 
-def _mails(mails: Iterable[Row], events: Iterable[Row]) -> Iterator[dict[str, Any]]:
+def _mails(mails: Iterable[Row], events: Iterable[Row], *, no_address: bool) -> Iterator[dict[str, Any]]:
     """What the rows of the ledger say themselves."""
     told = {(row["delivery_id"], row["kind"]) for row in events}
     for mail in mails:
@@ -108,7 +108,8 @@ def _mails(mails: Iterable[Row], events: Iterable[Row]) -> Iterator[dict[str, An
         if state in CLAIMABLE or state is State.SENDING:
             yield _line(mail["not_before"], state, f"{_name(mail)} {why(state, reason)}.", **of)
         elif state in _ENDS and (mail["id"], state) not in told and reason != "bounced":
-            yield _line(mail["updated_at"], state, f"{_name(mail)} {_end(state, reason)}.", **of)
+            end = "was not sent: there is no address" if no_address and reason == Skip.NOT_ELIGIBLE else None
+            yield _line(mail["updated_at"], state, f"{_name(mail)} {end or _end(state, reason)}.", **of)
 
 
 def _end(state: str, reason: str | None) -> str:

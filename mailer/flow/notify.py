@@ -98,10 +98,10 @@ class Notifier:
         """
         planned = new.starts_at is not None
         if not planned and (new.ends_at or new.lead):
-            raise UsageError("say when the work begins: give --starts; an outage has no schedule")
+            raise UsageError("Say when the work begins: give --starts; an outage has no schedule")
         state = new.state or (IncidentState.SCHEDULED if planned else IncidentState.INVESTIGATING)
         if state not in OPENING or (state is IncidentState.SCHEDULED) is not planned:
-            raise UsageError(f"{'planned work' if planned else 'an incident'} cannot begin as {state}")
+            raise UsageError(f"{'Planned work' if planned else 'An incident'} cannot begin as {state}")
         first = Update(
             number=1,
             state=state,
@@ -134,9 +134,9 @@ class Notifier:
         """
         found = await self._get(incident_id)
         if found.published_at is not None:
-            raise UsageError(f"incident {incident_id} is published already")
+            raise UsageError(f"Incident {incident_id} is published already")
         if found.current.closes:
-            raise UsageError(f"incident {incident_id} is {found.current.state}; open a new one")
+            raise UsageError(f"Incident {incident_id} is {found.current.state}; open a new one")
         check_schedule(replace(found.current, at=now), found.current.starts_at, found.current.ends_at)
         await self._somebody(found.current.area)
         await self._teller.ready()
@@ -233,12 +233,12 @@ class Notifier:
     async def _known(self, area: Area) -> None:
         unknown = await self._incidents.unknown_lists((*area.lists, *area.exclusions))
         if unknown:
-            raise UsageError(f"there is no list {', '.join(unknown)}; load it with mailer lists load")
+            raise UsageError(f"There is no list {', '.join(unknown)}; load it with mailer lists load")
 
     async def _somebody(self, area: Area) -> None:
         await self._known(area)
         if not await self._incidents.anybody(area):
-            raise UsageError("nobody is affected, so nobody would be told; check the services, area and list")
+            raise UsageError("Nobody is affected, so nobody would be told; check the services, area and list")
 
 
 def _area(area: Area) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class Teller:
         names = self._versions.incident_campaigns()
         if not names:
             raise UsageError(
-                "no campaign tells customers of incidents; enable one with trigger: {incident: any}"
+                "No campaign tells customers of incidents; enable one with trigger: {incident: any}"
             )
         for name in names:
             await self._versions.version_for(name)

@@ -56,7 +56,7 @@ class Incidents(Outcomes):
             )
             if moved is None:
                 raise UsageError(
-                    f"incident {incident_id} was updated by somebody else just now; look at it and try again"
+                    f"Incident {incident_id} was updated by somebody else just now; look at it and try again"
                 )
             await conn.execute(insert(incident_update).values(_row(incident_id, new)))
 

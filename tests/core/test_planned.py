@@ -204,8 +204,8 @@ def test_a_draft_that_moves_was_announced_to_nobody() -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (Change(state=IncidentState.RESCHEDULED), "say to when the work moves"),
-        (Change(state=IncidentState.RESCHEDULED, starts_at=STARTS), "say to when the work moves"),
+        (Change(state=IncidentState.RESCHEDULED), "Say to when the work moves"),
+        (Change(state=IncidentState.RESCHEDULED, starts_at=STARTS), "Say to when the work moves"),
         (Change(starts_at=STARTS), "stands so already"),
         (Change(starts_at=at("02-08 12:00")), "start of the work, 2027-02-08T12:00:00Z, is already over"),
         (Change(ends_at=at("02-08 12:00")), "end of the work, 2027-02-08T12:00:00Z, is already over"),

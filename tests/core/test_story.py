@@ -77,3 +77,25 @@ def test_each_bar_is_told_as_what_it_is(scope: str, told: str) -> None:
     bar = {"at": AT, "scope": scope, "reason": "unsubscribed", "source": "a page"}
     lines = timeline({**NOBODY, "suppressions": [bar]})
     assert lines[-1]["sentence"] == f"{told}: unsubscribed (a page)."
+
+
+@pytest.mark.parametrize(
+    ("email", "told"),
+    [
+        ("", "welcome of 1 was not sent: there is no address."),
+        ("a@b.example", "welcome of 1 was not sent: has no address, or is no longer in the audience."),
+    ],
+)
+def test_who_has_no_address_is_said_to_have_none(email: str, told: str) -> None:
+    mail = {
+        "id": 7, "campaign": "welcome", "occurrence": "1", "kind": None, "state": "skipped", "reason": "not_eligible",
+        "sent_at": None, "updated_at": AT, "attempts": 0, "reply": None,
+    }  # fmt: skip
+    lines = timeline({**NOBODY, "email": email, "deliveries": [mail]})
+    assert lines[-1]["sentence"] == told
+
+
+def test_an_incident_that_cannot_be_told_of_is_a_clause_of_its_own() -> None:
+    row = {"incident": 1, "title": "Kablo", "state": "unreachable", "joined_at": AT}
+    lines = timeline({**NOBODY, "incidents": [row]})
+    assert lines[-1]["sentence"] == "Is affected by incident 1, Kablo, and cannot be reached by mail."

@@ -212,17 +212,17 @@ async def test_cancelled_draft_just_ends(database: Database, desk: Notifier) -> 
 @pytest.mark.parametrize(
     ("draft", "sentence"),
     [
-        (Draft("Fault", Area.of(postal=["99*"])), "nobody is affected"),
-        (Draft("Fault", Area.of(["fax"])), "nobody is affected"),
+        (Draft("Fault", Area.of(postal=["99*"])), "Nobody is affected"),
+        (Draft("Fault", Area.of(["fax"])), "Nobody is affected"),
         (Draft("Fault", Area.of(lists=["ghost"])), "no list ghost"),
         (Draft("Fault", Area.of(postal=["34*"], exclusions=["ghost"])), "no list ghost"),
         (Draft("Fault", Area(postal=("3?",))), "not a postal pattern"),
-        (Draft("Fault", Area()), "say who is affected"),
+        (Draft("Fault", Area()), "Say who is affected"),
         (Draft("", AREA), "needs a title"),
         (Draft("Fault", AREA, eta=T0), "already over"),
         (Draft("Fault", AREA, state=IncidentState.RESOLVED), "cannot begin as resolved"),
         (Draft("Fault", AREA, state=IncidentState.SCHEDULED), "cannot begin as scheduled"),
-        (Draft("Work", AREA, state=IncidentState.IDENTIFIED, starts_at=T0), "planned work cannot begin"),
+        (Draft("Work", AREA, state=IncidentState.IDENTIFIED, starts_at=T0), "Planned work cannot begin"),
         (Draft("Work", AREA, starts_at=T0), "start of the work, 2027-01-15T08:00:00Z, is already over"),
         (Draft("Work", AREA, starts_at=T0 + HOUR, ends_at=T0 + HOUR), "before its start"),
         (Draft("Work", AREA, starts_at=T0 + HOUR, lead="soon"), "not a duration"),
@@ -259,7 +259,7 @@ async def test_preview(desk: Notifier, database: Database) -> None:
 
 async def test_without_a_campaign_nothing_is_opened(desk: Notifier, campaigns: Campaigns) -> None:
     campaigns.versions.clear()
-    with pytest.raises(UsageError, match="no campaign tells"):
+    with pytest.raises(UsageError, match="No campaign tells"):
         await desk.open(Draft("Fault", AREA), now=T0, by="ayse")
 
 
