@@ -50,6 +50,9 @@ cli = typer.Typer(
 _GLOBAL = {"--settings": True, "--now": True, "--json": False, "--debug": False}
 
 
+_NO_NUMBER = "Input should be a valid integer, unable to parse string as an integer"
+
+
 @cli.callback()
 def options(
     settings: Annotated[
@@ -118,7 +121,7 @@ def status(arguments: Sequence[str]) -> int:
     try:
         answer = _COMMAND.main(arranged(arguments), prog_name="mailer", standalone_mode=False)
     except typer.TyperException as error:
-        said = error.format_message().replace("Value error, ", "")
+        said = error.format_message().replace("Value error, ", "").replace(_NO_NUMBER, "write a whole number")
         if said:  # else the help was printed, for want of a verb
             context: typer.Context | None = getattr(error, "ctx", None)
             tell(f"{whole(said)} Try '{context.command_path if context else 'mailer'} --help'.")
