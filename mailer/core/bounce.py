@@ -77,7 +77,8 @@ _NOBODY = re.compile(
     r"(?:user|recipient|mailbox|account|address)(?: \S{1,100}){0,3}?"
     r" (?:unknown|does(?: not|n't) exist|not found|invalid)"
     r"|(?:unknown|no such|invalid|nonexistent) (?:user|recipient|mailbox|address|account|local part)"
-    r"|no mailbox here by that name|not our customer|account (?:has been |is )?(?:disabled|deleted|closed)"
+    r"|no mailbox here by that name|not our customer"
+    r"|(?:account|mailbox) (?:has been |is )?(?:disabled|deleted|closed)|does(?: not|n't) have an? \S{1,100} account"
     r"|user (?:is )?unknown|relay recipient table",
     re.IGNORECASE,
 )

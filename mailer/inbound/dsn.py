@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from email.message import Message
 from email.parser import HeaderParser
 from email.policy import compat32
 
 from mailer.core.bounce import DIAGNOSTIC, Kind, status_of
-from mailer.inbound.parts import first, header, kids, text
+from mailer.inbound.parts import decoded, first, header, is_encoded, kids, text
 
 STATUS = ("message/delivery-status", "message/global-delivery-status")
 _KINDS = {"failed": Kind.BOUNCE, "delayed": Kind.DELAY}
+_WORD = re.compile(r"[a-z]*")  # an action, without the remark some write behind it
 _MOST = 20  # recipients of one report; ours has one
 
 
@@ -18,7 +20,8 @@ class Status:
     """What a report says of one recipient."""
 
     def __init__(self, fields: Message) -> None:
-        self.kind = _KINDS.get(header(fields, "Action").lower())
+        action = _WORD.match(header(fields, "Action").lower())
+        self.kind = _KINDS.get(action[0]) if action is not None else None
         self.recipient = _address(header(fields, "Original-Recipient") or header(fields, "Final-Recipient"))
         said = header(fields, "Diagnostic-Code")
         self.diagnostic = (said.partition(";")[2].strip() or said)[:DIAGNOSTIC]
@@ -30,7 +33,7 @@ def statuses(message: Message) -> list[Status] | None:
     part = first(message, *STATUS)
     if part is None:
         return None
-    blocks = kids(part) or _blocks(text(part))
+    blocks = _blocks(decoded(part)) if is_encoded(part) else kids(part) or _blocks(text(part))
     if len(blocks) == 1:  # what the standard library did not take apart
         blocks += _blocks(str(blocks[0].get_payload()))
     return [status for status in map(Status, blocks[:_MOST]) if status.kind is not None]
@@ -39,7 +42,7 @@ def statuses(message: Message) -> list[Status] | None:
 def _blocks(said: str) -> list[Message]:
     parser = HeaderParser(policy=compat32)
     lines = said.replace("\r\n", "\n")
-    return [parser.parsestr(block) for block in lines.split("\n\n")[:_MOST] if block.strip()]
+    return [parser.parsestr(block.lstrip("\n")) for block in lines.split("\n\n")[:_MOST] if block.strip()]
 
 
 def _address(said: str) -> str:

@@ -75,6 +75,21 @@ def text(part: Message) -> str:
         return payload.decode("latin-1")
 
 
+def is_encoded(part: Message) -> bool:
+    """Whether its fields were written as base64 or quoted-printable (RFC 6533 §4 allows it of reports)."""
+    return header(part, "Content-Transfer-Encoding").lower() in ("base64", "quoted-printable")
+
+
+def decoded(part: Message) -> str:
+    """The text of a part with parts that is encoded: the standard library takes those apart as they stand."""
+    whole = Message()
+    whole["Content-Type"] = "text/plain; charset=utf-8"
+    whole["Content-Transfer-Encoding"] = header(part, "Content-Transfer-Encoding")
+    inside = [each.as_string(maxheaderlen=0) for each in kids(part)] or [str(part.get_payload())]
+    whole.set_payload("\n".join(inside)[:_TEXT].strip())
+    return text(whole)
+
+
 def kids(part: Message) -> list[Message]:
     """The parts of a part; none of one that has no parts."""
     payload = part.get_payload()

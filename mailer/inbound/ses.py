@@ -116,7 +116,10 @@ def notification(message: dict[str, Any]) -> list[Returned]:
     mail = mapping(message.get("mail"))
     what = words(message.get("notificationType") or message.get("eventType"))
     if what == "Bounce":
-        return [_bounce(mail, mapping(message.get("bounce")), of) for of in _recipients(message, "bounce")]
+        bounce = mapping(message.get("bounce"))
+        return [
+            _bounce(mail, bounce, of) for of in _recipients(message, "bounce") if not _is_answer(bounce, of)
+        ]
     if what == "Complaint":
         complaint = mapping(message.get("complaint"))
         if words(complaint.get("complaintFeedbackType")) not in _UNWANTED:
@@ -130,6 +133,14 @@ def notification(message: dict[str, Any]) -> list[Returned]:
 def _recipients(message: dict[str, Any], what: str, name: str = "") -> list[dict[str, Any]]:
     names = {"bounce": "bouncedRecipients", "complaint": "complainedRecipients"}
     return listed(mapping(message.get(what)).get(name or names[what]))[:50]
+
+
+def _is_answer(bounce: dict[str, Any], of: dict[str, Any]) -> bool:
+    """Whether it may be a vacation notice: SES tells of those as passing bounces, without the words of any server."""
+    kinds = (words(bounce.get("bounceType")), words(bounce.get("bounceSubType")))
+    return kinds == ("Transient", "General") and not any(
+        words(of.get(each)) for each in ("status", "diagnosticCode")
+    )
 
 
 def _bounce(mail: dict[str, Any], bounce: dict[str, Any], of: dict[str, Any]) -> Returned:

@@ -41,7 +41,7 @@ _FORM = "application/x-www-form-urlencoded"
 
 async def _form(request: Asked) -> Mapping[str, list[str]]:
     """What a form of ours says; nothing, if it is none."""
-    if not request.headers.get("content-type", "").startswith(_FORM):
+    if not request.headers.get("content-type", "").lower().startswith(_FORM):
         return {}
     body = (await request.body()).decode("utf-8", "replace")
     try:

@@ -26,8 +26,11 @@ def at_this_machine(connection: ASGIConnection[Any, Any, Any, Any], _handler: Ba
     passed_on = any(name in connection.headers for name in _FORWARDED)
     # Proxies that say nothing of themselves mostly speak HTTP/1.0 to us; browsers have not for decades.
     old = connection.scope.get("http_version") == "1.0"
-    host = _without_port(connection.headers.get("host", ""))
-    if passed_on or old or not is_loopback(client) or not is_loopback(host):
+    hosts = connection.headers.getall("host", [])
+    named = len(hosts) == 1 and is_loopback(
+        _without_port(hosts[0])
+    )  # of two, a proxy may have believed the other
+    if passed_on or old or not is_loopback(client) or not named:
         raise PermissionDeniedException
 
 

@@ -43,6 +43,12 @@ def test_by_code(status: str, expected: Fault) -> None:
         ("5.1.1", "550 5.2.2 full", DEAD),
         # words alone
         ("5.0.0", "550 User unknown", DEAD),
+        (
+            "5.0.0",
+            "554 delivery error: dd This user doesn't have a away.example account (x@away.example)",
+            DEAD,
+        ),
+        ("5.0.0", "554 30 Sorry, your message cannot be delivered. This mailbox is disabled (554.30).", DEAD),
         ("5.5.0", "550 no such recipient", DEAD),
         ("", "Sorry, no mailbox here by that name. (#5.1.1)", DEAD),
         ("", "550 Unknown local part x in <x@y.example>", DEAD),

@@ -180,6 +180,19 @@ SAID = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("of", "count"), [({}, 0), ({"status": "4.4.7"}, 1), ({"diagnosticCode": "smtp; 450 busy"}, 1)]
+)
+async def test_a_vacation_notice_told_by_ses_is_no_bounce(of: dict[str, str], count: int) -> None:
+    bounce = {
+        "bounceType": "Transient", "bounceSubType": "General", "feedbackId": "f4",
+        "bouncedRecipients": [{"emailAddress": "ayse@away.example"} | of],
+    }  # fmt: skip
+    found = await hooks().read("ses", *sns(SES_BOUNCE | {"bounce": bounce}))
+    assert found is not None
+    assert len(found) == count
+
+
 @pytest.mark.parametrize(("provider", "request_", "kind", "status", "tokens", "message_id", "event"), SAID)
 async def test_all_are_made_the_same(
     provider: str,

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import time
+from collections.abc import Callable
+from quopri import encodestring
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +32,7 @@ def test_a_report_by_the_book() -> None:
     [
         (dsn(action="delayed", status="4.4.1", code="smtp; 451 4.4.1 no answer"), Kind.DELAY, "4.4.1"),
         (dsn(action="FAILED ", status="5.0.0", code="smtp; 550 5.2.2 full"), Kind.BOUNCE, "5.2.2"),
+        (dsn(action="failed (for good)"), Kind.BOUNCE, "5.1.1"),
         (dsn(status="5.0.0", code="x-unix; user unknown"), Kind.BOUNCE, "5.0.0"),
         (dsn(code="550 no kind before it"), Kind.BOUNCE, "5.1.1"),
         (dsn(status="5.1.1 (bad destination mailbox address)"), Kind.BOUNCE, "5.1.1"),
@@ -51,6 +55,29 @@ def test_reports_as_they_come(data: bytes, kind: Kind, status: str) -> None:
     assert (said.kind, said.status, said.tokens) == (kind, status, (TOKEN,))
     assert said.recipient == "ayse@away.example"
     assert said.message_id == MESSAGE_ID
+
+
+@pytest.mark.parametrize("kind", ["message/delivery-status", "message/global-delivery-status"])
+@pytest.mark.parametrize(
+    ("encoding", "encode"), [("base64", base64.encodebytes), ("quoted-printable", encodestring)]
+)
+def test_a_report_whose_fields_are_encoded(
+    kind: str, encoding: str, encode: Callable[[bytes], bytes]
+) -> None:
+    fields = (
+        "Reporting-MTA: dns; mx.away.example\n\nFinal-Recipient: utf-8; ayşe@away.example\nAction: failed\n"
+        "Status: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 ayşe = kimse\n yok\n"
+    )
+    data = (
+        f"From: MAILER-DAEMON@mx.away.example\nTo: {TO}\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\n\n'
+        f"--b\nContent-Type: {kind}\nContent-Transfer-Encoding: {encoding}\n\n"
+        f"{encode(fields.encode()).decode()}\n--b--\n"
+    )
+    for ends in ("\n", "\r\n"):
+        [said] = read(data.replace("\n", ends).encode())
+        assert (said.kind, said.status, said.recipient) == (Kind.BOUNCE, "5.1.1", "ayşe@away.example")
+        assert said.diagnostic == "550 5.1.1 ayşe = kimse yok"
 
 
 def test_a_failure_says_more_than_a_delay() -> None:

@@ -149,6 +149,15 @@ async def test_the_other_button_stops_everything(both: Stand) -> None:
     assert set(await both.app.suppressions.of("ayse@example.com")) == {"commercial", "tracking"}
 
 
+async def test_a_form_is_known_by_its_kind_however_that_is_written(both: Stand) -> None:
+    mail, who = await a_mail(both)
+    path = f"/p/{both.token(PREFERENCES, mail, who, 'ayse@example.com')}"
+    fields = {"Content-Type": "Application/X-WWW-Form-URLEncoded; charset=UTF-8"}
+    async with reader(both) as client:
+        await client.post(path, content=b"save=1&chosen=1&topic=news&counted=1&as_is=1", headers=fields)
+    assert set(await both.app.suppressions.of("ayse@example.com")) == {"topic:letters", "topic:offers"}
+
+
 async def test_who_refused_a_topic_gets_no_mail_of_it(both: Stand) -> None:
     mail, who = await a_mail(both, topic="offers")
     other = await rows.a_delivery(both.app.db, await rows.a_run(both.app.db, topic="news"), who)

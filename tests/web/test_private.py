@@ -68,6 +68,12 @@ async def test_it_is_for_this_machine_only(
     assert "secret" not in answer.text
 
 
+async def test_of_two_names_none_is_believed(stand: Stand) -> None:
+    async with stand.client() as client:
+        fields = httpx.Headers([("host", "localhost"), ("host", "shop.example")])
+        assert (await client.get("/", headers=fields)).status_code == 403
+
+
 @pytest.mark.parametrize(
     ("host", "base"),
     [

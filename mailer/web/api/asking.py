@@ -42,7 +42,9 @@ async def let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
         raise Problem(
             429, f"This token asks too often; come again in {seconds['Retry-After']} s.", headers=seconds
         ) from None
-    scope: Scope = handler.opt["scope"]
+    scope: Scope | None = handler.opt.get("scope")
+    if scope is None:  # OPTIONS, which says what may be asked here and nothing else
+        return
     if not may(token, scope):
         raise Problem(403, f"This token may not do this; it would need the scope {scope}.")
     connection.state.token = token

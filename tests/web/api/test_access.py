@@ -81,6 +81,16 @@ async def test_a_token_may_do_what_its_scopes_say_until_it_is_revoked(gate: Gate
         await gate.token("till")
 
 
+async def test_what_may_be_asked_of_an_address_is_told_to_whoever_has_a_token(gate: Gate) -> None:
+    async with gate.client(await gate.token("till", [Scope.COUPONS_READ])) as client:
+        done = await client.options("/api/suppressions")
+        assert done.status_code == 204
+        assert "GET" in done.headers["allow"]
+    async with gate.client(None) as client:
+        assert (await client.options("/api/suppressions")).status_code == 401
+    assert gate.told == []
+
+
 async def test_the_secret_is_kept_nowhere_and_told_to_nobody(gate: Gate) -> None:
     text = await gate.token()
     async with gate.app.db.read() as connection:
