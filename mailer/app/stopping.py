@@ -1,4 +1,4 @@
-"""Wishes to stop: SIGINT and SIGTERM, heard by the event loop."""
+"""Wishes to stop: SIGINT, SIGTERM and a terminal that goes away, heard by the event loop."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ async def stop_on_signals(*, patient: bool = False) -> AsyncIterator[asyncio.Eve
     """An event that SIGINT and SIGTERM set: what was begun is finished. A second signal does not wait.
 
     With `patient` it does. A child of ours hears of one wish to stop twice: Ctrl-C and service managers tell
-    the whole group, and so do we. Signals that were held back until somebody listens are let in.
+    the whole group, and so do we. A terminal that is closed (SIGHUP) is a wish, too, unless `nohup` had it ignored;
+    as the shell and the system may both tell of it, it never is the second one. Signals that were held back until
+    somebody listens are let in.
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -28,9 +30,11 @@ async def stop_on_signals(*, patient: bool = False) -> AsyncIterator[asyncio.Eve
 
     for number in _WISHES:
         loop.add_signal_handler(number, ask)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, _WISHES)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGHUP, stop.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*_WISHES, signal.SIGHUP))
     try:
         yield stop
     finally:
-        for number in _WISHES:
+        for number in (*_WISHES, signal.SIGHUP):
             loop.remove_signal_handler(number)

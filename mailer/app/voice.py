@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 
@@ -12,8 +13,9 @@ from mailer.errors import MailerError
 
 
 def say(sentence: str) -> None:
-    """A sentence for whoever reads the log."""
-    sys.stderr.write(f"{sentence}\n")
+    """A sentence for whoever reads the log; mails do not wait for one that is full or gone."""
+    with contextlib.suppress(OSError, AttributeError):
+        sys.stderr.write(f"{sentence}\n")
 
 
 def show_inside(*, debug: bool) -> None:

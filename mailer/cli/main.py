@@ -78,6 +78,7 @@ for part in (
 ):  # fmt: skip
     part.register(cli)
 _COMMAND = get_command(cli)
+_LAST_STREAM = 2  # stderr's number
 
 
 def arranged(arguments: Sequence[str]) -> list[str]:
@@ -107,8 +108,7 @@ def arranged(arguments: Sequence[str]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program; never returns."""
-    if sys.stdout is None:  # closed by whoever started us: they want nothing printed
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open until we end
+    _have_streams()
     sys.stdout = cast("TextIO", Sheet(sys.stdout))
     gc.freeze()  # what was imported stays: looking through it again and again is a fifth of the work
     # Rows come and go by the thousand and leave no circles; looking each 700 times was a seventh of the work.
@@ -138,6 +138,18 @@ def status(arguments: Sequence[str]) -> int:
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last resort
         return explain(error, tell, debug=this.debug)
     return answer if isinstance(answer, int) else 0
+
+
+def _have_streams() -> None:
+    """Whoever started us may have closed some: what we open must not be taken for one of them."""
+    while (nowhere := os.open(os.devnull, os.O_RDWR)) <= _LAST_STREAM:
+        os.set_inheritable(nowhere, True)
+    os.close(nowhere)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(
+                sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)
+            )
 
 
 def _closed_pipe() -> int:

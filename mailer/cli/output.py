@@ -14,7 +14,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -130,8 +130,9 @@ def harmless(value: Any) -> Any:
 
 
 def tell(sentence: str) -> None:
-    """A sentence for the person at the terminal."""
-    errors.print(Text(sentence))
+    """A sentence for the person at the terminal; what the verb does goes on when nobody is there any more."""
+    with suppress(OSError, ReaderGone):
+        errors.print(Text(sentence))
 
 
 def counted(number: int, noun: str) -> str:

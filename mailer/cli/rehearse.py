@@ -68,10 +68,11 @@ def _window(start: str, until: str, zone: ZoneInfo) -> Window:
 
 
 def _end_when_told() -> None:
-    """SIGTERM ends us as Ctrl-C does: the copy is removed."""
+    """SIGTERM and a terminal that is closed end us as Ctrl-C does: the copy is removed."""
     task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if task is not None and signal.getsignal(number) != signal.SIG_IGN:
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 async def _explain(app: App, name: str | None) -> None:

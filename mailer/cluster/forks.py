@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 #: What a child does: it is told what was asked, gets a socket that ends with whoever asked, returns its exit status.
-#: SIGINT and SIGTERM are blocked until it is ready to hear them, so that a wish to stop neither ends it nor is lost.
+#: SIGINT, SIGTERM and SIGHUP are blocked until it is ready to hear them, so that a wish to stop neither ends it nor
+#: is lost.
 Entry = Callable[[Mapping[str, Any], socket.socket], int]
 
 

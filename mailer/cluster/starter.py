@@ -24,7 +24,7 @@ from typing import Any
 from mailer.cluster.forks import Entry, loaded, serve
 
 KILLED = -signal.SIGKILL  # the status of a child that ended without a word: by a signal
-_HELD = (signal.SIGINT, signal.SIGTERM)
+_HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _REPLY = 32  # bytes at most
 
 

@@ -145,6 +145,13 @@ def told_alone(running: Running) -> None:
     running.signal(signal.SIGTERM)
 
 
+def left_alone_by_its_terminal(running: Running) -> None:
+    # The shell and the system may both tell of it.
+    running.signal_all(signal.SIGHUP)
+    time.sleep(0.2)
+    running.signal_all(signal.SIGHUP)
+
+
 def told_with_its_children(running: Running) -> None:
     # As Ctrl-C and service managers do it. The children hear it first, and once more from the command.
     running.signal(signal.SIGSTOP)
@@ -153,7 +160,7 @@ def told_with_its_children(running: Running) -> None:
     running.signal(signal.SIGCONT)
 
 
-@pytest.mark.parametrize("stop", [told_alone, told_with_its_children])
+@pytest.mark.parametrize("stop", [told_alone, left_alone_by_its_terminal, told_with_its_children])
 def test_told_to_stop_it_finishes_what_was_begun(
     shop: OpenShop, relay: StartRelay, stop: Callable[[Running], None]
 ) -> None:
