@@ -8,7 +8,16 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from mailer.core.access import Api
 from mailer.core.address import read_address
@@ -27,12 +36,29 @@ from mailer.files import yaml
 from mailer.files.variables import PREFIX, TESTS_OWN, Key, overlay, without_blanks
 
 _LAST_PORT = 65_535
+_NOT_IN_A_BASE = ' \t\r\n<>"?#\\'  # links are made by writing behind it
 
 
 def _base_url(text: str) -> str:
-    if not text.startswith(("http://", "https://")) or any(mark in text for mark in ' \r\n<>"'):
+    scheme, separator, rest = text.partition("://")
+    if not separator or scheme.lower() not in {"http", "https"}:
         raise ValueError("must begin with http:// or https://")
-    return text.rstrip("/")
+    if not rest.strip("/") or rest.startswith(("/", ":")) or any(mark in text for mark in _NOT_IN_A_BASE):
+        raise ValueError(
+            "write a scheme and a name, such as https://mail.kardelen.example, and nothing behind ? or #"
+        )
+    return f"{scheme.lower()}://{rest.rstrip('/')}"
+
+
+def _key(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("an empty key is no secret; take it out")
+    return secret
+
+
+def _own_key(given: object) -> object:
+    """An empty text means none, as with variables: with it anybody could sign."""
+    return None if isinstance(given, str) and not given.strip() else given
 
 
 def _listen(text: str) -> str:
@@ -108,8 +134,8 @@ class Settings(_Section):
     database_url: SecretStr = SecretStr("sqlite:///var/mailer.db")
     state_dir: Path | None = None
     public_url: Annotated[str, AfterValidator(_base_url)] = "http://127.0.0.1:8080"
-    secret_key: SecretStr | None = None
-    previous_secret_keys: tuple[SecretStr, ...] = ()
+    secret_key: Annotated[SecretStr | None, BeforeValidator(_own_key)] = None
+    previous_secret_keys: tuple[Annotated[SecretStr, AfterValidator(_key)], ...] = ()
     listen: Annotated[
         str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$"), AfterValidator(_listen)
     ] = "127.0.0.1:8080"

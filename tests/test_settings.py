@@ -128,6 +128,26 @@ def test_a_variable_overrides_the_file(
                      id="listen"),
         pytest.param("a: 1\nb: 2", {}, "settings.yaml:1: a: unknown key; take it out or correct its spelling "
                      "(1 more fault after this one)", id="several"),
+        pytest.param("public_url: https://", {}, "settings.yaml:1: public_url: write a scheme and a", id="no name"),
+        pytest.param("public_url: 'https://a.example/?b=c'", {},
+                     "settings.yaml:1: public_url: write a scheme and a name", id="more behind it"),
+        pytest.param("relay:\n  host: smtp.example:587", {},
+                     "settings.yaml:2: relay.host: write the name of the machine alone", id="a host with a port"),
+        pytest.param("relay:\n  host: smtp://me:hunter2@a.example", {}, "settings.yaml:2: relay.host: write the name",
+                     id="a host that is a url"),
+        pytest.param("relay: {host: a, rate: .inf}", {}, "settings.yaml:1: relay.rate: write a number", id="no number"),
+        pytest.param('tenant: {name: "a\\nb"}', {}, "settings.yaml:1: tenant.name: write one line", id="two lines"),
+        pytest.param("jobs_dir: 5", {}, "settings.yaml:1: jobs_dir: write a path", id="no path"),
+        pytest.param("metrics: {token: short}", {}, "settings.yaml:1: metrics.token: write at least 16 letters",
+                     id="a short token"),
+        pytest.param("pacing:\n  warm_up: {start: 2026-13-01, first_day: 5}", {},
+                     "settings.yaml:2: pacing.warm_up.start: write a day, such as 2026-11-01", id="no such day"),
+        pytest.param("previous_secret_keys: ['']", {}, "settings.yaml:1: previous_secret_keys.0: an empty key is no",
+                     id="an empty key"),
+        pytest.param("relay:\n  password: !abc def", {}, "settings.yaml:2: text that begins with ! belongs in quotes",
+                     id="a password that YAML takes for a tag"),
+        pytest.param("relay:\n  password: &abc", {},
+                     "settings.yaml:2: cannot be read as YAML: text that begins with & belongs", id="an anchor"),
         pytest.param("relay: [", {}, "settings.yaml:1: cannot be read as YAML", id="not YAML"),
         pytest.param("", {"RELAY__PROT": "25"}, "MAILER_RELAY__PROT: relay.prot: unknown key", id="variable"),
         pytest.param("", {"RELAIS": "x"}, "MAILER_RELAIS: relais: unknown key", id="variable at the top"),
@@ -143,6 +163,17 @@ def test_a_mistake_is_one_sentence_with_its_place(
     tmp_path: Path, text: str, variables: dict[str, str], sentence: str
 ) -> None:
     assert said(tmp_path, text, **variables).startswith(sentence)
+
+
+@pytest.mark.parametrize("empty", ["''", "'  '", ""])
+def test_an_empty_key_signs_nothing(tmp_path: Path, empty: str) -> None:
+    assert read(tmp_path, f"secret_key: {empty}\n").secret_key is None
+    assert read(tmp_path, "secret_key: mine", SECRET_KEY="\n").secret_key is None
+
+
+def test_what_people_write_around_a_name(tmp_path: Path) -> None:
+    assert read(tmp_path, "relay: {host: '[::1]'}").relay.host == "::1"
+    assert read(tmp_path, "public_url: HTTPS://mail.example/a/").public_url == "https://mail.example/a"
 
 
 SECRET = "s3cret-hunter2"

@@ -62,7 +62,7 @@ def test_pacing_as_people_write_it(tmp_path: Path) -> None:
         pytest.param("relay: {host: a}\n" + TWO, {}, "settings.yaml: relay and relays are both set", id="both"),
         pytest.param(TWO, {"RELAY__RATE": "5"}, "settings.yaml: relay and relays are both set", id="both, by variable"),
         pytest.param("relays: [{host: a}, {host: a}]", {}, "settings.yaml: relays: a:25 is there twice", id="twice"),
-        pytest.param("relays: [{port: 25}]", {}, "settings.yaml:1: relays.0.host: Field required", id="no host"),
+        pytest.param("relays: [{port: 25}]", {}, "settings.yaml:1: relays.0.host: is missing", id="no host"),
         pytest.param("relays:\n  - host: a\n  - host: b\n    weight: 0", {}, "settings.yaml:4: relays.1.weight:",
                      id="weight"),
         pytest.param("relay: {host: a, weight: 2}", {}, "settings.yaml:1: relay.weight: unknown key", id="of one"),

@@ -60,8 +60,8 @@ def test_variables_set_them_and_secrets_stay_secret(tmp_path: Path) -> None:
         (IMAP, "need an address"),
         ("address: b@kardelen.example, listen: '127.0.0.1:0'", "has no port between 1 and 65535"),
         ("address: b@kardelen.example, protocol: http", "'smtp' or 'lmtp'"),
-        ("address: b@kardelen.example, soft: {count: 0}", "greater than or equal to 1"),
-        ("address: b@kardelen.example, imap: {host: x}", "Field required"),
+        ("address: b@kardelen.example, soft: {count: 0}", "write a number that is 1 or more"),
+        ("address: b@kardelen.example, imap: {host: x}", "is missing; write one"),
     ],
 )
 def test_a_way_back_that_cannot_work_is_refused(tmp_path: Path, text: str, sentence: str) -> None:

@@ -15,6 +15,8 @@ def fault_words(fault: ErrorDetails) -> str:
     if kind in _BOUNDS:
         name, words = _BOUNDS[kind]
         return words.format(facts[name])
+    if kind == "too_short" and facts["field_type"] == "Value":  # a secret
+        return f"write at least {facts['min_length']} letters"
     return _PLAIN.get(kind, text.removeprefix("Value error, ").removeprefix("Assertion failed, "))
 
 
@@ -26,7 +28,15 @@ _BOUNDS = {
 }
 _NUMBER, _WHOLE, _TRUTH = "write a number", "write a whole number", "write true or false"
 _LIST, _MAPPING = "write a list, such as [one, another]", "write keys and values below each other"
+_PATH = "write a path; put numbers in quotes"
+_DAY = "write a day, such as 2026-11-01"
 _PLAIN = {
+    "missing": "is missing; write one",
+    "path_type": _PATH,
+    "date_type": _DAY,
+    "date_parsing": _DAY,
+    "date_from_datetime_parsing": _DAY,
+    "date_from_datetime_inexact": _DAY,
     "int_type": _WHOLE,
     "int_parsing": _WHOLE,
     "int_from_float": _WHOLE,

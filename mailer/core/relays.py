@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+
+def _name(text: str) -> str:
+    """A name or an address, and nothing that people write around one."""
+    bare = text.removeprefix("[").removesuffix("]")
+    if not bare or any(mark in bare for mark in "/@[] \t\r\n") or bare.count(":") == 1:
+        raise ValueError(
+            "write the name of the machine alone, such as smtp.kardelen.example; its port goes to port"
+        )
+    return bare
+
+
+Host = Annotated[str, AfterValidator(_name)]
 
 
 class Relay(BaseModel):
@@ -14,7 +27,7 @@ class Relay(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    host: str | None = None
+    host: Host | None = None
     port: Annotated[int, Field(ge=1, le=65535)] = 25
     username: str | None = None
     password: SecretStr | None = None
@@ -22,7 +35,8 @@ class Relay(BaseModel):
     ca_file: str | None = None  # PEM; none: the system's authorities
     verify: bool = True  # whether its certificate is looked at
     connections: Annotated[int, Field(ge=1, le=1000)] = 10  # over all senders
-    rate: Annotated[float, Field(gt=0)] | None = None  # messages a second over all senders
+    #: Messages a second, over all senders.
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Relay:
@@ -59,7 +73,7 @@ class Relay(BaseModel):
 class OneOfSeveral(Relay):
     """A relay that shares the mails with others."""
 
-    host: str
+    host: Host
     weight: Annotated[int, Field(ge=1, le=1000)] = 1  # its share of the connections, and so of the mails
 
     @property

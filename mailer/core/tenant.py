@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from email.headerregistry import Address
 from email.utils import getaddresses, parseaddr
 from typing import Annotated
@@ -27,12 +28,18 @@ def _mailbox(text: str) -> str:
     return text
 
 
+def _line(text: str) -> str:
+    if not text.strip() or any(unicodedata.category(mark) in {"Cc", "Zl", "Zp"} for mark in text):
+        raise ValueError("write one line of text")  # it stands in headers
+    return text
+
+
 class Tenant(BaseModel):
     """Who writes: the shop."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=200)] = "Kardelen"
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_line)] = "Kardelen"
     from_: Annotated[str, Field(alias="from"), AfterValidator(_mailbox)] = (
         "Kardelen <merhaba@kardelen.example>"
     )

@@ -36,7 +36,7 @@ class _Part(BaseModel):
 class DomainPace(_Part):
     """What one domain gets at most, over all senders; left empty: no limit."""
 
-    rate: Annotated[float, Field(gt=0)] | None = None  # mails a second
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # mails a second
     connections: Annotated[int, Field(ge=1)] | None = None  # mails at the same time
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
+from ruamel.yaml.constructor import ConstructorError, DuplicateKeyError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from mailer.errors import FileFault
@@ -41,6 +41,26 @@ class Document:
         return None
 
 
+class _Constructor(RoundTripConstructor):
+    """The library's, but for what people write by mistake."""
+
+    def date(self, node: Any) -> Any:
+        """A date that no calendar has stays text: the key's own check says what is wrong with it, and where."""
+        try:
+            return self.construct_yaml_timestamp(node)
+        except ValueError:
+            return self.construct_scalar(node)
+
+    def nothing(self, node: Any) -> None:
+        """An anchor with nothing behind it was meant as text: a password, say."""
+        if node.anchor:
+            raise ConstructorError(None, None, "text that begins with & belongs in quotes", node.start_mark)
+
+
+_Constructor.add_constructor("tag:yaml.org,2002:timestamp", _Constructor.date)
+_Constructor.add_constructor("tag:yaml.org,2002:null", _Constructor.nothing)
+
+
 def read(path: Path) -> Document:
     """Read one file that holds a mapping.
 
@@ -64,6 +84,7 @@ def read(path: Path) -> Document:
 def parse(text: str, file: str) -> Document:
     """Read YAML text; `file` is named in faults."""
     reader = YAML(typ="rt")
+    reader.Constructor = _Constructor
     reader.allow_duplicate_keys = False
     try:
         loaded = reader.load(text)
@@ -116,6 +137,12 @@ def _plain(value: Any, path: Path_, lines: dict[Path_, int], file: str) -> Any:
             lines[here] = position[0] + 1 if position is not None else lines.get(path, 1)
             items.append(_plain(inner, here, lines, file))
         return items
+    return _scalar(value, file, lines.get(path))
+
+
+def _scalar(value: Any, file: str, line: int | None) -> Any:
+    if isinstance(value, TaggedScalar) and not str(value.tag.value).startswith("tag:yaml.org,2002:"):
+        raise FileFault("text that begins with ! belongs in quotes", file, line)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
