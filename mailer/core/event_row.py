@@ -20,6 +20,7 @@ FIELDS = ("id", "customer", "name", "at", "properties")
 T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z0-9_.-]{1,100}")
+_CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 ANSWERED = "survey.answered"  # what a survey page writes down; its `score` is 0 to 10
 
@@ -67,7 +68,7 @@ class EventReader:
             where = "properties.net"
             net = money_of(properties.get("net"))
             where = "properties.currency"
-            currency = line_of(properties.get("currency"), 3).upper()
+            currency = _currency(line_of(properties.get("currency")))
             where = "properties.code"
             code = line_of(properties.get("code"), MOST_CODE) if name == REDEEMED else ""
         except CellFault as error:
@@ -81,6 +82,13 @@ def _needed(value: T | None, name: str) -> T:
     if not value:
         raise CellFault(f"The {name} of the event is empty.")
     return value
+
+
+def _currency(text: str) -> str:
+    """In capitals, or nothing. `TL` or a sign would be another currency than TRY in every sum."""
+    if text and not _CURRENCY.fullmatch(text):
+        raise CellFault("A currency has three letters (ISO 4217), such as TRY.")
+    return text.upper()
 
 
 def _name(text: str) -> str:

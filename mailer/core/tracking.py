@@ -123,22 +123,27 @@ def in_haste(hits: Iterable[Hit]) -> set[str]:
             by_mail.setdefault(hit.delivery_id, []).append(hit)
     found: set[str] = set()
     for mail in by_mail.values():
-        if len(mail) > 1 and len({hit.url for hit in mail}) > 1:
+        if len(mail) > 1 and len({_what(hit) for hit in mail}) > 1:
             mail.sort(key=lambda hit: hit.seen)
             for count, seconds in HASTE:
                 found |= _rush(mail, count, seconds)
     return found
 
 
+def _what(hit: Hit) -> tuple[str, bool]:
+    """What was asked for. The head of a link and the link are two, and who asks for both is a gateway."""
+    return hit.url, hit.sign == Why.HEAD
+
+
 def _rush(mail: list[Hit], count: int, seconds: float) -> set[str]:
     """One walk with a window: whoever asks for one link ten thousand times costs ten thousand steps."""
     found: set[str] = set()
-    inside: dict[str, int] = {}  # links in the window, and how often
+    inside: dict[tuple[str, bool], int] = {}  # links in the window, and how often
     begin = told = 0
     for end, last in enumerate(mail):
-        inside[last.url] = inside.get(last.url, 0) + 1
+        inside[_what(last)] = inside.get(_what(last), 0) + 1
         while last.seen - mail[begin].seen > seconds:
-            gone = mail[begin].url
+            gone = _what(mail[begin])
             inside[gone] -= 1
             if not inside[gone]:
                 del inside[gone]

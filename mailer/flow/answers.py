@@ -75,10 +75,15 @@ class Answers:
     async def confirm(self, by: Recipient) -> Fate | None:
         """Write down that they want our mail; once for each mail that asked. None: they are no customer any more.
 
+        A second press after they left is no new word: it may be a page that was loaded again.
+
         Raises:
             StoreError: it could not be made durable; nothing may be promised.
         """
-        return await self._note(by, CONFIRMED, "confirm", {"source": "confirmation link"})
+        fate = await self._note(by, CONFIRMED, "confirm", {"source": "confirmation link"})
+        if fate in (Fate.DONE, Fate.ALREADY) and (await self.choices(by)).unsubscribed:
+            return Fate.BARRED
+        return fate
 
     async def answer(self, by: Recipient, score: int) -> Fate | None:
         """Write down a score; the first one of a mail stands. None: they are no customer any more.

@@ -109,14 +109,7 @@ class Returns:
         if whose is None:
             return self._strange(what)
         try:
-            booked = await self._book.write(
-                what,
-                wrong,
-                self._clock(),
-                delivery_id=whose.delivery_id,
-                number=whose.number,
-                message_id=whose.message_id,
-            )
+            booked = await self._write(what, wrong, whose)
         except Later:
             return Taken(later=1)
         except NeverLeft:
@@ -127,6 +120,22 @@ class Returns:
         if wrong is Fault.POLICY:
             self._alarm(what, booked)
         return Taken(booked=1)
+
+    async def _write(self, what: Returned, wrong: Fault | None, whose: _Whose) -> BookedPort | None:
+        """Book it to that mail. What only looks like one of ours may be of another mailer with the same provider."""
+        try:
+            return await self._book.write(
+                what,
+                wrong,
+                self._clock(),
+                delivery_id=whose.delivery_id,
+                number=whose.number,
+                message_id=whose.message_id,
+            )
+        except NeverLeft:
+            if whose.message_id is None or not what.vouched or "@" not in what.recipient:
+                raise
+            return await self._book.write(what, wrong, self._clock(), delivery_id=None)
 
     def _whose(self, what: Returned) -> _Whose | None:
         """Which mail a report is about; None: it cannot be checked.

@@ -31,6 +31,7 @@ class Fate(StrEnum):
 
     DONE = "done"
     ALREADY = "already"
+    BARRED = "barred"  # of a confirmation: nothing goes to that address all the same
     TEST = "test"  # the link of a preview or a test mail, which stands for nobody
 
 

@@ -34,7 +34,7 @@ from mailer.web.public import (
 from mailer.web.words import words
 
 _POST = [HttpMethod.POST]
-_GONE, _BAD = 410, 400
+_GONE, _BAD, _STOPPED = 410, 400, 409
 _SCORES = {str(score): score for score in range(HIGHEST + 1)}
 _FORM = "application/x-www-form-urlencoded"
 
@@ -230,6 +230,8 @@ async def _done(
         return not_now(request, mailer)
     if fate is None:
         return notice(request, mailer, "nobody", _GONE)
+    if fate is Fate.BARRED:
+        return notice(request, mailer, "barred", _STOPPED, email=by.email)
     return notice(request, mailer, "test" if fate is Fate.TEST else what, email=by.email)
 
 

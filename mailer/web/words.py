@@ -31,6 +31,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "confirmed": "From now on {tenant} sends offers and news to this address.",
         "too_old_title": "This link is too old",
         "too_old": "It worked for a limited time only. Please sign up again, and we send you a new one.",
+        "barred_title": "This address gets no e-mails from us",
+        "barred": "They were stopped: by unsubscribing, by a complaint, or because one came back. "
+        "If you want them, please sign up again or write to us.",
         "nobody_title": "This address is not with us any more",
         "nobody": "So nothing was written down.",
         "survey_title": "How likely are you to recommend us?",
@@ -84,6 +87,9 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "confirmed": "{tenant} bundan böyle bu adrese kampanya ve haber gönderecek.",
         "too_old_title": "Bu bağlantının süresi dolmuş",
         "too_old": "Yalnızca belirli bir süre geçerliydi. Lütfen yeniden kaydolun, size yenisini gönderelim.",
+        "barred_title": "Bu adrese e-posta göndermiyoruz",
+        "barred": "Abonelikten çıkıldığı, şikâyet edildiği ya da bir e-posta geri döndüğü için gönderim durduruldu. "
+        "E-postalarımızı istiyorsanız lütfen yeniden kaydolun veya bize yazın.",
         "nobody_title": "Bu adres artık bizde kayıtlı değil",
         "nobody": "Bu yüzden hiçbir şey kaydedilmedi.",
         "survey_title": "Bizi bir yakınınıza tavsiye eder misiniz?",

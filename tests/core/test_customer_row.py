@@ -183,6 +183,10 @@ def test_no_yes_is_taken_for_a_barred_address_and_none_counts_from_the_future() 
         ({"properties": "{"}, "properties"),
         ({"properties": {"a\\b": 1}}, "properties"),
         ({"properties": {"net": "much"}}, "properties.net"),
+        *(
+            ({"properties": {"currency": each}}, "properties.currency")
+            for each in ("TL", "₺", "TRYY", 949, "T L", "İRY")
+        ),
         ({"properties": {"order": {"id": 1}}}, "properties.order"),
         ({"properties": {"currency": "Lira"}}, "properties.currency"),
     ],

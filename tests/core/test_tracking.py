@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import count
 
@@ -100,6 +101,19 @@ def test_a_link_asked_for_in_a_loop_costs_a_step_each_time(urls: str) -> None:
     begun = time.process_time()
     assert len(in_haste(hits)) == (0 if len(urls) == 1 else len(hits))
     assert time.process_time() - begun < 5  # each looked at again for each: hours
+
+
+def test_whoever_asked_for_the_head_of_a_link_is_known_when_it_comes_for_the_rest() -> None:
+    head, click, later = (
+        replace(hit(0, agent=CHROME), sign=Why.HEAD),
+        hit(0.4, agent=CHROME),
+        hit(9, agent=CHROME),
+    )
+    hasty = in_haste([head, click, later])
+    assert judge(click, is_crawler, hasty) == Judged(By.MACHINE, Why.HASTE)
+    assert judge(later, is_crawler, hasty) == Judged(By.HUMAN)
+    hovered = replace(head, sign=Why.PREFETCH)  # the browser, and then the person before it
+    assert in_haste([hovered, click]) == set()
 
 
 def test_a_look_at_a_page_of_ours_counts_for_haste() -> None:

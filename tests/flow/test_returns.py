@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
@@ -101,6 +102,34 @@ async def test_what_can_be_checked_is_believed(
 )
 async def test_what_the_book_says_is_passed_on(answer: Exception | None, expected: Taken) -> None:
     assert await take(replace(BOUNCE, tokens=(TOKEN,)), Book(answer)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected", "asked"),
+    [
+        ({"vouched": True, "message_id": OURS}, Taken(booked=1), 2),
+        ({"vouched": True, "message_id": OURS, "recipient": ""}, Taken(strange=1), 1),
+        ({"kind": Kind.COMPLAINT, "message_id": OURS}, Taken(strange=1), 1),
+        ({"vouched": True, "tokens": (TOKEN,)}, Taken(strange=1), 1),
+    ],
+)
+async def test_a_mail_of_another_mailer_with_the_same_provider(
+    changes: dict[str, Any], expected: Taken, asked: int
+) -> None:
+    """Its Message-ID looks like ours, and no mail of ours has it: the address counts."""
+
+    class Ours(Book):
+        calls = 0
+
+        async def write(self, *words: Any, delivery_id: int | None, **more: Any) -> Booked:
+            self.calls += 1
+            if delivery_id is not None:
+                raise NeverLeft
+            return await super().write(*words, delivery_id=delivery_id, **more)
+
+    book = Ours()
+    assert await take(replace(BOUNCE, **changes), book) == expected
+    assert book.calls == asked
 
 
 async def test_a_refusal_for_policy_is_told_and_a_dead_address_is_not() -> None:

@@ -17,7 +17,7 @@ from mailer.core.delivery import Skip
 from mailer.core.handoff import Drop, Go, HandoffFacts, Start, Verdict
 from mailer.core.policy import judge
 from mailer.core.token import sign
-from mailer.flow.track import PREFERENCES
+from mailer.flow.track import PREFERENCES, UNSUBSCRIBE
 from mailer.store.engine import Database
 from mailer.store.tables import consent_entry, customer, customer_event, run
 from mailer.testing import FrozenClock
@@ -241,6 +241,27 @@ async def test_a_confirmation_is_a_button(both: Stand) -> None:
         (f"confirm:{mail}", "consent.confirmed", {"source": "confirmation link", "delivery": mail})
     ]
     assert (await rows.one(both.app.db, customer, who))["consent"] == "yes"
+
+
+async def test_a_confirmation_promises_no_mail_to_who_left_since(both: Stand) -> None:
+    mail, who = await a_mail(both, purpose="service")
+    path = confirmation(both, mail, who)
+    async with reader(both) as client:
+        await client.post(path)
+        await client.post(f"/u/{both.token(UNSUBSCRIBE, mail, who, 'ayse@example.com')}")
+        again = await client.post(path)
+    assert again.status_code == 409
+    assert "This address gets no e-mails from us" in again.text
+    assert (await rows.one(both.app.db, customer, who))["consent"] == "no"
+
+
+async def test_a_confirmation_does_not_lift_a_complaint_nor_say_so(both: Stand) -> None:
+    mail, who = await a_mail(both, purpose="service")
+    await both.app.suppressions.add("ayse@example.com", "commercial", "complaint", "arf", NOW)
+    async with reader(both) as client:
+        done = await client.post(confirmation(both, mail, who))
+    assert (done.status_code, "Thank you" in done.text) == (409, False)
+    assert await both.app.suppressions.of("ayse@example.com") == {"commercial": "complaint"}
 
 
 async def test_a_confirmation_ends(both: Stand) -> None:
