@@ -200,7 +200,7 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
     """
     variables = os.environ if environment is None else environment
     document = yaml.Document(str(file), {}, {})
-    if file.exists() or must_exist:
+    if must_exist or file.is_symlink() or file.exists():  # one that leads nowhere was meant to say something
         try:
             document = yaml.read(file)
         except FileFault as fault:

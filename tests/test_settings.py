@@ -165,6 +165,12 @@ def test_a_mistake_is_one_sentence_with_its_place(
     assert said(tmp_path, text, **variables).startswith(sentence)
 
 
+def test_a_link_that_leads_nowhere_is_not_the_same_as_no_file(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").symlink_to(tmp_path / "gone.yaml")
+    with pytest.raises(SettingsError, match="there is no such file"):
+        load(tmp_path / "settings.yaml", environment={})
+
+
 @pytest.mark.parametrize("empty", ["''", "'  '", ""])
 def test_an_empty_key_signs_nothing(tmp_path: Path, empty: str) -> None:
     assert read(tmp_path, f"secret_key: {empty}\n").secret_key is None

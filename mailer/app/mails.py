@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mailer.app.relays import relays_of
+from mailer.app.relays import check_authorities, relays_of
 from mailer.app.trailing import Trailing
 from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
@@ -151,12 +151,13 @@ class Mails(Trailing):
         return lambda rendered, letter: signs[letter.from_address](assemble(rendered, letter))
 
     def check_keys(self) -> None:
-        """See that mails can be signed, before any is made.
+        """See that mails can be signed and relays be believed, before any mail is made.
 
         Raises:
-            SettingsError: they are to be signed, and a key cannot be read.
+            SettingsError: a key or a certificate that the settings name cannot be read.
         """
         _ = self.put_together
+        check_authorities(self.settings)
 
     def session(self) -> Session:
         """A connection to the first relay."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+
+from mailer.errors import SettingsError
 from mailer.settings import Settings
 from mailer.smtp.relay import RelayConfig, Tls
 
@@ -21,3 +24,21 @@ def relays_of(settings: Settings, domain: str) -> list[RelayConfig]:
         )
         for relay in settings.ways
     ]
+
+
+def check_authorities(settings: Settings) -> None:
+    """See that the certificates of authorities can be read.
+
+    Raises:
+        SettingsError: a file that is not there, or holds none.
+    """
+    for number, relay in enumerate(settings.ways):
+        if relay.ca_file is None:
+            continue
+        key = f"relays.{number}.ca_file" if settings.relays else "relay.ca_file"
+        try:
+            ssl.create_default_context(cafile=relay.ca_file)
+        except OSError as error:
+            why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
+            place = settings.places.get(key, str(settings.file))
+            raise SettingsError(f"{place}: {key}: {relay.ca_file} cannot be read: {why}") from None

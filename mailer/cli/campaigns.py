@@ -122,6 +122,7 @@ def check() -> None:
 
     async def work() -> None:
         async with this.app() as app:
+            app.check_keys()
             told = list(app.faults)  # when the files were read
             tried = await app.previews.faults(app.campaigns, await app.some_customers())
             faults.extend([*told, *tried])

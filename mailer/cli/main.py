@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -150,6 +151,10 @@ def _have_streams() -> None:
             setattr(
                 sys, name, os.fdopen(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)
             )
+    out = sys.stdout
+    if isinstance(out, io.TextIOWrapper) and out.encoding.lower().replace("_", "-") not in {"utf-8", "utf8"}:
+        # What programs and files get is UTF-8 (RFC 8259 §8.1); a terminal gets what it can show.
+        out.reconfigure(errors="replace") if out.isatty() else out.reconfigure(encoding="utf-8")
 
 
 def _closed_pipe() -> int:

@@ -107,6 +107,8 @@ def is_store_trouble(error: DBAPIError) -> bool:
     """Whether an error is about the database being usable, not about the statement we sent."""
     if isinstance(error, (OperationalError, InterfaceError, InternalError)) or error.connection_invalidated:
         return True
+    if "invalid connection option" in str(error.orig):
+        return True
     # sqlite3's plain DatabaseError: not a database; SQLSTATE 42501: no right to the tables
     return type(error.orig).__name__ == "DatabaseError" or _sqlstate(error) == "42501"
 
@@ -133,7 +135,8 @@ _ADVICE = (
     (r"database is locked|database table is locked|lock timeout",
      f"stayed locked by another program for {LOCK_SECONDS} seconds; try again when it has finished."),
     (r"disk is full|disk full|No space left", "has no room left on its disk; nothing was written."),
-    (r"readonly database|read-only", "is read-only; nothing was written."),
+    (r"readonly database|read-only", "is read-only, nothing was written; let us write to it and to its folder."),
+    (r"permission denied", "does not let us in everywhere; make its user the owner of the database."),
     (r"not a database", "is not a SQLite file; check database_url."),
     (r"malformed", "is damaged; restore it from a backup."),
     (r"deadlock detected|could not serialize", "was busy with a conflicting change; try again."),

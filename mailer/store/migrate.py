@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.errors import StoreError
 from mailer.store.engine import Database
+from mailer.store.tables import metadata
 
 SCRIPTS = Path(__file__).parent / "migrations"
 
@@ -59,13 +60,15 @@ async def upgrade(database: Database, also: Also | None = None) -> None:
     `also` does in the same transaction what others keep in the database, and does nothing the second time.
 
     Raises:
-        StoreError: the database was made by a newer program.
+        StoreError: the database was made by a newer program, is somebody else's, or cannot hold every name.
     """
     async with database.write() as connection:
         if database.dialect == "postgresql":
             await connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _LOCK})
         found = await _current(connection)
         _refuse_newer(database, found)
+        if found is None:
+            await _refuse_unfit(database, connection)
         if found != revisions()[-1]:
             await connection.run_sync(_run)
         if also is not None:
@@ -89,9 +92,26 @@ async def _current(connection: AsyncConnection) -> str | None:
     return (await connection.execute(text("select version_num from alembic_version"))).scalar()
 
 
+async def _refuse_unfit(database: Database, connection: AsyncConnection) -> None:
+    """Refuse to make tables where others of these names are, or where no ğ could be stored."""
+    others = metadata.tables.keys() & await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+    if others:
+        raise StoreError(
+            f"The database {database.where} has tables that are not mailer's ({', '.join(sorted(others))}); "
+            "point database_url at a database of its own."
+        )
+    if database.dialect == "postgresql":
+        encoding = (await connection.execute(text("show server_encoding"))).scalar_one()
+        if encoding != "UTF8":
+            raise StoreError(
+                f"The database {database.where} is kept in {encoding}, which has not every letter; make it anew with "
+                "createdb --template=template0 --encoding=UTF8."
+            )
+
+
 def _refuse_newer(database: Database, found: str | None) -> None:
     if found is not None and found not in revisions():
         raise StoreError(
-            f"The database {database.where} was made by a newer version of mailer ({found}); "
+            f"The database {database.where} was made by a newer version of mailer ({found}), or by another program; "
             "install that version, or point database_url at another database."
         )

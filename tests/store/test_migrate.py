@@ -19,7 +19,7 @@ from mailer.store import migrate
 from mailer.store.engine import Database
 from mailer.store.migrations import regenerate
 from mailer.store.tables import metadata
-from tests.counterparts import PostgresTemplate
+from tests.counterparts import PostgresTemplate, admin
 
 ADVICE = "tables.py and the first revision differ: run `python -m mailer.store.migrations.regenerate`"
 
@@ -149,6 +149,33 @@ async def test_a_newer_database_is_refused(database: Database) -> None:
     for act in (migrate.require, migrate.upgrade):
         with pytest.raises(StoreError, match="made by a newer version"):
             await act(database)
+
+
+async def test_tables_of_somebody_else_are_left_alone(empty: Database) -> None:
+    async with empty.write() as connection:
+        await connection.execute(text("create table customer (x integer)"))
+    for act in (migrate.require, migrate.upgrade):
+        with pytest.raises(
+            StoreError, match=r"tables that are not mailer's \(customer\); point database_url at"
+        ):
+            await act(empty)
+
+
+async def test_a_database_that_cannot_hold_every_letter_is_refused(
+    postgres_template: PostgresTemplate,
+) -> None:
+    name = "mailer_test_latin"
+    admin(postgres_template.server, f"CREATE DATABASE {name} ENCODING 'LATIN5' LOCALE 'C' TEMPLATE template0")
+    url = postgres_template.server.set(database=name).render_as_string(hide_password=False)
+    database = await Database.connect(url)
+    try:
+        with pytest.raises(
+            StoreError, match="is kept in LATIN5, which has not every letter; make it anew with"
+        ):
+            await migrate.upgrade(database)
+    finally:
+        await database.close()
+        postgres_template.drop(url)
 
 
 async def test_an_older_postgresql_waits_for_migrate(
