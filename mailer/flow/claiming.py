@@ -22,7 +22,7 @@ from mailer.flow.work import Work
 log = structlog.get_logger()
 
 FIRST_CLAIM = 20  # grows while chunks finish quickly, so that an incident waits for little
-QUICK_CHUNK = 1.0  # seconds
+QUICK_CHUNK = 1.0  # seconds; without those in which connections wait for the database
 OVERTAKE_SECONDS = 1.0  # between two looks for something more urgent than what is claimed
 IDLE_SECONDS = 0.5  # between two looks for work
 RELAY_DOWN = timedelta(minutes=1)  # how long deliveries wait for a relay that did not answer
@@ -118,7 +118,8 @@ class Claiming:
 
     async def _keep_busy(self, jobs: Sequence[SendJob]) -> None:
         """Hand a chunk out; returns when the next is wanted."""
-        work, begun, full = self._work, time.monotonic(), len(self._ids) == self._limit
+        work, full = self._work, len(self._ids) == self._limit
+        begun = time.monotonic() - work.starved / work.connections
         self._ids = []
         work.add(jobs)
         await self._or_stop(self._running_low())
@@ -129,7 +130,7 @@ class Claiming:
                 await self._give_back()
             except StoreError:
                 self._whole = False  # it is ours still, and read anew
-        elif full and time.monotonic() - begun < QUICK_CHUNK:
+        elif full and time.monotonic() - work.starved / work.connections - begun < QUICK_CHUNK:
             self._limit = min(self._limit * 2, self._claim_size)
 
     async def _running_low(self) -> None:

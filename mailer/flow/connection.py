@@ -14,7 +14,8 @@ from mailer.core.message import Message
 from mailer.core.retry import next_attempt
 from mailer.errors import RelayError, RenderError
 from mailer.flow.making import ComposerPort, Maker, NotesPort
-from mailer.flow.work import Marked, Work
+from mailer.flow.mark import Marked
+from mailer.flow.work import Work
 
 #: Seconds a connection rests that the relay has no room for, while it serves others of ours.
 CROWDED = 5.0

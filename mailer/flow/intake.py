@@ -20,7 +20,7 @@ from mailer.core.redemption import Redemption
 from mailer.core.shop_word import ShopWord, read_word
 from mailer.flow.imports import Adding, Merging
 from mailer.flow.lots import settle, tally
-from mailer.flow.work import MARK_SECONDS
+from mailer.flow.mark import MARK_SECONDS
 
 MOST_KEY = 200  # characters of an Idempotency-Key
 SOURCE = "api"  # of consent that names none

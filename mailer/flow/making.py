@@ -9,7 +9,8 @@ from typing import Protocol
 
 from mailer.core.handoff import SendJob
 from mailer.core.message import Draft, Message, length
-from mailer.flow.work import Marked, Work
+from mailer.flow.mark import Marked
+from mailer.flow.work import Work
 
 #: Messages made in one go: a processor that has just done a thing does it again in three quarters of the time. Fewer
 #: where they are long or take their time, so that neither memory nor the connections' patience is at stake.

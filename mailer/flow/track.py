@@ -11,7 +11,7 @@ from typing import Protocol
 
 from mailer.core.token import BadToken, Keyring, verify
 from mailer.flow.compose import PREFERENCES, UNSUBSCRIBE
-from mailer.flow.work import MARK_SECONDS
+from mailer.flow.mark import MARK_SECONDS
 
 __all__ = ["PREFERENCES", "UNSUBSCRIBE", "BadToken", "Fate", "How", "Recipient", "Tracking"]
 

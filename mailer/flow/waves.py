@@ -2,7 +2,8 @@
 
 A mark made ahead of time must not be old when its message leaves: consent, suppression, caps and the halt were
 looked at when it was made. So no more is marked ahead than the connections send in a third of a second, nothing
-at all where the relay is slow, and a mark that waited for a second is taken back.
+at all where the relay is slow, and a mark that waited for a second is taken back. The time in which connections wait
+for marks does not count: where the database is slow or far away, waves are large instead of ever smaller.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from mailer.core.delivery import Withdrawn
 from mailer.core.handoff import Finish, Go, HandoffFacts, SendJob, Start, Verdict, Wait
 from mailer.errors import StoreError
 from mailer.flow.connection import JournalPort
-from mailer.flow.work import Marked, Work
+from mailer.flow.mark import Marked
+from mailer.flow.work import Work
 
 log = structlog.get_logger()
 
@@ -74,6 +76,7 @@ class Waves:
         self._clock = clock
         self._ahead = 0  # deliveries that may be marked before a connection asks
         self._counted_at = time.monotonic()
+        self._starved = work.starved  # as it stood then
 
     async def serve(self) -> None:
         """Write, for as long as the sender lives.
@@ -166,8 +169,9 @@ class Waves:
 
     def _measure(self, finished: int) -> None:
         """So much is marked ahead as leaves in a third of a second, by what left since the last wave."""
-        now = time.monotonic()
+        work, now = self._work, time.monotonic()
         passed, self._counted_at = now - self._counted_at, now
-        rate = finished / max(passed, 0.001)
+        starved, self._starved = (work.starved - self._starved) / work.connections, work.starved
+        rate = finished / max(passed - starved, 0.001)
         self._ahead = min(MOST_AHEAD, int((self._ahead + rate * AHEAD_SECONDS) / 2))
-        self._work.low = self._ahead // 2
+        work.low = self._ahead // 2

@@ -11,39 +11,16 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
 from mailer.core.delivery import TryLater
 from mailer.core.handoff import Finish, SendJob
-from mailer.core.message import Message
 from mailer.errors import RelayError
+from mailer.flow.mark import Marked
 from mailer.flow.suspects import Suspects
 
-#: A mark is good for so long: whoever unsubscribes is told so when every mail marked before has begun, or never will.
-MARK_SECONDS = 2.0
-
 TURN_LOOK = 1.0  # seconds after which a connection asks again for its turn, whatever happened
-
-
-@dataclass(slots=True)
-class Marked:
-    """A delivery that may leave, and since when (monotonic seconds); its message, or why there is none, made early."""
-
-    job: SendJob
-    since: float
-    made: Message | Exception | None = None
-
-    @property
-    def fresh(self) -> bool:
-        """Whether its message may begin."""
-        return time.monotonic() < self.since + MARK_SECONDS
-
-    @property
-    def attempt(self) -> tuple[int, int]:
-        """The delivery and the number of this attempt."""
-        return self.job.delivery_id, self.job.attempts + 1
 
 
 class GatePort(Protocol):
@@ -80,6 +57,7 @@ class Work:
         self.held = False  # nothing begins before that
         self.writing = False  # whether a wave is on its way to the database
         self.low = 0  # when so few marked deliveries are left, the next wave is due
+        self.starved = 0.0  # seconds, of all connections together, in which one waited for a mark
         self._coming = 0  # connections on their way to ask
         self._asking: deque[asyncio.Future[Marked | None]] = deque()
         self._changed = asyncio.Event()  # something a part of the sender may wait for
@@ -105,6 +83,7 @@ class Work:
             return ready
         asked: asyncio.Future[Marked | None] = asyncio.get_running_loop().create_future()
         self._asking.append(asked)
+        since = time.monotonic()
         with self._at_rest():
             try:
                 return await asked
@@ -112,6 +91,8 @@ class Work:
                 if asked.done() and not asked.cancelled() and (given := asked.result()) is not None:
                     self.marked.appendleft(given)
                 raise
+            finally:
+                self.starved += time.monotonic() - since
 
     async def wanted(self) -> bool:
         """Wait until there is something to send for one more connection; False when there will be no more."""

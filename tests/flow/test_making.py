@@ -9,7 +9,8 @@ from mailer.core.handoff import SendJob
 from mailer.core.message import Draft, Image, Letter, Message, Rendered
 from mailer.flow import making
 from mailer.flow.making import AT_ONCE, ENOUGH_OCTETS, Maker
-from mailer.flow.work import Marked, Work
+from mailer.flow.mark import Marked
+from mailer.flow.work import Work
 from tests.flow.test_compose import JOB
 from tests.store.rows import NOW
 

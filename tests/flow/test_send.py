@@ -147,6 +147,25 @@ async def test_a_large_run_goes_out_once_each_and_nothing_stays_held(database: D
     assert relay.closed == 4
 
 
+async def test_where_the_database_is_far_away_waves_are_large(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.flow.waves.AHEAD_SECONDS", 0.03)
+    await add_many(database, await a_run(database), 230)
+    waves = 0
+
+    class Far(Ledger):
+        async def advance(self, *given: Any) -> dict[int, Verdict]:
+            nonlocal waves
+            waves += 1
+            await asyncio.sleep(0.1)  # longer than what is marked ahead is to last
+            return await super().advance(*given)
+
+    await sent_all(loop(database, FakeTransport(), ledger=Far(database), connections=4))
+    assert await states(database) == {"sent": 230}
+    assert waves < 230 / 4 / 2, "not one for each handful of connections that wait"
+
+
 @pytest.mark.parametrize(
     ("purpose", "outcome", "row"),
     [
@@ -257,7 +276,7 @@ async def test_a_mail_whose_mark_grew_old_before_it_began_is_due_at_once_but_onc
     database: Database, monkeypatch: pytest.MonkeyPatch, times: int, after: dict[str, int]
 ) -> None:
     await add_many(database, await a_run(database), 6)
-    monkeypatch.setattr("mailer.flow.work.MARK_SECONDS", 0.2)
+    monkeypatch.setattr("mailer.flow.mark.MARK_SECONDS", 0.2)
     slow = ["", *["<1@k.example>"] * times]
 
     class Slow(FakeTransport):
