@@ -24,7 +24,7 @@ _INSTANT = re.compile(
 )
 _LOCALE = re.compile(r"([A-Za-z]{2,3})((?:[-_][A-Za-z0-9]{2,8})*)(?:[.@].*)?")
 _DAY = re.compile(r"((?:\d{4}|-)-\d{2}-\d{2})(?:[Tt ]\d{2}:\d{2}.*)?")
-_DAY_OTHERWISE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}")
+_DAY_OTHERWISE = re.compile(r"(?:\d{1,4}|-)[./-]\d{1,2}[./-]\d{1,4}")
 _SCRIPT_LETTERS, _REGION_LETTERS = 4, 2
 
 YES = frozenset({"yes", "y", "true", "1", "evet", "e"})

@@ -37,10 +37,10 @@ class Revenue:
         self._database = database
 
     async def bought(self, since: datetime | None = None) -> list[Bought]:
-        """Every such order, placed at `since` or later. An order told several times is one, as first placed."""
+        """Every such order: by a code whenever, by a click placed at `since` or later. Told several times it is one."""
         async with self._database.read() as connection:
             found = await self._clicked(connection, since)
-            await _redeemed(connection, found, since)
+            await _redeemed(connection, found)
             await _refunded(connection, found)
         return list(found.values())
 
@@ -75,8 +75,11 @@ class Revenue:
         return found
 
 
-async def _redeemed(connection: AsyncConnection, found: dict[_Mark, Bought], since: datetime | None) -> None:
-    """Add the orders that used a code. One of which only its redemption tells came to what that says."""
+async def _redeemed(connection: AsyncConnection, found: dict[_Mark, Bought]) -> None:
+    """Add the orders that used a code. One of which only its redemption tells came to what that says.
+
+    A code says by itself which mail it is of, so nothing follows from when: a shop's clock may be hours behind.
+    """
     facts = await _redemptions(connection)
     orders: dict[_Mark, Bought] = {}
     for part in slices(sorted({fact.holder for fact in facts if fact.holder and fact.order})):
@@ -89,8 +92,6 @@ async def _redeemed(connection: AsyncConnection, found: dict[_Mark, Bought], sin
         if mark not in found and fact.order in by_reference:  # another customer used it, and had clicked too
             mark = by_reference[fact.order]
         bought = found.get(mark) or orders.get(mark) or Bought(Order(fact.at, fact.net_e4, fact.currency))
-        if since is not None and bought.order.at < since:
-            continue
         if bought.order.net_e4 is None:
             bought.order = replace(bought.order, net_e4=fact.net_e4)
         bought.codes.append(Touch(fact.run_id, fact.at))

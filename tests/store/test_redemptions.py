@@ -102,6 +102,15 @@ async def test_an_order_may_be_named_later(database: Database) -> None:
     assert [bought.order.net_e4 for bought in await Revenue(database).bought()] == [50_000]
 
 
+async def test_a_shop_whose_clock_is_behind_loses_no_order(database: Database) -> None:
+    """It says that a code was used before the mail that carried it was due."""
+    [code] = await sent(database, OWN)
+    await Redemptions(database, ISTANBUL).tell(
+        Redemption(code, LATER - timedelta(days=9), "o1", 50_000), LATER
+    )
+    assert [bought.order.net_e4 for bought in await Revenue(database).bought(LATER)] == [50_000]
+
+
 async def test_what_was_told_first_stays_and_what_it_left_open_is_filled_in(database: Database) -> None:
     [code] = await sent(database, OWN)
     book = Redemptions(database, ISTANBUL)
