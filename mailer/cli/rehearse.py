@@ -43,16 +43,16 @@ def rehearse(
     """Show what would fall due in a window: who would get what, when, and why not. Changes nothing."""
 
     async def work() -> None:
-        _end_when_told()
-        async with this.app(load=False) as app:
-            zone = app.settings.tenant.zone
-            window = _window(start, until, zone)
-            await app.reload(quiet=True)  # the rehearsal tells of files that cannot be read
-            async with rehearsal(app) as stage:
-                await _explain(app, campaign)
-                with _progress(window) as progress:
-                    done = await stage.play(window, progress)
-                await _show(stage.lines(window, campaign), done, campaign, zone)
+        with _ending_when_told():
+            async with this.app(load=False) as app:
+                zone = app.settings.tenant.zone
+                window = _window(start, until, zone)
+                await app.reload(quiet=True)  # the rehearsal tells of files that cannot be read
+                async with rehearsal(app) as stage:
+                    await _explain(app, campaign)
+                    with _progress(window) as progress:
+                        done = await stage.play(window, progress)
+                    await _show(stage.lines(window, campaign), done, campaign, zone)
 
     try:
         run(work())
@@ -67,12 +67,23 @@ def _window(start: str, until: str, zone: ZoneInfo) -> Window:
     return window
 
 
-def _end_when_told() -> None:
-    """SIGTERM and a terminal that is closed end us as Ctrl-C does: the copy is removed."""
-    task = asyncio.current_task()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if task is not None and signal.getsignal(number) != signal.SIG_IGN:
-            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+@contextmanager
+def _ending_when_told() -> Iterator[None]:
+    """SIGTERM and a terminal that is closed end us as Ctrl-C does: the copy is removed.
+
+    Nothing is listened for when the loop closes: the watchdog of renders, whose signals come now and then, would find
+    the line cut on which the loop hears of them.
+    """
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None  # noqa: S101 - we are a coroutine's
+    heard = [each for each in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN]
+    for number in heard:
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        yield
+    finally:
+        for number in heard:
+            loop.remove_signal_handler(number)
 
 
 async def _explain(app: App, name: str | None) -> None:
