@@ -12,6 +12,7 @@ from mailer.core.calendar import add_duration, instant, local_date
 from mailer.core.duration import Duration
 
 _TEXT = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\s*-\s*([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
+_NONE = "none"  # an empty variable of the environment means the default, so there has to be a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,19 +24,19 @@ class QuietHours:
 
     @classmethod
     def parse(cls, text: str) -> QuietHours:
-        """Read `21:00-09:00`; empty text means no quiet hours.
+        """Read `21:00-09:00`; `none`, and empty text, mean no quiet hours.
 
         Raises:
             ValueError: anything else, or hours that end when they start.
         """
-        if not text.strip():
+        if text.strip() in ("", _NONE):
             return cls()
         found = _TEXT.fullmatch(text.strip())
         if found is None:
             raise ValueError(f"{text!r} is not quiet hours; write two times of day such as 21:00-09:00")
         start, end = time(int(found[1]), int(found[2])), time(int(found[3]), int(found[4]))
         if start == end:
-            raise ValueError(f"{text!r} ends when it starts; leave quiet hours empty to have none")
+            raise ValueError(f"{text!r} ends when it starts; write none to have no quiet hours")
         return cls(start, end)
 
     def __str__(self) -> str:

@@ -81,8 +81,12 @@ def test_what_is_no_quiet_hours(text: str) -> None:
 
 
 def test_hours_that_end_when_they_start() -> None:
-    with pytest.raises(ValueError, match="leave quiet hours empty"):
+    with pytest.raises(ValueError, match="write none to have no"):
         QuietHours.parse("21:00-21:00")
+
+
+def test_a_variable_too_can_say_that_there_are_none() -> None:
+    assert QuietHours.parse("none") == QuietHours()
 
 
 @pytest.mark.parametrize("text", ["21:00-09:00", "00:00-23:59", ""])

@@ -24,11 +24,11 @@ HARDENED = {
 }  # fmt: skip
 
 
-def unit(verb: str) -> dict[str, str]:
+def unit(name: str) -> dict[str, str]:
     """The service section of a unit; of a key that is given twice, the last."""
     parser = ConfigParser(strict=False, interpolation=None)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
-    parser.read(DEPLOY / "systemd" / f"mailer-{verb}.service", "utf-8")
+    parser.read(DEPLOY / "systemd" / f"{name}.service", "utf-8")
     return dict(parser["Service"])
 
 
@@ -42,17 +42,31 @@ def example() -> dict[str, str]:
 
 
 def test_each_part_has_a_unit() -> None:
-    assert {file.stem for file in (DEPLOY / "systemd").iterdir()} == {f"mailer-{verb}" for verb in VERBS}
+    assert {file.stem for file in (DEPLOY / "systemd").iterdir()} == {f"mailer-{verb}" for verb in VERBS} | {
+        "mailer"
+    }
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
 def test_a_unit_starts_its_part_and_may_do_little_else(verb: str) -> None:
-    found = unit(verb)
+    found = unit(f"mailer-{verb}")
     assert found["ExecStart"].split()[-1] == verb
     assert {key: found.get(key) for key in HARDENED} == HARDENED
     assert found["StateDirectory"] == f"mailer-{verb}"
     assert found["Environment"] == f"MAILER_STATE_DIR=/var/lib/mailer-{verb}"
     assert int(found["TimeoutStopSec"]) >= {"worker": 35, "scheduler": 10, "web": 6}[verb]
+
+
+def test_one_machine_has_a_unit_whose_account_its_owner_can_be(tmp_path: Path) -> None:
+    found = unit("mailer")
+    assert found["ExecStart"].split()[-1] == "up"
+    assert {key: found.get(key) for key in HARDENED} == HARDENED
+    assert (found["User"], found["StateDirectory"]) == ("mailer", "mailer")
+    assert int(found["TimeoutStopSec"]) >= 35
+    text = (ROOT / "docs/deploying.md").read_text("utf-8")
+    (line,) = re.findall(r"^database_url: .+$", text, re.MULTILINE)
+    (tmp_path / "settings.yaml").write_text(line)
+    assert settings.load(tmp_path / "settings.yaml", environment={}).state == Path("/var/lib/mailer")
 
 
 def test_the_compose_file_starts_every_part() -> None:
