@@ -12,6 +12,7 @@ from typing import Protocol
 import structlog
 
 from mailer.core import verp
+from mailer.core.address import read_address
 from mailer.core.booking import Later, NeverLeft
 from mailer.core.bounce import Fault, Kind, Returned, fault
 from mailer.core.token import BadToken, Keyring
@@ -133,7 +134,7 @@ class Returns:
                 message_id=whose.message_id,
             )
         except NeverLeft:
-            if whose.message_id is None or not what.vouched or "@" not in what.recipient:
+            if whose.message_id is None or not what.vouched or not _is_address(what.recipient):
                 raise
             return await self._book.write(what, wrong, self._clock(), delivery_id=None)
 
@@ -150,7 +151,7 @@ class Returns:
         ours = _OUR_MESSAGE_ID.fullmatch(what.message_id)
         if ours is not None and (what.vouched or what.kind is Kind.COMPLAINT):
             return _Whose(int(ours[1]), message_id=what.message_id)
-        return _Whose() if what.vouched and "@" in what.recipient else None
+        return _Whose() if what.vouched and _is_address(what.recipient) else None
 
     @staticmethod
     def _strange(what: Returned) -> Taken:
@@ -167,3 +168,11 @@ class Returns:
         if booked.paused is not None:
             told += f" {booked.paused[:1].upper()}{booked.paused[1:]} is paused; resume it when the cause is gone."
         self._tell(told)
+
+
+def _is_address(text: str) -> bool:
+    """Whether it can be suppressed: there are customers with such an address, or there may be."""
+    try:
+        return bool(read_address(text))
+    except ValueError:
+        return False

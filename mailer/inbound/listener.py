@@ -27,6 +27,8 @@ _PATIENCE = 60.0  # seconds a client may say nothing
 _AT_ONCE = 4  # mails read at one time: each is held in memory
 
 _log = logging.getLogger(__name__)
+# The library repeats what strangers say, letter by letter, to whoever watches: controls of a terminal too.
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True, slots=True)

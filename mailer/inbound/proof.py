@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mailer.errors import MailerError
+from mailer.inbound.parts import line
 
 #: Providers try again for hours when we are away. What is older is a recording; within the window each event counts
 #: once, by its id.
@@ -91,6 +92,10 @@ def listed(value: Any) -> list[dict[str, Any]]:
 
 
 def words(value: Any, most: int = 500) -> str:
-    """A text in one line; of anything else, its number or nothing."""
+    """A text in one line; of anything else, its number or nothing.
+
+    Strangers wrote some of it: what their server says of a mail is signed with the rest. So no control of a terminal is
+    left in it, no NUL and no half of a letter, which databases refuse, and with them all other events of a request.
+    """
     said = str(value) if isinstance(value, str | int | float) and not isinstance(value, bool) else ""
-    return " ".join(said[: most * 2].split())[:most]
+    return line(said[: most * 2])[:most]

@@ -81,7 +81,10 @@ async def take(what: Returned, book: Book, told: list[str] | None = None) -> Tak
         (replace(BOUNCE, vouched=True, message_id=OURS), (77, None, OURS)),
         (replace(BOUNCE, vouched=True, message_id=THEIRS), (None, None, None)),
         (replace(BOUNCE, vouched=True), (None, None, None)),
-        (replace(BOUNCE, vouched=True, recipient="nobody"), None),
+        *(
+            (replace(BOUNCE, vouched=True, recipient=each), None)
+            for each in ("nobody", "no address@@@ <x>", "a@" + "b" * 400, "x y@away.example")
+        ),
     ],
 )
 async def test_what_can_be_checked_is_believed(

@@ -181,6 +181,20 @@ SAID = [
 
 
 @pytest.mark.parametrize(
+    "evil", ["\x1b[31mred\x07", "\0", "\ud800", "\u202eabc\u2066", "\x9b2J", "a\r\n b\u2028"]
+)
+async def test_what_strangers_say_in_an_event_is_a_plain_line(evil: str) -> None:
+    """Their server's words are signed with the rest; half a letter in one event would cost all of a request."""
+    event = {name: f"{said}{evil}" for name, said in SENDGRID.items() if name not in ("event", "smtp-id")}
+    found = await hooks().read("sendgrid", *sendgrid([SENDGRID | event]))
+    assert found is not None
+    [said] = found
+    for each in (said.recipient, said.diagnostic, said.event_id, said.status):
+        assert each.isprintable()
+        each.encode()
+
+
+@pytest.mark.parametrize(
     ("of", "count"), [({}, 0), ({"status": "4.4.7"}, 1), ({"diagnosticCode": "smtp; 450 busy"}, 1)]
 )
 async def test_a_vacation_notice_told_by_ses_is_no_bounce(of: dict[str, str], count: int) -> None:

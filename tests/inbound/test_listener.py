@@ -49,6 +49,20 @@ async def speaking(listener: Listener) -> AsyncIterator[aiosmtplib.SMTP]:
         yield client
 
 
+async def test_what_a_stranger_says_is_not_repeated_to_whoever_watches(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with listening(Desk()) as listener:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        await reader.readline()
+        for line in (b"\x1b[31mred\x1b]0;title\x07\r\n", b"GET / HTTP/1.1\r\n", b"MAIL FROM:<\x1b[2J>\r\n"):
+            writer.write(line)
+            assert (await reader.readline()).startswith(b"5")
+        writer.close()
+        await writer.wait_closed()
+    assert caplog.records == []
+
+
 async def test_mail_for_an_address_of_ours_is_taken() -> None:
     desk = Desk()
     async with listening(desk) as listener, speaking(listener) as client:

@@ -109,13 +109,33 @@ async def test_what_is_forged_unknown_or_too_much_changes_nothing(hooked: Stand)
     for status, requests in wanted.items():
         for provider, request in requests:
             assert (await post(hooked, provider, request))[0] == status, (provider, status)
-    assert await post(hooked, "sendgrid", sendgrid([an_event(number, **{"smtp-id": OURS.format(10**9)})])) == (
+    nowhere = {"smtp-id": OURS.format(10**9), "email": "nobody"}
+    assert await post(hooked, "sendgrid", sendgrid([an_event(number, **nowhere)])) == (
         200, "booked 0, known 0, not ours 1",
     )  # fmt: skip
     async with hooked.app.db.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(returned)) == 0
     async with hooked.client() as client:
         assert (await client.get("/hooks/sendgrid")).status_code == 405
+
+
+async def test_an_event_about_a_mail_of_another_mailer_counts_for_its_address(hooked: Stand) -> None:
+    event = an_event(1, **{"smtp-id": OURS.format(10**9), "email": "gone@away.example"})
+    assert await post(hooked, "sendgrid", sendgrid([event])) == (200, "booked 1, known 0, not ours 0")
+    assert await hooked.app.suppressions.of("gone@away.example") == {"all": "bounced"}
+
+
+async def test_half_a_letter_in_one_event_costs_no_other(hooked: Stand) -> None:
+    number = await a_sent_mail(hooked.app.db)
+    odd = an_event(
+        number,
+        email="x\ud800\0@away.example",
+        reason="550 5.1.1 \0\ud800",
+        sg_event_id="\0",
+        **{"smtp-id": ""},
+    )
+    said = await post(hooked, "sendgrid", sendgrid([odd, an_event(number)]))
+    assert said == (200, "booked 1, known 0, not ours 1")
 
 
 async def test_a_mail_under_way_is_told_of_again_later(hooked: Stand) -> None:
