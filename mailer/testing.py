@@ -48,6 +48,10 @@ class FakeTransport:
         """Always."""
         return True
 
+    def elsewhere(self) -> bool:
+        """Never: there is this one alone."""
+        return False
+
     async def ready(self) -> TryLater | None:
         """Whether the relay is there."""
         return self.down

@@ -30,10 +30,12 @@ class SessionPort(Protocol):
     `send` asks `may_start` before a byte of the message leaves, calls `before_dot` right before the final dot
     does (an OSError from it: no dot), and asks `follow` what comes next, so that both travel together. The next
     call is for that very message then, or the connection is closed. `turn` is asked before a delivery is taken: may one
-    more leave now, by what the relay is to get at most?
+    more leave now, by what the relay is to get at most? `elsewhere` is asked when `ready` found none: is there a relay
+    all the same, which only has no room for this connection yet?
     """
 
     def turn(self) -> bool: ...
+    def elsewhere(self) -> bool: ...
     async def ready(self) -> TryLater | None: ...
     async def send(
         self,
@@ -111,7 +113,7 @@ class Connection:
     async def _shut_out(self, trouble: TryLater) -> None:
         if self._work.others_served(self):
             await self._work.rest(CROWDED)
-        else:
+        elif not self._session.elsewhere():  # else those it has room for go on; we wait for our turn
             self._work.stall(down=trouble)
 
     async def _deliver(self, marked: Marked) -> None:

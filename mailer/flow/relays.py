@@ -125,6 +125,10 @@ class RelaySession:
         self._turn = fleet.purses[at].spend(time.monotonic())
         return self._turn
 
+    def elsewhere(self) -> bool:
+        """Whether one of the relays is up, or nobody knows better yet: its own connections may just be on their way."""
+        return any(self._fleet.well(index) for index in range(len(self._fleet.names)))
+
     async def ready(self) -> TryLater | None:
         """Connect to a relay that lets us in; what keeps us from all of them, if none does.
 
@@ -147,6 +151,7 @@ class RelaySession:
                 break
             if await self._look(at):
                 return None
+        self._turn = False  # it was for a relay that is down
         return fleet.trouble
 
     async def send(

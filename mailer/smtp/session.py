@@ -25,6 +25,10 @@ class Session:
         """Always: what paces a relay stands before it."""
         return True
 
+    def elsewhere(self) -> bool:
+        """Never: there is this relay alone."""
+        return False
+
     async def send(
         self,
         message: Message,

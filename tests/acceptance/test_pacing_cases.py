@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import pytest
+
 from tests.acceptance.conftest import OpenShop, StartRelay
 from tests.acceptance.shop import ROOT, RelayProcess, Shop
 
@@ -49,6 +51,19 @@ def test_one_of_two_relays_dies_and_everybody_gets_one_mail(shop: OpenShop, rela
     assert set(got) == set(addresses)
     assert max(got.values()) == 1
     assert len(stays.accepted) > len(dies.accepted) >= 20
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_few_mails_do_not_wait_for_a_relay_that_is_away(
+    shop: OpenShop, relay: StartRelay, gone: int
+) -> None:
+    here, posts = shop(), [relay(), relay()]
+    posts[gone].close()
+    through(here, *posts, connections=4)
+    a_letter(here, [f"c{n}@x.example" for n in range(3)])
+    here.run(NOW)
+    assert sorted(posts[1 - gone].accepted) == [f"c{n}@x.example" for n in range(3)]
+    assert [row["state"] for row in here.deliveries()] == ["sent"] * 3
 
 
 def test_weights_share_the_mails_and_a_relay_that_is_away_is_told(shop: OpenShop, relay: StartRelay) -> None:

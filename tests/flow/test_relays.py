@@ -183,6 +183,22 @@ async def test_a_connection_waits_where_the_others_have_no_room() -> None:
     assert ours.used == [0, 1]
 
 
+async def test_a_relay_whose_own_connections_are_on_their_way_is_waited_for() -> None:
+    """Where few mails go out, the connections of a relay that is away are turned down before any other got through."""
+    away, there = FakeTransport(), FakeTransport()
+    away.down = DOWN
+    ours = fleet(away, there, most=(1, 1))
+    ours.used[1] = 1  # that one is connecting
+    first = ours.session()
+    assert first.turn()
+    assert await first.ready() == DOWN
+    assert first.elsewhere()
+    assert not first.turn()
+    ours.used[1] = 0
+    ours.down(1, DOWN)
+    assert not first.elsewhere()
+
+
 async def test_a_rate_gives_one_turn_a_token() -> None:
     post = FakeTransport()
     ours = fleet(post, homes=(0, 0), rate=10)
