@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from mailer.errors import SettingsError
@@ -30,10 +31,11 @@ class MaildirBox:
         done = 0
         try:
             for path in await asyncio.to_thread(self._mails):
-                data = await asyncio.to_thread(_beginning, path)
-                if data is None or await take(data):
-                    await asyncio.to_thread(self._put_away, path)
-                    done += 1
+                with suppress(FileNotFoundError):  # somebody else who looks into it took it, or renamed it
+                    data = await asyncio.to_thread(_beginning, path)
+                    if data is None or await take(data):
+                        await asyncio.to_thread(self._put_away, path)
+                        done += 1
         except OSError as error:
             raise SettingsError(
                 f"bounces.maildir: {self._folder} cannot be read as a Maildir ({error.strerror or error})."

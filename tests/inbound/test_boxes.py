@@ -58,6 +58,24 @@ async def test_a_maildir_is_emptied_into_a_folder_of_its_own(tmp_path: Path) -> 
     assert await MaildirBox(folder).look(hand.take) == 0
 
 
+async def test_mails_that_somebody_else_moves_meanwhile_stop_nothing(tmp_path: Path) -> None:
+    """Another machine that looks into it, or the mail server, which renames what was seen."""
+    folder = a_maildir(tmp_path / "box")
+    for name in ("1.a", "2.b", "3.c", "4.d"):
+        (folder / "new" / name).write_bytes(dsn())
+
+    async def take(_data: bytes) -> bool:
+        (folder / "new" / "1.a").unlink(missing_ok=True)  # after it was read
+        if (folder / "new" / "2.b").exists():  # before it was
+            (folder / "new" / "2.b").rename(folder / "cur" / "2.b:2,S")
+        return True
+
+    box = MaildirBox(folder)
+    assert await box.look(take) == 2
+    assert await box.look(take) == 1
+    assert sorted(path.name[:3] for path in (folder / ".handled" / "cur").iterdir()) == ["2.b", "3.c", "4.d"]
+
+
 async def test_a_folder_that_is_no_maildir_is_told(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"bounces.maildir: .*no-box cannot be read as a Maildir"):
         await MaildirBox(tmp_path / "no-box").look(Hand().take)
