@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
 
 import typer
 
 from mailer.cli.invocation import run, this
-from mailer.cli.output import tell
+from mailer.cli.operate import tell_of_halt
+from mailer.cli.output import given_back, tell
+from mailer.core import breaker
 from mailer.core.delivery import State
+from mailer.core.run import RunState
 from mailer.errors import UsageError
 
 PANEL = "Results"
@@ -45,9 +49,25 @@ def list_runs(
 
     async def work() -> None:
         async with this.app(load=False) as app:
-            await this.out.stream(app.runs.list(campaign), _RUN_COLUMNS, "No run so far.")
+            stopped: list[tuple[int, str]] = []
+            found = _watched(app.runs.list(campaign), stopped)
+            await this.out.stream(found, _RUN_COLUMNS, "No run so far.")
+            await tell_of_halt(app)
+            for number, why in [] if this.json else stopped:
+                tell(f"Run {number} is paused by a {why}. `mailer runs resume {number}` lets it go on.")
 
     run(work())
+
+
+async def _watched(
+    rows: AsyncIterator[dict[str, Any]], stopped: list[tuple[int, str]]
+) -> AsyncIterator[dict[str, Any]]:
+    """The same rows; those that a breaker paused are kept, with its reason."""
+    async with given_back(rows):
+        async for row in rows:
+            if row["state"] == RunState.PAUSED and str(row["reason"]).startswith(breaker.MARK):
+                stopped.append((row["id"], str(row["reason"])))
+            yield row
 
 
 @runs.command("cancel")

@@ -12,6 +12,7 @@ from mailer.app import App
 from mailer.cli.invocation import run as run_async
 from mailer.cli.invocation import this
 from mailer.cli.output import tell
+from mailer.core.plain import instant_text
 from mailer.demo.load import load_demo, refuse_real_customers
 from mailer.supervisor import Starter, keep_running, starter, until_idle
 
@@ -51,6 +52,7 @@ async def bring_up(app: App, senders: Starter) -> None:
     """Plan, send and serve until told to stop; the web's door opens before anything is sent."""
     from mailer.web.server import address_of, listen, serve  # noqa: PLC0415 (time and memory no sender should pay)
 
+    await tell_of_halt(app)
     with listen(app) as door:
         address = address_of(door)
         tell(f"mailer is at {address}/")
@@ -81,10 +83,20 @@ def run(
 
     async def work(senders: Starter) -> None:
         async with this.app() as app:
+            await tell_of_halt(app)
             await (until_idle if until_idle_ else keep_running)(app, senders, this.order())
 
     with starter() as senders:
         run_async(work(senders))
+
+
+async def tell_of_halt(app: App) -> None:
+    """Say that everything is stopped, where it is: nothing else shows why no mail leaves."""
+    said = await app.switches.halt_said()
+    if said is not None:
+        since, note = said
+        why = f" ({note})" if note else ""
+        tell(f"Everything is halted since {instant_text(since)}{why}; mailer unhalt lets it go on.")
 
 
 def halt(note: Annotated[str, typer.Option(help="Why, for whoever looks next.")] = "") -> None:

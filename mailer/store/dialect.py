@@ -138,6 +138,7 @@ _ADVICE = (
     (r"readonly database|read-only", "is read-only, nothing was written; let us write to it and to its folder."),
     (r"permission denied", "does not let us in everywhere; make its user the owner of the database."),
     (r"not a database", "is not a SQLite file; check database_url."),
+    (r"disk I/O error", "could not be read or written; look at its disk, and at limits on the size of files."),
     (r"malformed", "is damaged; restore it from a backup."),
     (r"deadlock detected|could not serialize", "was busy with a conflicting change; try again."),
 )  # fmt: skip

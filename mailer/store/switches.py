@@ -52,6 +52,14 @@ class Switches:
                 found = await connection.scalar(wanted)
         return str(found)
 
+    async def halt_said(self) -> tuple[datetime, str] | None:
+        """Since when everything is stopped, and what was noted then; None when it is not."""
+        async with self._db.read() as connection:
+            found = (
+                await connection.execute(select(switch.c.at, switch.c.note).where(switch.c.name == HALT))
+            ).first()
+        return None if found is None else (found.at, found.note or "")
+
     async def halted_at(self) -> datetime | None:
         """Since when everything is stopped; None when it is not."""
         async with self._db.read() as connection:

@@ -34,6 +34,7 @@ def test_a_run_that_is_refused_pauses_and_goes_on_when_told_to(shop: OpenShop, r
     assert run["state"] == "paused"
     # Nothing begins behind the fiftieth but what the connections have in hand: a message, and an envelope behind it.
     counted = re.fullmatch(r"breaker: (\d+) of \1 attempts were refused", run["reason"])
+    assert f"Run {run['id']} is paused by a {run['reason']}. `mailer runs resume" in here.mailer("runs").err
     assert counted
     assert 50 <= int(counted[1]) <= run["failed"] <= 50 + 2 * 2
     (told,) = answer.err.splitlines()

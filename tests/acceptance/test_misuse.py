@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import time
 
@@ -65,6 +66,8 @@ def test_nothing_starts_once_somebody_pulled_the_switch(shop: OpenShop, relay: S
     begun = [note["at"] for note in post.notes if note["phase"] == "data"]
     assert len(begun) < count
     assert [at for at in begun if at > pulled + SECONDS] == []
+    said = re.compile(r"Everything is halted since \S+Z \(wrong price\); mailer unhalt lets it go on\.")
+    assert said.search(here.mailer("runs").err)
     here.mailer("unhalt")
     post.wait_for_dots(len(begun) + 10, running)
     running.signal(15)
