@@ -130,9 +130,13 @@ def harmless(value: Any) -> Any:
 
 
 def tell(sentence: str) -> None:
-    """A sentence for the person at the terminal; what the verb does goes on when nobody is there any more."""
+    """A sentence for the person at the terminal; what the verb does goes on when nobody is there any more.
+
+    It may quote what a file or a server said: no control of a terminal is left in it.
+    """
+    plainly = "".join(letter if letter.isprintable() or letter in "\n\t" else "�" for letter in sentence)
     with suppress(OSError, ReaderGone):
-        errors.print(Text(sentence))
+        errors.print(Text(plainly))
 
 
 def counted(number: int, noun: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailer.cli.main import arranged
-from mailer.cli.output import shown
+from mailer.cli.output import shown, tell
 from tests.cli.conftest import ROOT, Mailer
 
 # Words ---------------------------------------------------------------------------------------------------
@@ -143,6 +143,11 @@ def test_without_json_facts_are_a_table_that_nobodys_name_can_paint(mailer: Mail
     assert shown("\x1b[31mred\u202e\n") == "�[31mred��"
     assert mailer("runs").out == ""
     assert "No run so far." in mailer("runs").err
+
+
+def test_no_sentence_paints_what_it_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    tell("The mailbox at x cannot be read: \x1b]0;title\x07\x9b2J \u202eno.\nŞöyle.")
+    assert capsys.readouterr().err == "The mailbox at x cannot be read: �]0;title��2J �no.\nŞöyle.\n"
 
 
 def test_an_import_with_bad_rows_takes_the_good_ones_and_ends_with_one(
