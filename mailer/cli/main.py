@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, TextIO, cast
 
@@ -48,10 +49,16 @@ cli = typer.Typer(
 )
 
 #: Options that may stand anywhere on the line: (name, takes a value).
-_GLOBAL = {"--settings": True, "--now": True, "--json": False, "--debug": False}
+_GLOBAL = {"--settings": True, "--now": True, "--json": False, "--debug": False, "--version": False}
 
 
 _NO_NUMBER = "Input should be a valid integer, unable to parse string as an integer"
+
+
+def _say_version(*, asked: bool) -> None:
+    if asked:
+        print(f"mailer {version('mailer')}")  # noqa: T201 - stdout is the product here
+        raise typer.Exit
 
 
 @cli.callback()
@@ -64,6 +71,15 @@ def options(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print facts as JSON lines.")] = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks and what goes on inside.")] = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            is_eager=True,
+            callback=lambda asked: _say_version(asked=asked),
+            help="Say which version this is.",
+        ),
+    ] = False,
 ) -> None:
     """Take the options every verb shares."""
     if settings is not None:

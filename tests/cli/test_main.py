@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,12 @@ from tests.cli.conftest import ROOT, Mailer
 )
 def test_global_options_may_stand_anywhere(words: str, order: str) -> None:
     assert arranged(words.split()) == order.split()
+
+
+@pytest.mark.parametrize("words", [["--version"], ["runs", "--version"]], ids=" ".join)
+def test_it_says_which_version_it_is(mailer: Mailer, words: list[str]) -> None:
+    answer = mailer(*words)
+    assert (answer.status, answer.out) == (0, f"mailer {version('mailer')}\n")
 
 
 @pytest.mark.parametrize("words", [["--json", "campaigns", "list"], ["campaigns", "--json", "list"],
