@@ -125,7 +125,8 @@ def ask(
     }
     data = json.dumps(asked).encode() + b"\n"
     sent = socket.send_fds(line, [data], fds)
-    line.sendall(data[sent:])
+    if sent < len(data):  # else a quick command may have ended and hung up by now, while we waited for a processor
+        line.sendall(data[sent:])
     return line
 
 
