@@ -125,7 +125,7 @@ def ask(
     }
     data = json.dumps(asked).encode() + b"\n"
     sent = socket.send_fds(line, [data], fds)
-    if sent < len(data):  # else a quick command may have ended and hung up by now, while we waited for a processor
+    if sent < len(data):  # else a quick command may have ended by now, and nobody listens any more
         line.sendall(data[sent:])
     return line
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -76,12 +77,18 @@ async def site(database: Database, url: str, *, queued: bool) -> AsyncIterator[S
 
 
 async def taken(
-    dispatcher: Dispatcher, sender: int, *, now: datetime = NOW, limit: int = SIZE, most: int = 10_000
+    dispatcher: Dispatcher,
+    sender: int,
+    least: int = 0,
+    *,
+    now: datetime = NOW,
+    limit: int = SIZE,
+    most: int = 10_000,
 ) -> list[int]:
-    """All a sender is given until there is nothing for a moment."""
+    """All a sender is given until there is nothing for a moment; `least` are waited for on a busy machine."""
     ids: list[int] = []
-    idle = 0
-    while idle < 2 and len(ids) < most:
+    idle, end = 0, time.monotonic() + PATIENCE
+    while (idle < 2 or (len(ids) < least and time.monotonic() < end)) and len(ids) < most:
         found = await dispatcher.take(sender, now, min(limit, most - len(ids)))
         ids += found
         idle = 0 if found else idle + 1

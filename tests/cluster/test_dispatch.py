@@ -56,7 +56,7 @@ async def test_what_is_urgent_goes_first(at: Site) -> None:
     await add_many(at.database, high, SIZE)
     wanted = await at.dispatcher()
     await at.look()
-    ids = await taken(wanted, await a_sender(at.database))
+    ids = await taken(wanted, await a_sender(at.database), 3 * SIZE)
     first = [(await one(at.database, delivery, each))["run_id"] for each in ids[: SIZE + 1]]
     assert first == [high] * SIZE + [low]
     assert len(ids) == 3 * SIZE
@@ -68,7 +68,7 @@ async def test_a_share_may_be_taken_in_bites(at: Site) -> None:
     await at.look()
     mine = await a_sender(at.database)
     assert [len(await wanted.take(mine, NOW, 4)) for _ in range(2)] == [4, 4]
-    assert len(await taken(wanted, mine, limit=4)) == SIZE + 3 - 8
+    assert len(await taken(wanted, mine, SIZE + 3 - 8, limit=4)) == SIZE + 3 - 8
 
 
 @pytest.mark.parametrize("how", ["paused", "halted", "planning", "later"])
@@ -89,7 +89,7 @@ async def test_what_may_not_go_is_handed_out_when_it_may(at: Site, how: str) -> 
         await connection.execute(update(run).values(state=RunState.QUEUED))
     await Switches(at.database).unhalt()
     await at.look(when)
-    assert await taken(wanted, mine, now=when) == [found]
+    assert await taken(wanted, mine, 1, now=when) == [found]
 
 
 async def test_a_reserved_slot_takes_service_mail_only(at: Site) -> None:
@@ -101,7 +101,7 @@ async def test_a_reserved_slot_takes_service_mail_only(at: Site) -> None:
     outage = await a_run(at.database, "outage", purpose="service", priority=10)
     await add_many(at.database, outage, 3)
     await at.look()
-    ids = await taken(urgent, mine)
+    ids = await taken(urgent, mine, 3)
     assert {(await one(at.database, delivery, each))["run_id"] for each in ids} == {outage}
     assert len(ids) == 3
 
@@ -111,7 +111,7 @@ async def test_what_a_dead_sender_held_is_handed_to_others(at: Site) -> None:
     wanted = await at.dispatcher()
     await at.look()
     dead, alive = await a_sender(at.database), await a_sender(at.database)
-    ids = await taken(wanted, dead)
+    ids = await taken(wanted, dead, SIZE)
     assert len(ids) == SIZE
     assert await taken(wanted, alive) == []
     async with at.database.write() as connection:
@@ -121,11 +121,11 @@ async def test_what_a_dead_sender_held_is_handed_to_others(at: Site) -> None:
     await at.look()
     with pytest.raises(Fenced):
         await at.ledger.claim(dead, NOW, 1)
-    assert sorted(await taken(wanted, alive)) == sorted(ids[1:])
+    assert sorted(await taken(wanted, alive, SIZE - 1)) == sorted(ids[1:])
 
 
 async def test_many_small_runs(at: Site) -> None:
     ids = [await a_delivery(at.database) for _ in range(SIZE + 5)]
     wanted = await at.dispatcher()
     await at.look()
-    assert sorted(await taken(wanted, await a_sender(at.database))) == ids
+    assert sorted(await taken(wanted, await a_sender(at.database), len(ids))) == ids

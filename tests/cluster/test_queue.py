@@ -106,10 +106,10 @@ async def test_a_window_is_queued_and_the_rest_follows(at: Site, monkeypatch: py
     await add_many(at.database, outage, 1)
     assert await at.look() == 1, "what is more urgent finds room"
     wanted, mine = await at.dispatcher(), await a_sender(at.database)
-    assert len(await taken(wanted, mine)) == 4 * SIZE + 1
+    assert len(await taken(wanted, mine, 4 * SIZE + 1)) == 4 * SIZE + 1
     for rest in (4, 2, 0):
         assert await at.look() == rest
-        assert len(await taken(wanted, mine)) == rest * SIZE
+        assert len(await taken(wanted, mine, rest * SIZE)) == rest * SIZE
 
 
 async def test_two_looks_at_once_queue_nothing_twice(at: Site) -> None:
@@ -163,7 +163,7 @@ async def test_jobs_are_gone_when_they_are_worked(at: Site) -> None:
     await add_many(at.database, await a_run(at.database), 2 * SIZE)
     await at.look()
     wanted = await at.dispatcher()
-    assert len(await taken(wanted, await a_sender(at.database))) == 2 * SIZE
+    assert len(await taken(wanted, await a_sender(at.database), 2 * SIZE)) == 2 * SIZE
     assert await at.count("procrastinate_jobs") == 0
     assert await at.count("procrastinate_events") == 0
 
