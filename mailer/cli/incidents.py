@@ -30,7 +30,7 @@ from mailer.cli.incident_options import (
     state_of,
 )
 from mailer.cli.invocation import run, this
-from mailer.cli.output import tell
+from mailer.cli.output import are, counted, tell
 from mailer.core.area import Area
 from mailer.core.incident import IncidentState
 from mailer.core.incident_change import Change
@@ -259,7 +259,7 @@ def _number(number: int) -> None:
 
 async def _say_reach(app: Any, number: int, area: Area) -> None:
     reach = await app.incidents.preview(area)
-    affected = "1 customer is" if reach.count == 1 else f"{reach.count} customers are"
+    affected = f"{counted(reach.count, 'customer')} {are(reach.count)}"
     tell(f"{affected} affected; {reach.unreachable} of them cannot be reached by mail.")
     if reach.unreachable:
         tell(f"Who they are: mailer incidents show {number} --unreachable")

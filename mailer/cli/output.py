@@ -144,6 +144,11 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def are(number: int) -> str:
+    """`is` of one, `are` of more."""
+    return "is" if number == 1 else "are"
+
+
 class Output:
     """Prints the facts of one verb, as its caller wants them."""
 

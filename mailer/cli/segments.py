@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from mailer.cli.invocation import run, this
-from mailer.cli.output import counted, facts, shown, tell
+from mailer.cli.output import are, counted, facts, shown, tell
 from mailer.core.segment_branch import Branch
 from mailer.errors import UsageError
 
@@ -71,9 +71,9 @@ def preview(name: Name) -> None:
             if this.json:
                 this.out.one(row)
                 return
-            tell(f"{counted(found.count, 'customer')} {_are(found.count)} in {name}.")
+            tell(f"{counted(found.count, 'customer')} {are(found.count)} in {name}.")
             for each in found.excluded:
-                tell(f"{each.count} {_are(each.count)} left out by: {each.rule}")
+                tell(f"{each.count} {are(each.count)} left out by: {each.rule}")
             for missing in found.missing_lists:
                 tell(f"The list {missing} is not loaded, so it matches nobody; see mailer lists load --help.")
             people = [
@@ -114,10 +114,6 @@ def _known(app: Any, name: str) -> str:
         hint = f"did you mean {near[0]!r}?" if near else "see mailer segments list."
         raise UsageError(f"There is no segment {name!r:.100}; {hint}")
     return name
-
-
-def _are(number: int) -> str:
-    return "is" if number == 1 else "are"
 
 
 def _plain(branch: Branch) -> dict[str, object]:

@@ -125,6 +125,11 @@ def over_at(last: date | None, zone: ZoneInfo) -> datetime | None:
     return instant(datetime.combine(last + timedelta(days=1), time()), zone)
 
 
+def useful_until(expires_at: datetime | None, last: date | None, zone: ZoneInfo) -> datetime | None:
+    """When a mail is of no use any more: when it expires, or the coupon it brings is over. None: never."""
+    return min((each for each in (expires_at, over_at(last, zone)) if each is not None), default=None)
+
+
 def pool_name(text: str) -> str:
     """A name for a pool.
 

@@ -10,7 +10,14 @@ from zoneinfo import ZoneInfo
 
 from mailer.core.audience import Alike, KeyRule, Watch
 from mailer.core.campaign import Campaign
-from mailer.core.coupon import GeneratedCoupon, PoolCoupon, ReminderCoupon, StaticCoupon, last_day, over_at
+from mailer.core.coupon import (
+    GeneratedCoupon,
+    PoolCoupon,
+    ReminderCoupon,
+    StaticCoupon,
+    last_day,
+    useful_until,
+)
 from mailer.core.delivery import Skip, State
 from mailer.core.once import once_around, once_key
 from mailer.core.policy import Candidate, Rules, decide, held_out, local_day
@@ -240,10 +247,9 @@ class Rows:
     def _useless_at(
         self, expires_at: datetime | None, coupon: Reserve | None, to: Candidate
     ) -> datetime | None:
-        """When the mail is of no use any more: no later than the coupon it brings."""
+        """See `core.coupon.useful_until`."""
         zone = ZoneInfo(to.zone) if to.zone else self._rules.zone
-        over = over_at(coupon.valid_until, zone) if coupon is not None else None
-        return min((each for each in (expires_at, over) if each is not None), default=None)
+        return useful_until(expires_at, coupon.valid_until if coupon is not None else None, zone)
 
     def _reserve(self, campaign: Campaign, candidate: Candidate, handoff: datetime) -> Reserve | None:
         spec = campaign.coupon

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,10 +10,10 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.calendar import local_date
-from mailer.core.coupon import CouponState, last_day, over_at
+from mailer.core.coupon import CouponState, last_day, useful_until
 from mailer.core.delivery import CLAIMABLE, HOLDING, State
 from mailer.core.duration import Duration
-from mailer.core.quiet import expires_at
+from mailer.core.retrial import Ended, refusal, too_late_at
 from mailer.core.run import ENDED, RunState
 from mailer.errors import UsageError
 from mailer.store.breaker import let_go_on
@@ -24,10 +23,6 @@ from mailer.store.reserve import reserve_again
 from mailer.store.runs import reopen
 from mailer.store.slots import give_back
 from mailer.store.tables import campaign_version, customer, delivery, incident_update, run, suppression
-
-#: Deliveries a person may try again: nothing of them left, or the relay said no.
-RETRIABLE = (State.FAILED, State.EXPIRED, State.CANCELLED)
-
 
 _UTC = ZoneInfo("UTC")
 
@@ -107,14 +102,24 @@ class Control:
         """
         async with self._db.write() as connection:
             row = (await connection.execute(_RETRIED, {"wanted": delivery_id})).one_or_none()
-            refusal = _refusal(row, delivery_id) or await _obstacle(connection, row, delivery_id)
-            if row is None or refusal is not None:
-                raise UsageError(refusal)
+            if row is None:
+                raise UsageError(f"There is no delivery {delivery_id}; see mailer deliveries.")
+            ended = Ended(
+                delivery_id,
+                row.state,
+                row.customer_id is None,
+                row.incident_id,
+                row.incident_update,
+                row.newest,
+            )
+            problem = refusal(ended) or await _obstacle(connection, row, delivery_id)
+            if problem is not None:
+                raise UsageError(problem)
             coupon = (row.definition or {}).get("coupon") or {}
             budget, valid = coupon.get("budget"), coupon.get("valid")
             zone = ZoneInfo(row.zone) if row.zone else self._zone
             until = last_day(local_date(now, zone), Duration.parse(valid) if valid else None)
-            over = _over(row.definition or {}, now, zone)
+            over = too_late_at(row.definition or {}, now, zone)
             if over is not None and over <= now:
                 raise UsageError(
                     f"Delivery {delivery_id} comes too late: its campaign ended {over:%Y-%m-%dT%H:%M:%SZ}."
@@ -134,9 +139,7 @@ class Control:
                     email=row.email,
                     email_key=row.email_key,
                     not_before=now,
-                    expires_at=min(
-                        (each for each in (over, over_at(until, zone)) if each is not None), default=None
-                    ),
+                    expires_at=useful_until(over, until, zone),
                     created_at=now,
                     updated_at=now,
                 )
@@ -178,22 +181,6 @@ _RETRIED = (
 )
 
 
-def _refusal(row: Any, delivery_id: int) -> str | None:
-    """Why a delivery cannot be tried again, whatever else there is."""
-    if row is None:
-        return f"There is no delivery {delivery_id}; see mailer deliveries."
-    if row.state not in RETRIABLE:
-        return f"Delivery {delivery_id} is {row.state}; only failed, expired and cancelled ones can be tried again."
-    if row.customer_id is None:
-        return f"Delivery {delivery_id} was for somebody who is erased; it cannot go out."
-    if row.newest is not None and row.newest > row.incident_update:
-        return (
-            f"Delivery {delivery_id} tells of update {row.incident_update} of incident {row.incident_id}, which is at "
-            f"update {row.newest}; only that goes out."
-        )
-    return None
-
-
 async def _obstacle(connection: AsyncConnection, row: Any, delivery_id: int) -> str | None:
     """Which address, or which other delivery, is in its way."""
     dead = select(suppression.c.scope).where(
@@ -212,14 +199,3 @@ async def _obstacle(connection: AsyncConnection, row: Any, delivery_id: int) -> 
     if other is not None:
         return f"Delivery {other} already stands for the same occasion; see mailer deliveries."
     return None
-
-
-def _over(definition: Mapping[str, Any], now: datetime, zone: ZoneInfo) -> datetime | None:
-    """When a delivery that is queued at `now` comes too late, by its campaign's `ttl` and `ends_at`."""
-    ttl, ends_at = definition.get("ttl"), definition.get("ends_at")
-    return expires_at(
-        now,
-        Duration.parse(ttl) if ttl else None,
-        datetime.fromisoformat(ends_at) if ends_at else None,
-        zone,
-    )
