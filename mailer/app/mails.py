@@ -151,13 +151,14 @@ class Mails(Trailing):
         return lambda rendered, letter: signs[letter.from_address](assemble(rendered, letter))
 
     def check_keys(self) -> None:
-        """See that mails can be signed and relays be believed, before any mail is made.
+        """See that mails can be signed, and relays and providers be believed, before any mail is made.
 
         Raises:
-            SettingsError: a key or a certificate that the settings name cannot be read.
+            SettingsError: a key or a certificate of the settings cannot be read.
         """
         _ = self.put_together
         check_authorities(self.settings)
+        self.check_webhooks()
 
     def session(self) -> Session:
         """A connection to the first relay."""

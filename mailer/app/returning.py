@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailer.app.gateway import Gateway
 from mailer.core.verp import ReturnPath
+from mailer.errors import SettingsError
 from mailer.flow.returns import Returns
 from mailer.store.returned import Book
 
@@ -37,6 +38,24 @@ class Returning(Gateway):
         from mailer.app.ways_back import WaysBack  # noqa: PLC0415 (see above)
 
         return WaysBack(self.settings, self.return_path, self.returns, self.clock, self.tell)
+
+    def check_webhooks(self) -> None:
+        """See that the events of providers can be believed, before any comes.
+
+        Raises:
+            SettingsError: a key of the settings cannot be read.
+        """
+        sendgrid = self.settings.webhooks.sendgrid
+        if sendgrid is None:
+            return
+        from mailer.inbound.sendgrid import read_key  # noqa: PLC0415 (see above)
+
+        try:
+            read_key(sendgrid)
+        except SettingsError as fault:
+            key = "webhooks.sendgrid.public_key"
+            place = self.settings.places.get(key, str(self.settings.file))
+            raise SettingsError(f"{place}: {key}: {fault}") from None
 
     @asynccontextmanager
     async def taking_returns(

@@ -63,6 +63,7 @@ def web(
         from mailer.web.server import address_of, listen, serve  # noqa: PLC0415 (the same)
 
         async with this.app() as app, stop_on_signals() as stop:
+            app.check_webhooks()
             with listen(app) as door:
                 tell(f"mailer is at {address_of(door)}/")
                 if processes == 1:

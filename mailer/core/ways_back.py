@@ -51,6 +51,15 @@ def _topic(text: str) -> str:
     return text
 
 
+def _secret(secret: SecretStr) -> SecretStr:
+    if not secret.get_secret_value().strip():
+        raise ValueError("an empty secret is none; write it, or take the section out")  # anybody could sign
+    return secret
+
+
+Secret = Annotated[SecretStr, AfterValidator(_secret)]
+
+
 def _words(value: object) -> object:
     """A variable of the environment names several with commas."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -66,7 +75,7 @@ class Imap(_Section):
     host: str
     port: Annotated[int, Field(ge=1, le=_LAST_PORT)] = 993
     username: str
-    password: SecretStr
+    password: Secret
     tls: Literal["none", "starttls", "implicit"] = "implicit"
     folder: str = "INBOX"
     handled: str = "handled"  # the folder for what was read
@@ -139,14 +148,14 @@ class SendGrid(_Section):
 class Mailgun(_Section):
     """Mailgun's webhooks."""
 
-    signing_key: SecretStr
+    signing_key: Secret
 
 
 class Postmark(_Section):
     """Postmark's webhooks, which sign nothing: they log in."""
 
     username: Annotated[str, Field(min_length=1, pattern=r"^[^:]+$")]
-    password: SecretStr
+    password: Secret
 
 
 class Webhooks(_Section):

@@ -43,7 +43,7 @@ def read(config: SendGrid, headers: Mapping[str, str], body: bytes, now: datetim
     at = headers.get(_TIME, "")
     signature = decoded(headers.get(_SIGNATURE, ""))
     try:
-        _key(config).verify(signature, at.encode() + body, ECDSA(SHA256()))
+        read_key(config).verify(signature, at.encode() + body, ECDSA(SHA256()))
     except InvalidSignature:
         raise Forged("its signature is wrong") from None
     fresh(instant(at), now)
@@ -72,13 +72,18 @@ def _event(event: dict[str, Any], kind: Kind) -> Returned:
     )  # fmt: skip
 
 
-def _key(config: SendGrid) -> EllipticCurvePublicKey:
+def read_key(config: SendGrid) -> EllipticCurvePublicKey:
+    """The key that signs its events.
+
+    Raises:
+        SettingsError: it cannot be read. What was written is not in the sentence.
+    """
     try:
         key = load_der_public_key(decoded("".join(config.public_key.split())))
     except (ValueError, UnsupportedAlgorithm, Forged):
         key = None
     if not isinstance(key, EllipticCurvePublicKey):
         raise SettingsError(
-            "webhooks.sendgrid.public_key is not the key SendGrid shows beside its event webhook."
+            "this is not the key SendGrid shows beside its event webhook; write its base64 text in one line"
         )
     return key

@@ -267,3 +267,20 @@ def test_where_nothing_can_be_printed_it_is_said_in_a_sentence(
     assert said in answer.stderr
     for never in ("did not expect", "Traceback", "Exception ignored"):
         assert never not in answer.stderr
+
+
+@pytest.mark.parametrize("key", ["geheimnis", "TUlJQg==", "-----BEGIN PUBLIC KEY-----"])
+def test_a_providers_key_is_tried_before_its_events_come(
+    mailer: Mailer, tmp_path: Path, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "settings.yaml"
+    text = settings.read_text()
+    settings.write_text(f"{text}webhooks: {{sendgrid: {{public_key: {key}}}}}\n")
+    for words in (["check"], ["run", "--until-idle"]):
+        answer = mailer(*words)
+        assert answer.status == 2
+        assert "settings.yaml:4: webhooks.sendgrid.public_key: this is not the key SendGrid" in answer.err
+        assert key not in answer.err
+    settings.write_text(text)
+    monkeypatch.setenv("MAILER_WEBHOOKS__SENDGRID__PUBLIC_KEY", key)
+    assert "MAILER_WEBHOOKS__SENDGRID__PUBLIC_KEY: webhooks.sendgrid.public_key" in mailer("check").err

@@ -380,7 +380,7 @@ async def test_who_is_not_set_is_not_there() -> None:
 @pytest.mark.parametrize("key", ["", "no key", base64.b64encode(b"x" * 90).decode()])
 async def test_a_key_that_is_none_is_told(key: str) -> None:
     reader = Hooks(Webhooks(sendgrid=SendGrid.model_construct(public_key=key)), lambda: NOW)
-    with pytest.raises(SettingsError, match="public_key"):
+    with pytest.raises(SettingsError, match="not the key SendGrid shows"):
         await reader.read("sendgrid", *sendgrid([]))
 
 
