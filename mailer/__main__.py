@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import sys
+from importlib import import_module
 
 gc.disable()  # all that is imported stays: looking for garbage in it took a seventh of the start
 
 try:
-    import tzdata  # noqa: F401 (of the libraries the one that is only looked into, and that too early for a sentence)
-
+    import_module("tzdata")  # the one library nobody imports, but asks for zones before there are sentences
     from mailer.cli.main import main as run
 except ModuleNotFoundError as missing:
     sys.exit(f"mailer cannot start: {missing.name} is not installed here. Install mailer with its requirements anew.")

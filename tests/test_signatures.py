@@ -59,6 +59,7 @@ def test_service_mail_is_signed_for_its_own_sender(
     [
         ("", {"ed25519_key_file": "gone.pem"}, "dkim.ed25519_key_file: {0}/gone.pem cannot be read: No such file"),
         ("", {"ed25519_key_file": "."}, "cannot be read: Is a directory"),
+        ("", {"ed25519_key_file": "/dev/zero"}, "/dev/zero cannot be read: it is a pipe or a device, not a file"),
         ("SECRET", {}, "dkim.ed25519_key_file: {0}/e.pem holds no private key"),
         ("", {"selector": "r", "key_file": "e.pem"}, "dkim.key_file: {0}/e.pem holds a private key of another kind"),
     ],

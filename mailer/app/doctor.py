@@ -33,6 +33,7 @@ from mailer.core.doctor.sending import Ip, PublicKey, Sending
 from mailer.errors import MailerError
 from mailer.files import catalog
 from mailer.files.key import NAME as SECRET
+from mailer.files.whole import read_whole
 from mailer.flow.doctor import Doctor, Seeing
 from mailer.probe import machine, names, web
 from mailer.probe.resolver import Resolver
@@ -133,7 +134,7 @@ def _keys(settings: Settings) -> list[PublicKey]:
         kind = "rsa" if setting == "key_file" else "ed25519"
         public, trouble = "", ""
         try:
-            public = _public(read_key(Path(file).read_bytes(), selector, rsa=kind == "rsa"))
+            public = _public(read_key(read_whole(Path(file)), selector, rsa=kind == "rsa"))
         except OSError as error:
             trouble = f"{file} cannot be read: {error.strerror}"
         except ValueError as fault:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 from mailer.errors import SettingsError
+from mailer.files.whole import read_whole
 from mailer.settings import Settings
 from mailer.smtp.relay import RelayConfig, Tls
 
@@ -37,6 +39,7 @@ def check_authorities(settings: Settings) -> None:
             continue
         key = f"relays.{number}.ca_file" if settings.relays else "relay.ca_file"
         try:
+            read_whole(Path(relay.ca_file))  # or a pipe would be waited for
             ssl.create_default_context(cafile=relay.ca_file)
         except OSError as error:
             why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror

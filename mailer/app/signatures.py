@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailer.errors import SettingsError
+from mailer.files.whole import read_whole
 from mailer.render.dkim import Signer, SigningKey, read_key
 from mailer.settings import Settings
 
@@ -20,7 +21,7 @@ def signers(settings: Settings) -> dict[str, Signer]:
     for key, selector, file in dkim.files:
         place = settings.places.get(f"dkim.{key}", str(settings.file))
         try:
-            keys.append(read_key(Path(file).read_bytes(), selector, rsa=key == "key_file"))
+            keys.append(read_key(read_whole(Path(file)), selector, rsa=key == "key_file"))
         except OSError as error:
             raise SettingsError(f"{place}: dkim.{key}: {file} cannot be read: {error.strerror}") from None
         except ValueError as fault:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from mailer.errors import SettingsError
+from mailer.files.whole import read_whole
 
 NAME = "secret.key"
 
@@ -25,7 +26,7 @@ def secret_keys(folder: Path, fresh: str) -> tuple[str, ...]:
     try:
         if not path.exists():
             _make(path, fresh)
-        lines = path.read_text("ascii").split("\n")
+        lines = read_whole(path).decode("ascii").split("\n")
         keys = tuple(line.strip() for line in lines if line.strip())
     except (OSError, UnicodeError) as error:
         raise SettingsError(f"{path}: the secret key cannot be kept there: {error}; set state_dir") from None

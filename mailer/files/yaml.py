@@ -16,6 +16,7 @@ from ruamel.yaml.constructor import ConstructorError, DuplicateKeyError, RoundTr
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from mailer.errors import FileFault
+from mailer.files.whole import read_whole
 
 MOST_BYTES = 1_000_000
 MOST_KEYS = 100_000  # aliases can make a short file unfold without end
@@ -68,7 +69,7 @@ def read(path: Path) -> Document:
         FileFault: not there, not text, not YAML, a repeated key, or not a mapping; with its line.
     """
     try:
-        raw = path.read_bytes()
+        raw = read_whole(path, MOST_BYTES + 1)
         if len(raw) > MOST_BYTES:
             raise FileFault("is larger than 1 MB; a settings or campaign file is a page of text", str(path))
         text = raw.decode("utf-8-sig")

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import threading
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -288,3 +290,13 @@ def test_memory_stays_flat_over_many_rows(tmp_path: Path) -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] + 500_000
+
+
+def test_rows_come_through_a_pipe_as_well(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    other = threading.Thread(target=pipe.write_text, args=(HEADER + "A,a@x.example,Ayşe\n",))
+    other.start()
+    with RowFile(pipe, Columns.mapped(FIELDS, ()), required=("id",)) as rows:
+        assert good(list(rows)) == [(2, {"id": "A", "email": "a@x.example", "first_name": "Ayşe"})]
+    other.join()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -119,4 +120,16 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, content: bytes | None, said:
 
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(FileFault, match="cannot be read: "):
+        yaml.read(tmp_path)
+
+
+def test_nothing_is_waited_for_where_a_file_belongs(tmp_path: Path) -> None:
+    pipe, endless = tmp_path / "pipe.yaml", tmp_path / "endless.yaml"
+    os.mkfifo(pipe)
+    endless.symlink_to("/dev/zero")
+    for path in (pipe, endless):
+        with pytest.raises(FileFault) as caught:
+            yaml.read(path)
+        assert str(caught.value) == f"{path}: cannot be read: it is a pipe or a device, not a file"
+    with pytest.raises(FileFault, match="Is a directory"):
         yaml.read(tmp_path)
