@@ -12,7 +12,9 @@ try:
     import_module("tzdata")  # the one library nobody imports, but asks for zones before there are sentences
     from mailer.cli.main import main as run
 except ModuleNotFoundError as missing:
-    sys.exit(f"mailer cannot start: {missing.name} is not installed here. Install mailer with its requirements anew.")
+    sys.exit(
+        f"mailer cannot start: {missing.name} is not installed here. Install mailer with its requirements anew."
+    )
 
 
 def main() -> None:

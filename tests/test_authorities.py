@@ -19,7 +19,8 @@ TLS = Path(__file__).parent / "tls"
         ("relay: {host: a, ca_file: gone.pem}", "settings.yaml:1: relay.ca_file: {0}/gone.pem cannot be read: No such"),
         ("relays:\n  - {host: a}\n  - {host: b, ca_file: settings.yaml}",
          "settings.yaml:3: relays.1.ca_file: {0}/settings.yaml cannot be read: it holds no certificate"),
-        ("relay: {host: a, ca_file: /dev/null}", "settings.yaml:1: relay.ca_file: /dev/null cannot be read: it is a pipe"),
+        ("relay: {host: a, ca_file: /dev/null}",
+         "settings.yaml:1: relay.ca_file: /dev/null cannot be read: it is a pipe"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_is_named_before_a_mail_waits_for_it(

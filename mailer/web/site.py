@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException
 
 from mailer.app import App
 from mailer.errors import StoreError, UsageError
-from mailer.web import choices, hooks, metrics, private, public
+from mailer.web import allow, choices, hooks, metrics, private, public
 from mailer.web.public import Asked, left_early, notice
 
 _LARGEST_BODY = 100_000  # bytes; forms are all we take
@@ -39,6 +39,7 @@ def site(app: App) -> Litestar:
         state=State({"mailer": app}),
         dependencies={"mailer": Provide(lambda: app, sync_to_thread=False)},
         exception_handlers={HTTPException: explain, Exception: explain},
+        before_send=[allow.say_all],
         openapi_config=None,
         logging_config=None,
         request_max_body_size=_LARGEST_BODY,

@@ -288,8 +288,12 @@ def test_a_providers_key_is_tried_before_its_events_come(
 
 @pytest.mark.parametrize("library", ["tzdata", "ruamel.yaml"])
 def test_a_library_that_is_missing_is_a_sentence(library: str) -> None:
-    code = f"import runpy, sys; sys.modules[{library!r}] = None; runpy.run_module('mailer', run_name='__main__')"
-    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    code = (
+        f"import runpy, sys; sys.modules[{library!r}] = None; runpy.run_module('mailer', run_name='__main__')"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 1
     assert ended.stderr == (
         f"mailer cannot start: {library} is not installed here. Install mailer with its requirements anew.\n"

@@ -394,3 +394,20 @@ async def test_suppressing_twice_at_once_is_one_word(both: Stand, anywhere: http
         entries = (await connection.scalars(select(consent_entry.c.customer_id))).all()
         barred = (await connection.scalars(select(suppression.c.email_key))).all()
     assert (list(entries), list(barred)) == ([who], ["ayse@example.com"])
+
+
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/u/x", "GET, HEAD, OPTIONS, POST"),
+        ("/p/x", "GET, HEAD, OPTIONS, POST"),
+        ("/s/x", "GET, HEAD, OPTIONS, POST"),
+        ("/s/x/5", "GET, HEAD, OPTIONS"),
+        ("/health", "GET, HEAD, OPTIONS"),
+        ("/hooks/ses", "OPTIONS, POST"),
+    ],
+)
+async def test_every_method_an_address_takes_is_said(web: httpx.AsyncClient, path: str, methods: str) -> None:
+    asked, refused = await web.options(path), await web.patch(path)
+    assert (asked.status_code, refused.status_code) == (204, 405)
+    assert asked.headers["allow"] == refused.headers["allow"] == methods

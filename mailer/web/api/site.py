@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from http import HTTPStatus
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from litestar import Litestar, Response, Router
@@ -15,10 +15,11 @@ from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from mailer.app import App
 from mailer.errors import StoreError
+from mailer.web import allow
 from mailer.web.api import people, persons, results, wishes
 from mailer.web.api.asking import LARGEST, let_in
 from mailer.web.api.problem import LATER, TYPE, Problem, wait
@@ -70,6 +71,7 @@ def api(app: App) -> Litestar:
             use_handler_docstrings=True,
             operation_id_creator=lambda handler, _method, _path: handler.handler_name,  # what clients call it
         ),
+        before_send=[allow.say_all],
         logging_config=None,
         request_max_body_size=LARGEST,
         debug=False,
@@ -126,11 +128,17 @@ class Doors:
 
         try:
             async with asyncio.timeout(LONGEST):
-                await self._programs(scope, receive, tell)
+                await self._answer(scope, receive, tell)
         except TimeoutError:
             if begun:
                 raise
             await _late(send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if cast("HTTPScope", scope)["method"] == "HEAD":  # web sockets do not come
+            await allow.looked_at(self._programs, scope, receive, send)
+        else:
+            await self._programs(scope, receive, send)
 
 
 async def _late(send: Send) -> None:

@@ -85,7 +85,8 @@ async def test_what_may_be_asked_of_an_address_is_told_to_whoever_has_a_token(ga
     async with gate.client(await gate.token("till", [Scope.COUPONS_READ])) as client:
         done = await client.options("/api/suppressions")
         assert done.status_code == 204
-        assert "GET" in done.headers["allow"]
+        assert done.headers["allow"] == "GET, HEAD, OPTIONS, POST"
+        assert (await client.options("/api/customers/A")).headers["allow"] == "DELETE, OPTIONS, PUT"
     async with gate.client(None) as client:
         assert (await client.options("/api/suppressions")).status_code == 401
     assert gate.told == []
@@ -130,3 +131,16 @@ async def test_the_description_is_open_and_the_pages_are_as_they_were(gate: Gate
         assert (await client.get("/api/nothing")).headers["content-type"] == "application/problem+json"
         assert (await client.get("/health")).text == "ok\n"
         assert (await client.get("/apis")).headers["content-type"].startswith("text/html")
+
+
+async def test_whatever_can_be_read_can_be_asked_for_its_head(gate: Gate) -> None:
+    async with gate.client(await gate.token("till", [Scope.SUPPRESSIONS_READ])) as client:
+        for path, status in [("/api/suppressions", 200), ("/api/openapi.json", 200), ("/api/coupons/X", 403)]:
+            whole, head = await client.get(path), await client.head(path)
+            assert (head.status_code, whole.status_code, head.content) == (status, status, b"")
+            assert {name: head.headers[name] for name in ("content-type", "content-length")} == {
+                name: whole.headers[name] for name in ("content-type", "content-length")
+            }
+        assert (await client.head("/api/customers/A")).status_code == 405
+    async with gate.client(None) as client:
+        assert (await client.head("/api/suppressions")).status_code == 401
