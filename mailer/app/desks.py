@@ -27,11 +27,14 @@ class Desks(Stores):
     """Imports, and questions about customers, segments, campaigns and coupons."""
 
     @property
+    def customer_reader(self) -> CustomerReader:
+        """Reads customers as the tenant means them."""
+        return CustomerReader(load_zones(), self.rules.zone, self.settings.tenant.country)
+
+    @property
     def customer_import(self) -> CustomerImport:
         """Takes customers in."""
-        return CustomerImport(
-            CustomerMerge(self.db, load_zones()), self.leases, CustomerReader(load_zones(), self.rules.zone)
-        )
+        return CustomerImport(CustomerMerge(self.db, load_zones()), self.leases, self.customer_reader)
 
     @property
     def event_import(self) -> EventImport:

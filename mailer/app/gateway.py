@@ -12,7 +12,6 @@ from typing import Any
 
 from mailer.app.base import seconds
 from mailer.app.desks import Desks
-from mailer.core.customer_row import CustomerReader
 from mailer.core.importing import RowFault
 from mailer.core.redemption import Redemption
 from mailer.errors import SettingsError, UsageError
@@ -107,7 +106,7 @@ class Gateway(Desks):
             events=Events(self.db, self.rules.zone),
             words=ShopWords(self.db),
             leaving=Unsubscribes(self.db),
-            customer_reader=CustomerReader(zones, self.rules.zone),
+            customer_reader=self.customer_reader,
             zone=self.rules.zone,
             clock=self.clock,
         )

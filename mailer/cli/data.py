@@ -14,7 +14,7 @@ from mailer.cli.invocation import run, this
 from mailer.cli.output import counted, errors, shown, tell
 from mailer.core import customer_row, event_row, point_row
 from mailer.core.address import read_address
-from mailer.core.importing import Columns, ImportReport
+from mailer.core.importing import MOST_EXAMPLES, Alike, Change, Columns, ImportReport
 from mailer.errors import UsageError
 from mailer.files.rows import RowFile
 
@@ -228,19 +228,40 @@ def open_rows(
     this.stopped = "Stopped."
 
 
+def _show_changes(report: ImportReport) -> None:
+    for change in report.changes:
+        tell(_change(change))
+    if len(report.changes) >= MOST_EXAMPLES:
+        tell(f"These are the first {MOST_EXAMPLES} changes; the others are not shown.")
+
+
+def _change(change: Change) -> str:
+    """What becomes of one field; of a record that is new, everything it brings."""
+    if change.field == "id":
+        brings = (f"{name} {shown(value)}" for name, value in dict(change.new).items() if value is not None)
+        return ", ".join((f"{change.id}: new", *brings))
+    return f"{change.id}: {change.field}: {shown(change.old) or '–'} → {shown(change.new) or '–'}"
+
+
+def _lines(alike: Alike) -> str:
+    if alike.count == 1:
+        return f"line {alike.lines[0]}"
+    more = alike.count - len(alike.lines)
+    return f"lines {', '.join(map(str, alike.lines))}" + (f" and {more} more" if more else "")
+
+
 def finish(report: ImportReport, *, dry_run: bool, warned: str = " (taken all the same)") -> None:
     """Say what an import came to; exit status 1 when there is something to look at."""
     if this.json:
         this.out.one(report.as_json())
     if dry_run:
-        for change in report.changes:
-            tell(f"{change.id}: {change.field}: {shown(change.old) or '–'} → {shown(change.new) or '–'}")
+        _show_changes(report)
     for fault in report.rejected[:MOST_SHOWN]:
         tell(": ".join(part for part in (f"line {fault.line}", fault.field, fault.reason) if part))
     if len(report.rejected) > MOST_SHOWN:
         tell(f"… and {len(report.rejected) - MOST_SHOWN} more rejected rows; --json lists them all.")
-    for warning in report.warnings:
-        tell(f"line {warning.line}: {warning.field}: {warning.reason}{warned}")
+    for (name, reason), alike in report.alike.items():
+        tell(f"{_lines(alike)}: {name}: {reason}{warned}")
     if report.placeholders:
         tell(f"Placeholder dates such as 1970-01-01: {report.placeholders}. No greeting goes out for them.")
     verb = "would be " if dry_run else ""

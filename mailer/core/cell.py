@@ -24,7 +24,9 @@ _INSTANT = re.compile(
 )
 _LOCALE = re.compile(r"([A-Za-z]{2,3})((?:[-_][A-Za-z0-9]{2,8})*)(?:[.@].*)?")
 _DAY = re.compile(r"((?:\d{4}|-)-\d{2}-\d{2})(?:[Tt ]\d{2}:\d{2}.*)?")
+_DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[Tt ]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
 _DAY_OTHERWISE = re.compile(r"(?:\d{1,4}|-)[./-]\d{1,2}[./-]\d{1,4}")
+_COMMA_NUMBER = re.compile(r"-?(?:\d{1,3}(?:\.\d{3})+|\d+),\d{1,2}")
 _SCRIPT_LETTERS, _REGION_LETTERS = 4, 2
 
 YES = frozenset({"yes", "y", "true", "1", "evet", "e"})
@@ -57,8 +59,11 @@ def line_of(value: Any, most: int = MOST_LINE) -> str:
 
 
 def instant_of(value: Any, zone: tzinfo) -> datetime | None:
-    """An RFC 3339 instant or a date, in UTC; without an offset it is wall time in `zone`; None when empty."""
-    text = line_of(value)
+    """An RFC 3339 instant or a date, in UTC; without an offset it is wall time in `zone`; None when empty.
+
+    Also `10.05.2027` and `10.05.2027 09:30`, as Turkish and many European spreadsheets write them.
+    """
+    text = iso_of(line_of(value))
     if not text:
         return None
     if _INSTANT.fullmatch(text):
@@ -68,7 +73,7 @@ def instant_of(value: Any, zone: tzinfo) -> datetime | None:
             return (found if found.tzinfo else found.replace(tzinfo=zone)).astimezone(UTC)
         except (ValueError, OverflowError):
             pass
-    raise CellFault("This is not a date or an instant; write 2027-05-10 or 2027-05-10T09:30:00Z.")
+    raise CellFault("This is not a date or an instant; write 2027-05-10, 10.05.2027 or 2027-05-10T09:30:00Z.")
 
 
 def yes_or_no(value: Any) -> bool | None:
@@ -158,6 +163,28 @@ def day_of(value: Any) -> PartialDate | None:
         return None
     found = _DAY.fullmatch(value)
     return PartialDate.parse(found[1]) if found else None
+
+
+def iso_of(text: str) -> str:
+    """A date with dots as ISO 8601 has it, any other text as it is.
+
+    With dots the day stands first wherever dates are written so; with slashes it may be the month, and nobody
+    can tell. Midnight, which spreadsheets add to a date, is left out.
+    """
+    found = _DOTTED.fullmatch(text)
+    if found is None:
+        return text
+    day, month, year, hour, minute, second = found.groups()
+    written = f"{year}-{month:0>2}-{day:0>2}"
+    if PartialDate.parse(written) is None:
+        return text
+    time = f"{hour or '0':0>2}:{minute or '00'}:{second or '00'}"
+    return written if time == "00:00:00" else f"{written}T{time}"
+
+
+def odd_number(value: Any) -> bool:
+    """Whether this is text that somebody meant as a number, with a comma before its decimals (`1.250,50`)."""
+    return isinstance(value, str) and bool(_COMMA_NUMBER.fullmatch(value))
 
 
 def looks_like_a_day(value: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from functools import lru_cache
@@ -16,9 +16,11 @@ from mailer.core.cell import (
     country_of,
     day_of,
     instant_of,
+    iso_of,
     line_of,
     locale_of,
     looks_like_a_day,
+    odd_number,
     words_of,
     yes_or_no,
 )
@@ -26,6 +28,7 @@ from mailer.core.customer import normalise_address
 from mailer.core.importing import Row, RowFault
 from mailer.core.zones import Zones
 
+_TURKISH_DIGITS = 5  # of a postal code
 MOST_FIELD = 200  # characters of a name, a postal code, …
 
 #: Columns with a meaning; any other is an attribute.
@@ -54,8 +57,8 @@ class CustomerRow:
 class CustomerReader:
     """Reads rows as the tenant means them: a wall time without an offset is in the tenant's zone."""
 
-    def __init__(self, zones: Zones, tenant_zone: tzinfo) -> None:
-        self._zones = zones
+    def __init__(self, zones: Zones, tenant_zone: tzinfo, tenant_country: str = "") -> None:
+        self._country = tenant_country
         self._readers: dict[str, Callable[[Any], Any]] = {
             "email": _email,
             "first_name": lambda value: line_of(value, MOST_FIELD),
@@ -91,13 +94,15 @@ class CustomerReader:
                     elif taken not in ("", None, ()):
                         fields[name] = taken
                 elif name != "id" and (taken := attribute_of(value)) is not None:
+                    taken = iso_of(taken) if isinstance(taken, str) else taken
                     attributes[name] = taken
                     day = day_of(taken)
                     placeholders += day is not None and day.placeholder
-                    if day is None and looks_like_a_day(taken):
-                        warnings.append(RowFault(row.line, name, _ODD_DAY))
+                    if day is None and (odd := _odd(taken)):
+                        warnings.append(RowFault(row.line, name, odd))
         except CellFault as error:
             return RowFault(row.line, name, str(error))
+        warnings += (RowFault(row.line, name, reason) for name, reason in self._doubts(fields))
         return CustomerRow(
             row.line, key,
             consent=fields.pop("consent", None),
@@ -107,20 +112,45 @@ class CustomerReader:
             fields=fields, attributes=attributes, warnings=tuple(warnings), placeholders=placeholders,
         )  # fmt: skip
 
+    def _doubts(self, fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """What is taken as it stands and is hardly what was meant, by the field."""
+        if not fields.get("email", "").rpartition("@")[0].isascii():
+            yield "email", _ODD_LOCAL
+        code = fields.get("postal_code", "")
+        short = len(code) == _TURKISH_DIGITS - 1 and code.isdecimal()
+        if short and fields.get("country", self._country) == "TR":
+            yield "postal_code", _SHORT_POSTAL
+
 
 _FALLS_BACK = {
     "timezone": "This is not an IANA time zone; the customer's country or the tenant's zone is used instead.",
     "locale": "This is not a language tag such as tr-TR; the customer keeps the one they had.",
 }
 _ODD_DAY = (
-    "This looks like a date but is kept as text; for a greeting on the day write 1990-05-10 or --05-10."
+    "This looks like a date but is kept as text; "
+    "for a greeting on the day write 1990-05-10, 10.05.1990 or, without a year, --05-10."
 )
+_ODD_NUMBER = (
+    "This is kept as text, which is neither above nor below any number; write 1250.50 to compare it."
+)
+_ODD_LOCAL = (
+    "There is a letter such as İ or ş before the @, which hardly any mailbox has and many relays cannot carry; "
+    "see whether i or s is meant."
+)
+_SHORT_POSTAL = "A Turkish postal code has five digits; spreadsheets drop a zero in front (6690 for 06690)."
 
 
 def _remembered(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """The same, quicker for columns in which few texts return again and again."""
     cached = lru_cache(maxsize=1_000)(read)
     return lambda value: cached(value) if isinstance(value, str) else read(value)
+
+
+def _odd(value: Any) -> str | None:
+    """What is to be said of an attribute's value."""
+    if looks_like_a_day(value):
+        return _ODD_DAY
+    return _ODD_NUMBER if odd_number(value) else None
 
 
 def _email(value: Any) -> str:

@@ -11,6 +11,7 @@ from mailer.core.cell import CellFault, attribute_name
 from mailer.errors import UsageError
 
 MOST_EXAMPLES = 20  # changes and warnings kept for a person to read
+MOST_LINES = 5  # of warnings that say the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class RowFault:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field of one record, before and after; a record that is new has the field `id` only."""
+    """One field of one record, before and after; a record that is new has the field `id` only, and all it brings."""
 
     id: str
     field: str
@@ -104,6 +105,14 @@ def _fold(name: str) -> str:
 
 
 @dataclass(slots=True)
+class Alike:
+    """Warnings that say the same of the same column."""
+
+    count: int = 0
+    lines: list[int] = field(default_factory=list)  # the first few
+
+
+@dataclass(slots=True)
 class ImportReport:
     """What an import came to. `rejected` is complete; examples and warnings are the first few."""
 
@@ -115,6 +124,7 @@ class ImportReport:
     placeholders: int = 0  # dates such as 1970-01-01 that no greeting will go out for
     warned: int = 0
     warnings: list[RowFault] = field(default_factory=list)  # taken all the same
+    alike: dict[tuple[str, str], Alike] = field(default_factory=dict)  # warnings by column and sentence
     changes: list[Change] = field(default_factory=list)
 
     @property
@@ -123,9 +133,15 @@ class ImportReport:
         return self.created + self.updated + self.unchanged + len(self.rejected)
 
     def warn(self, warnings: Iterable[RowFault]) -> None:
-        """Count warnings, and keep the first few."""
+        """Count warnings, and keep the first few, and the first of each kind."""
         for warning in warnings:
             self.warned += 1
+            kind = (warning.field, warning.reason)
+            if kind in self.alike or len(self.alike) < MOST_EXAMPLES:
+                alike = self.alike.setdefault(kind, Alike())
+                alike.count += 1
+                if len(alike.lines) < MOST_LINES:
+                    alike.lines.append(warning.line)
             if len(self.warnings) < MOST_EXAMPLES:
                 self.warnings.append(warning)
 

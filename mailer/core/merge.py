@@ -87,7 +87,7 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
         (*before.entries, given[0]) if given else before.entries,
     )  # fmt: skip
     if stored is None:
-        changes = [Change(row.id, "id", None, row.id)]
+        changes = [Change(row.id, "id", None, {**row.fields, **row.attributes, "consent": row.consent})]
     else:
         changes = [Change(row.id, name, before.fields.get(name), value) for name, value in changed.items()]
         changes += [

@@ -21,6 +21,8 @@ ISTANBUL = ZoneInfo("Europe/Istanbul")
         ("2027-05-10 09:30:15", datetime(2027, 5, 10, 6, 30, 15, tzinfo=UTC)),
         ("2027-05-10T09:30:15Z", datetime(2027, 5, 10, 9, 30, 15, tzinfo=UTC)),
         ("2027-05-10t09:30:15.5z", datetime(2027, 5, 10, 9, 30, 15, 500_000, tzinfo=UTC)),
+        ("10.05.2027", datetime(2027, 5, 9, 21, 0, tzinfo=UTC)),
+        ("1.5.2027 9:05", datetime(2027, 5, 1, 6, 5, tzinfo=UTC)),
         ("2027-05-10T09:30+02:00", datetime(2027, 5, 10, 7, 30, tzinfo=UTC)),
         (" 2027-05-10T09:30:00-0300 ", datetime(2027, 5, 10, 12, 30, tzinfo=UTC)),
         ("", None),
@@ -33,7 +35,9 @@ def test_an_instant_without_an_offset_is_the_tenants(text: str, expected: dateti
 @pytest.mark.parametrize(
     "value",
     [
-        "10.05.2027",
+        "32.05.2027",
+        "10.05.27",
+        "10/05/2027",
         "2027-02-30",
         "2027-05-10T25:00",
         "20270510",

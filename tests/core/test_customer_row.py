@@ -47,7 +47,7 @@ def met(stored: Stored | None, *, barred: bool = False, **values: Any) -> Merged
         ("country", "Türkiye"),
         ("created_at", "yesterday"),
         ("consent", "perhaps"),
-        ("consent_at", "10.05.2027"),
+        ("consent_at", "10/05/2027"),
         ("services", {"fibre": 1}),
         ("city", "a\0b"),
         ("postal_code", ["34710"]),
@@ -89,15 +89,47 @@ def test_every_field_in_its_normal_form() -> None:
     [
         ("timezone", "Mars/Base"),
         ("locale", "Türkçe"),
-        ("birthday", "10.05.1990"),
+        ("birthday", "10/05/1990"),
+        ("birthday", "31.04.1990"),
+        ("total", "1.250,50"),
+        ("total", "850,00"),
+        ("email", "İSMAİL@posta.example"),
+        ("postal_code", "6690"),
         ("birthday", "1990-02-30"),
         ("birthday", "--02-30"),
     ],
 )
 def test_what_falls_back_never_loses_the_customer(field: str, value: str) -> None:
-    row = taken(**{field: value})
+    row = CustomerReader(load_zones(), ISTANBUL, "TR").read(Row(7, {"id": "c1", field: value}))
+    assert isinstance(row, CustomerRow)
     assert [(warning.line, warning.field) for warning in row.warnings] == [(7, field)]
-    assert field not in row.fields
+    kept = row.fields if field in {"email", "postal_code"} else row.attributes
+    assert kept.get(field) == (None if field in {"timezone", "locale"} else value)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("05.10.1990", "1990-10-05"),
+        ("6.5.1979 00:00", "1979-05-06"),
+        ("29.02.1992", "1992-02-29"),
+        ("29.02.1991", "29.02.1991"),
+        ("10.05.1990 13:45:10", "1990-05-10T13:45:10"),
+        ("10.05", "10.05"),
+        ("192.168.1.1", "192.168.1.1"),
+    ],
+)
+def test_a_date_with_dots_is_kept_as_the_standard_has_it(written: str, kept: str) -> None:
+    assert taken(birthday=written).attributes == {"birthday": kept}
+
+
+@pytest.mark.parametrize(("country", "told"), [("", 1), ("DE", 0)])
+def test_only_turkish_postal_codes_miss_a_zero(country: str, told: int) -> None:
+    row = CustomerReader(load_zones(), ISTANBUL, "TR").read(
+        Row(7, {"id": "c1", "country": country, "postal_code": "6690"})
+    )
+    assert isinstance(row, CustomerRow)
+    assert len(row.warnings) == told
 
 
 def test_a_placeholder_date_is_counted() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from mailer.core.cell import CellFault
 from mailer.core.customer_row import FIELDS
-from mailer.core.importing import MOST_EXAMPLES, Change, Columns, ImportReport, Row, RowFault
+from mailer.core.importing import MOST_EXAMPLES, Alike, Change, Columns, ImportReport, Row, RowFault
 from mailer.core.point_row import read_point
 from mailer.core.zones import Zones
 from mailer.errors import UsageError
@@ -62,6 +62,7 @@ def test_the_report_is_the_contracts_and_keeps_only_a_few_examples() -> None:
         "rejected": [{"line": 3, "field": "email", "reason": "No."}],
     }
     assert (len(report.changes), len(report.warnings), report.warned) == (MOST_EXAMPLES, MOST_EXAMPLES, 1000)
+    assert report.alike == {("timezone", "Unknown."): Alike(1000, [0, 1, 2, 3, 4])}
 
 
 @pytest.mark.parametrize(
