@@ -20,6 +20,7 @@ from mailer.core.duration import Duration
 from mailer.core.geo import Polygon, read_geojson
 from mailer.core.incident import IncidentState
 from mailer.errors import UsageError
+from mailer.flow.notify import Draft
 
 #: Of a GeoJSON file.
 MOST_BYTES = 10_000_000
@@ -74,6 +75,39 @@ async def area_of(
         await lists_of(app, list_),
         await lists_of(app, exclude),
         polygons_of(area),
+    )
+
+
+def draft_of(
+    app: Any,
+    area: Area,
+    title: str,
+    state: str | None,
+    message: str | None,
+    eta: str | None,
+    next_update: str | None,
+    starts: str | None,
+    ends: str | None,
+    lead: str | None,
+    *,
+    urgent: bool,
+) -> Draft:
+    """What was said of a new incident.
+
+    Raises:
+        UsageError: a state or a time that is none.
+    """
+    return Draft(
+        title=title,
+        area=area,
+        state=state_of(state),
+        message=message or "",
+        eta=instant_of(app, eta, "--eta"),
+        next_update=instant_of(app, next_update, "--next-update"),
+        starts_at=instant_of(app, starts, "--starts"),
+        ends_at=instant_of(app, ends, "--ends"),
+        lead=lead,
+        urgent=urgent,
     )
 
 

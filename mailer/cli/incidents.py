@@ -24,6 +24,7 @@ from mailer.cli.incident_options import (
     State,
     Urgent,
     area_of,
+    draft_of,
     instant_of,
     lists_of,
     polygons_of,
@@ -34,7 +35,6 @@ from mailer.cli.output import are, counted, tell
 from mailer.core.area import Area
 from mailer.core.incident import IncidentState
 from mailer.core.incident_change import Change
-from mailer.flow.notify import Draft
 
 incidents = typer.Typer(no_args_is_help=True, help="Tell everyone affected by an outage.")
 
@@ -46,17 +46,32 @@ def register(cli: typer.Typer) -> None:
 
 @incidents.command("preview")
 def preview(
+    title: Annotated[str, typer.Option(help="What is down; only `open` needs it.")] = "",
     service: Services = None,
     postal: Postal = None,
     area: AreaFile = None,
     list_: ListFile = None,
     exclude: Exclude = None,
+    state: State = None,
+    message: Message = None,
+    eta: Eta = None,
+    next_update: Next = None,
+    starts: Starts = None,
+    ends: Ends = None,
+    lead: Lead = None,
+    urgent: Urgent = False,
 ) -> None:
-    """Whom an outage there would reach; nothing is sent."""
+    """Whom an outage there would reach; nothing is sent. Takes what `open` takes."""
 
     async def work() -> None:
         async with this.app() as app:
-            reach = await app.incidents.preview(await area_of(app, service, postal, area, list_, exclude))
+            new = draft_of(
+                app,
+                await area_of(app, service, postal, area, list_, exclude),
+                *(title, state, message, eta, next_update, starts, ends, lead),
+                urgent=urgent,
+            )
+            reach = await app.incidents.preview(new.area)
             this.out.one(
                 {
                     "count": reach.count,
@@ -91,16 +106,10 @@ def open_incident(
 
     async def work() -> None:
         async with this.app() as app:
-            new = Draft(
-                title=title,
-                area=await area_of(app, service, postal, area, list_, exclude),
-                state=state_of(state),
-                message=message or "",
-                eta=instant_of(app, eta, "--eta"),
-                next_update=instant_of(app, next_update, "--next-update"),
-                starts_at=instant_of(app, starts, "--starts"),
-                ends_at=instant_of(app, ends, "--ends"),
-                lead=lead,
+            new = draft_of(
+                app,
+                await area_of(app, service, postal, area, list_, exclude),
+                *(title, state, message, eta, next_update, starts, ends, lead),
                 urgent=urgent,
             )
             number = await app.incidents.open(new, now=this.clock(), by=_who(), publish=not draft)

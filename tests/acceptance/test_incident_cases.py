@@ -44,7 +44,10 @@ def test_two_files_of_one_name_are_two_lists(shop: OpenShop) -> None:
     here.write("avrupa/affected.txt", "c\n")
     both = ("--list", "anadolu/affected.txt", "--list", "avrupa/affected.txt")
     assert here.mailer("incidents", "preview", *both, "--json", now=now).rows[0]["count"] == 3
-    here.mailer("incidents", "open", "--title", "Anadolu", "--list", "anadolu/affected.txt", now=now)
+    line = ("--title", "Anadolu", "--message", "Arıza", "--eta", "2h", "--list", "anadolu/affected.txt")
+    assert here.mailer("incidents", "preview", *line, "--json", now=now).rows[0]["count"] == 2
+    assert here.mailer("incidents", "preview", *line, "--state", "bad", now=now, status=2).err
+    here.mailer("incidents", "open", *line, now=now)
     here.mailer("incidents", "open", "--title", "Avrupa", "--list", "avrupa/affected.txt", now=now)
     here.run(now)
     told = [(row["occurrence"], row["customer"]) for row in here.deliveries()]
