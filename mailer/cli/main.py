@@ -96,6 +96,7 @@ for part in (
     part.register(cli)
 _COMMAND = get_command(cli)
 _LAST_STREAM = 2  # stderr's number
+_OTHERS = 0o022  # whoever else has an account may put no key, journal or mail of their own into our folders
 
 
 def arranged(arguments: Sequence[str]) -> list[str]:
@@ -126,6 +127,7 @@ def arranged(arguments: Sequence[str]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program; never returns."""
     _have_streams()
+    os.umask(os.umask(_OTHERS) | _OTHERS)
     sys.stdout = cast("TextIO", Sheet(sys.stdout))
     gc.freeze()  # what was imported stays: looking through it again and again is a fifth of the work
     # Rows come and go by the thousand and leave no circles; looking each 700 times was a seventh of the work.
@@ -153,8 +155,22 @@ def status(arguments: Sequence[str]) -> int:
         _closed_pipe()
         return 1
     except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - the last resort
+        if (word := _no_text(error, arguments)) is not None:
+            tell(f"{word!r} is no text in UTF-8; write it in the encoding of your terminal's locale.")
+            return 2
         return explain(error, tell, debug=this.debug)
     return answer if isinstance(answer, int) else 0
+
+
+def _no_text(error: BaseException, words: Sequence[str]) -> str | None:
+    """The word of the command line that was to be written somewhere and holds bytes that are no letters, if any."""
+    if not isinstance(error, UnicodeEncodeError):
+        return None
+    return next(filter(_has_bytes, words), None)
+
+
+def _has_bytes(word: str) -> bool:
+    return any("\udc80" <= letter <= "\udcff" for letter in word)  # as Python keeps them (PEP 383)
 
 
 def _have_streams() -> None:

@@ -104,7 +104,8 @@ def halt(note: Annotated[str, typer.Option(help="Why, for whoever looks next.")]
 
     async def work() -> None:
         async with this.app(load=False) as app:
-            await app.switches.halt(this.clock(), note)
+            # Bytes that are no letters (PEP 383) must not keep anybody from stopping.
+            await app.switches.halt(this.clock(), note.encode(errors="replace").decode())
             tell("Halted: no mail starts until mailer unhalt.")
 
     run_async(work())

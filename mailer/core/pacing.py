@@ -100,7 +100,9 @@ def take(bucket: Bucket, rate: float, now: float, wanted: int) -> tuple[Bucket, 
 
     Of all that is ever given out no more than rate x t + 1 is good in any t seconds, less what it gave way.
     """
-    start = max(bucket.empty_at, now - kept_for(rate))
+    # None is ever given out further ahead than that: the clock was set back since, and what it was then says nothing.
+    empty_at = bucket.empty_at if bucket.empty_at <= now + 2 * AHEAD else now
+    start = max(empty_at, now - kept_for(rate))
     count = max(0, min(wanted, math.floor((now + AHEAD - start) * rate + 1e-9)))
     tokens = Tokens(start + 1 / rate, 1 / rate, count)
     return (replace(bucket, empty_at=start + count / rate) if count else bucket), tokens
@@ -113,7 +115,7 @@ def share(bucket: Bucket, now: float) -> float:
 
 def slow_down(bucket: Bucket, now: float) -> Bucket:
     """The limit gives way by half, unless it just did."""
-    if bucket.slowed_at and now - bucket.slowed_at < HOLD:
+    if bucket.slowed_at and abs(now - bucket.slowed_at) < HOLD:
         return bucket
     return replace(bucket, share=max(FLOOR, share(bucket, now) / 2), slowed_at=now)
 

@@ -56,7 +56,7 @@ class Journal:
         Raises:
             OSError: the folder or the file cannot be written.
         """
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return cls(folder / f"{secrets.token_hex(8)}.log")
 
     def making(self, attempt: Attempt) -> None:

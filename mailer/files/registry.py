@@ -24,7 +24,9 @@ def write(folder: Path, records: Iterable[Mapping[str, str]], now: datetime) -> 
         while (file := folder / f"{stem}-{number:03d}.jsonl").exists():
             number += 1
         half = file.with_suffix(".part")
-        with half.open("w", encoding="utf-8") as out:
+        with os.fdopen(
+            os.open(half, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8"
+        ) as out:
             for record in records:
                 out.write(json.dumps(record, ensure_ascii=False) + "\n")
             out.flush()

@@ -79,7 +79,7 @@ class Spool:
 
 class _Writing:
     def __init__(self, folder: Path, name: str, begun: float) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = folder / f"{name}{_OPEN}"
         draft = self._path.with_suffix(".new")  # nobody may find it before it is locked
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
@@ -142,7 +142,7 @@ class Part:
 def turn(folder: Path) -> Iterator[bool]:
     """Whether it is our turn to take files in; one process at a time does."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(folder / "turn.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:
         yield False

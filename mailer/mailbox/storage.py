@@ -93,7 +93,7 @@ class Mailbox:
         target = self._path(number)
         aside = target.with_suffix(".part")
         try:
-            with aside.open("wb") as file:
+            with os.fdopen(os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
                 file.write(stored.lines() + data)
                 file.flush()
                 os.fsync(file.fileno())

@@ -1,8 +1,13 @@
-"""Named leases on the database's clock: one planner at a time, and planning waits for an open import."""
+"""Named leases on the database's clock: one planner at a time, and planning waits for an open import.
+
+No lease is taken for longer than `LONGEST`. One that ends later than that was taken before the clock was set back, and
+would keep everybody waiting until the clock is there again: it is cut to `LONGEST`, so that an owner that lives renews
+it, and of one that is dead it runs out.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, Update, delete, select, update
 
 from mailer.store.dialect import clock, insert
 from mailer.store.engine import Database
@@ -13,6 +18,17 @@ PLANNER = "planner"
 
 #: Held while an import is open; planning waits for it.
 IMPORT = "import"
+
+#: Seconds.
+LONGEST = 30.0
+
+#: Seconds, so that two clocks that differ by a little, or one that is slewed, are no case of it.
+_SLACK = 30.0
+
+
+def far_ahead(column: ColumnElement[float]) -> ColumnElement[bool]:
+    """Whether a lease that ends then was taken before the clock was set back."""
+    return column > clock() + (LONGEST + _SLACK)
 
 
 class Leases:
@@ -32,6 +48,8 @@ class Leases:
                     where=(lease.c.until <= clock()) | (lease.c.owner == owner),
                 ).returning(lease.c.name)
             )
+            if taken is None:
+                await connection.execute(_cut(name))
         return taken is not None
 
     async def renew(self, name: str, owner: str, seconds: float) -> bool:
@@ -52,7 +70,20 @@ class Leases:
 
     async def holder(self, name: str) -> str | None:
         """Who holds the lease now, if anybody."""
+        held = select(lease.c.owner, far_ahead(lease.c.until)).where(
+            lease.c.name == name, lease.c.until > clock()
+        )
         async with self._db.read() as connection:
-            return await connection.scalar(
-                select(lease.c.owner).where(lease.c.name == name, lease.c.until > clock())
-            )
+            found = (await connection.execute(held)).one_or_none()
+        if found is None:
+            return None
+        owner, astray = found
+        if astray:
+            async with self._db.write() as connection:
+                await connection.execute(_cut(name))
+        return str(owner)
+
+
+def _cut(name: str) -> Update:
+    """Let a lease that is taken for too long end when the longest would."""
+    return update(lease).where(lease.c.name == name, far_ahead(lease.c.until)).values(until=clock() + LONGEST)

@@ -12,10 +12,14 @@ from mailer.core.delivery import State
 from mailer.store.burial import JournalsPort, Recovered, let_go
 from mailer.store.dialect import clock
 from mailer.store.engine import Database
+from mailer.store.leases import LONGEST, far_ahead
 from mailer.store.tables import delivery, sender
 
 #: Seconds between two looks after which we cannot say that we looked on.
 _GAP = 15.0
+
+#: Taken before the clock was set back.
+_ASTRAY = far_ahead(sender.c.lease_until)
 
 
 class Senders:
@@ -126,8 +130,12 @@ class Senders:
         """Whether a lease ran out, and we looked on for long enough to know that its sender is to blame."""
         first, last = self._looked or (time.monotonic(), 0.0)
         self._looked = None  # unless the database answers
+        over, astray = exists().where(sender.c.lease_until <= clock()), exists().where(_ASTRAY)
         async with self._db.read() as connection:
-            lapsed = await connection.scalar(select(exists().where(sender.c.lease_until <= clock())))
+            lapsed, ahead = (await connection.execute(select(over, astray))).one()
+        if ahead:  # the clock was set back: who lives renews, and of who does not the lease runs out
+            async with self._db.write() as connection:
+                await connection.execute(update(sender).where(_ASTRAY).values(lease_until=clock() + LONGEST))
         now = time.monotonic()
         self._looked = (first if now - last <= _GAP else now, now)
         return bool(lapsed) and now - self._looked[0] >= self._patience

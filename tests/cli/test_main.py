@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from importlib.metadata import version
@@ -89,6 +90,35 @@ def test_an_error_is_a_sentence_and_a_status(mailer: Mailer, words: str, ended: 
     assert answer.status == ended
     assert answer.out == ""
     assert said in answer.err
+
+
+def test_bytes_that_are_no_letters_are_named_and_keep_nobody_from_stopping(mailer: Mailer) -> None:
+    odd = os.fsdecode(b"b\xfcro")
+    for words in (["customers", "show", odd], ["customers", "erase", odd], ["coupons", "redeem", odd]):
+        answer = mailer(*words)
+        assert (answer.status, answer.out) == (2, "")
+        assert answer.err.startswith("'b\\udcfcro' is no text in UTF-8")
+    assert mailer("halt", "--note", odd).status == 0
+    assert "Everything is halted since" in mailer("run", "--until-idle").err
+
+
+def test_whatever_others_may_do_elsewhere_they_may_not_write_among_our_files(
+    mailer: Mailer, tmp_path: Path
+) -> None:
+    now = ("--now", "2027-05-10T09:00:00Z")
+    mailer("customers", "import", "customers.jsonl")
+    assert mailer("campaigns", "run", "offer", *now).status == 0
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f'umask 000; exec "{sys.executable}" -m mailer run --until-idle {" ".join(now)}'],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "MAILER_STATE_DIR": "state"},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    made = list((tmp_path / "state").rglob("*"))
+    assert {each.name for each in made} >= {"secret.key", "journal", "mailbox", "000001.eml"}
+    rights = {each.name: stat.S_IMODE(each.stat().st_mode) for each in made}
+    assert {name: mode for name, mode in rights.items() if mode & 0o077} == {}, "nobody else may even look"
+    assert not (tmp_path / "state").stat().st_mode & 0o022
 
 
 def test_settings_that_cannot_be_used_end_everything(mailer: Mailer, tmp_path: Path) -> None:

@@ -56,6 +56,15 @@ def test_what_nobody_asked_for_is_kept_for_a_moment_only() -> None:
     assert sum(time <= 500.0 for time in tokens.times) == 20 * kept_for(20)
 
 
+def test_a_clock_that_is_set_back_holds_nothing_up() -> None:
+    after, _tokens = take(fresh(20, 4_000.0), 20, 4_000.0, 5)
+    after, tokens = take(after, 20, 400.0, 1_000)
+    assert tokens.count == AHEAD * 20
+    assert take(after, 20, 400.0, 1_000)[1].count == 0
+    gave_way = slow_down(fresh(20, 4_000.0), 4_000.0)
+    assert slow_down(gave_way, 400.0).slowed_at == 400.0
+
+
 rates = st.floats(0.05, 500)
 asks = st.lists(st.tuples(st.floats(0, 3), st.integers(0, 60)), max_size=15)
 

@@ -3,10 +3,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from sqlalchemy import select
 
+from mailer.store.dialect import clock
 from mailer.store.engine import Database
-from mailer.store.leases import IMPORT, PLANNER, Leases
+from mailer.store.leases import IMPORT, LONGEST, PLANNER, Leases
 from mailer.store.switches import Switches
+from mailer.store.tables import lease
 from tests.store.rows import NOW
 
 
@@ -33,6 +36,26 @@ async def test_a_lease_that_ran_out_is_free_and_cannot_be_renewed(database: Data
     assert not await leases.renew(PLANNER, "a", 30)
     assert await leases.acquire(PLANNER, "b", 30)
     assert not await leases.renew(PLANNER, "a", 30)
+
+
+async def _is_free_within(database: Database, seconds: float) -> bool:
+    """Whether the planner's lease ends so soon."""
+    async with database.read() as connection:
+        left = await connection.scalar(select(lease.c.until - clock()).where(lease.c.name == PLANNER))
+    return left is not None and left <= seconds
+
+
+async def test_a_lease_of_before_the_clock_was_set_back_keeps_nobody_waiting_for_long(
+    database: Database,
+) -> None:
+    leases = Leases(database)
+    assert await leases.acquire(PLANNER, "dead", 3_600)
+    assert not await leases.acquire(PLANNER, "b", 30), "it may still live"
+    assert await _is_free_within(database, LONGEST)
+    assert await leases.acquire(PLANNER, "dead", 3_600)
+    assert await leases.holder(PLANNER) == "dead"
+    assert await _is_free_within(database, LONGEST)
+    assert await leases.renew(PLANNER, "dead", 30), "it does, and keeps it"
 
 
 @pytest.mark.parametrize("askers", [8])

@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import func, select
 
 from mailer.core.delivery import State
+from mailer.store.dialect import clock
 from mailer.store.engine import Database
+from mailer.store.leases import LONGEST
 from mailer.store.senders import Senders
-from mailer.store.tables import coupon, delivery, delivery_event
+from mailer.store.tables import coupon, delivery, delivery_event, sender
 from tests.store.rows import NOW, a_coupon, a_delivery, a_sender, events, one
 
 LATER = NOW + timedelta(minutes=2)
@@ -71,3 +73,14 @@ async def test_a_sender_that_retires_leaves_nothing_held(database: Database) -> 
     assert (await one(database, delivery, found))["state"] == State.IN_DOUBT
     assert (await one(database, delivery, waiting))["sender_id"] is None
     assert not await Senders(database).renew(mine, 30)
+
+
+async def test_a_lease_of_before_the_clock_was_set_back_runs_out_as_any_other(database: Database) -> None:
+    dead = await a_sender(database, lease_seconds=3_600)
+    await a_delivery(database, sender_id=dead, state="sending")
+    senders = Senders(database)
+    assert not (await senders.recover(NOW)).in_doubt, "it may still live"
+    async with database.read() as connection:
+        left = await connection.scalar(select(sender.c.lease_until - clock()).where(sender.c.id == dead))
+    assert 0 < left <= LONGEST
+    assert await senders.renew(dead, 20), "whoever does renews it"
