@@ -11,9 +11,9 @@ from mailer.cli.data import finish, open_rows
 from mailer.cli.invocation import read_moment, run, this
 from mailer.cli.output import tell
 from mailer.core import pool as pools_of_codes
-from mailer.core.cell import CellFault, money_of
+from mailer.core.cell import CellFault
 from mailer.core.coupon import CouponState
-from mailer.core.redemption import Redemption
+from mailer.core.redemption import Redemption, net_of
 from mailer.errors import UsageError
 
 PANEL = "Results"
@@ -77,7 +77,7 @@ def redeem(
 ) -> None:
     """Write down that a code was used. Saying it again changes nothing."""
     try:
-        net_e4 = money_of(net)
+        net_e4 = net_of(net)
     except CellFault as error:
         raise UsageError(f"--net {net!r}: {error}") from None
 

@@ -9,10 +9,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import Any, TypeVar
 
-from mailer.core.cell import MOST_ID, CellFault, attribute_name, attribute_of, instant_of, line_of, money_of
+from mailer.core.cell import (
+    MOST_ID,
+    CellFault,
+    attribute_name,
+    attribute_of,
+    instant_of,
+    line_of,
+    money_of,
+    text_of,
+)
 from mailer.core.coupon import MOST_CODE
 from mailer.core.importing import Row, RowFault
-from mailer.core.redemption import REDEEMED
+from mailer.core.redemption import REDEEMED, net_of
 
 #: Columns with a meaning; any other is a property.
 FIELDS = ("id", "customer", "name", "at", "properties")
@@ -20,9 +29,11 @@ FIELDS = ("id", "customer", "name", "at", "properties")
 T = TypeVar("T")
 
 _NAME = re.compile(r"[a-z0-9_.-]{1,100}")
+_SCORE = re.compile(r"[0-9]{1,2}(\.0+)?")  # a number of JSON may come as 9.0
 _CURRENCY = re.compile(r"[A-Za-z]{3}")
 
-ANSWERED = "survey.answered"  # what a survey page writes down; its `score` is 0 to 10
+ANSWERED = "survey.answered"  # what a survey page writes down
+HIGHEST = 10  # of its `score`, from 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +72,15 @@ class EventReader:
             at = _needed(instant_of(values.get("at"), self._zone), "instant")
             where = "properties"
             properties = _properties(values)
+            if name == ANSWERED:
+                where = "properties.score"
+                _check_score(text_of(properties.get("score")))
             if not name.startswith("order.") and name != REDEEMED:
                 return EventRow(row.line, key, customer, name, at, properties)
             where = "properties.order"
             order = line_of(properties.get("order"), MOST_ID)
             where = "properties.net"
-            net = money_of(properties.get("net"))
+            net = (net_of if name == REDEEMED else money_of)(properties.get("net"))
             where = "properties.currency"
             currency = _currency(line_of(properties.get("currency")))
             where = "properties.code"
@@ -89,6 +103,11 @@ def _currency(text: str) -> str:
     if text and not _CURRENCY.fullmatch(text):
         raise CellFault("A currency has three letters (ISO 4217), such as TRY.")
     return text.upper()
+
+
+def _check_score(text: str) -> None:
+    if text and (not _SCORE.fullmatch(text) or int(text.partition(".")[0]) > HIGHEST):
+        raise CellFault(f"The score of a survey is a whole number from 0 to {HIGHEST}.")
 
 
 def _name(text: str) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from mailer.core.calendar import local_date
+from mailer.core.cell import CellFault, money_of
 from mailer.core.coupon import CouponState
 
 #: The event by which a shop says that a code was used.
@@ -25,6 +27,18 @@ class Redemption:
     order: str | None = None
     net_e4: int | None = None  # what the order came to, in ten-thousandths of the currency's unit
     customer: str = ""  # the shop's id of who used it; empty: not said
+
+
+def net_of(value: Any) -> int | None:
+    """What an order by a code came to, as `cell.money_of` reads it.
+
+    Raises:
+        CellFault: it is no sum of money, or below zero; what was given back is an event of its own.
+    """
+    net = money_of(value)
+    if net is not None and net < 0:
+        raise CellFault("What an order came to is not below 0; tell of a refund by order.refunded.")
+    return net
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,6 @@ from mailer.flow.track import Fate, Recipient
 
 __all__ = ["Answers", "Choices", "Expired"]
 
-HIGHEST = 10  # of a score, from 0
-
 
 class Expired(BadToken):
     """A link of ours that was good once."""

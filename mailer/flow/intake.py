@@ -9,14 +9,14 @@ from datetime import datetime, tzinfo
 from typing import Any, Protocol
 
 from mailer.core import customer_row, event_row
-from mailer.core.cell import MOST_ID, CellFault, instant_of, line_of, money_of
+from mailer.core.cell import MOST_ID, CellFault, instant_of, line_of
 from mailer.core.consent import Action, Standing
 from mailer.core.coupon import MOST_CODE
 from mailer.core.customer_row import CustomerReader
 from mailer.core.event_row import EventReader, EventRow
 from mailer.core.importing import Columns, ImportReport, Row, RowFault
 from mailer.core.merge import Fate, Noted
-from mailer.core.redemption import Redemption
+from mailer.core.redemption import Redemption, net_of
 from mailer.core.shop_word import ShopWord, read_word
 from mailer.flow.imports import Adding, Merging
 from mailer.flow.lots import settle, tally
@@ -194,7 +194,7 @@ class Intake:
             where = "order"
             order = line_of(values.get("order"), MOST_ID) or None
             where = "net"
-            net = money_of(values.get("net"))
+            net = net_of(values.get("net"))
             where = "customer"
             customer = line_of(values.get("customer"), MOST_ID)
             where = "at"

@@ -13,9 +13,10 @@ from litestar import HttpMethod, Response, route
 from litestar.params import FromPath
 
 from mailer.app import App
+from mailer.core.event_row import HIGHEST
 from mailer.core.links import Counting
 from mailer.errors import StoreError
-from mailer.flow.answers import HIGHEST, Expired
+from mailer.flow.answers import Expired
 from mailer.flow.track import PREFERENCES, BadToken, Fate, Recipient
 from mailer.web import paper
 from mailer.web.public import (

@@ -62,6 +62,7 @@ def test_wherever_it_stands_it_means_the_same(mailer: Mailer, words: list[str]) 
         pytest.param("runs --now 0001-01-01T00:00:00+23:00", 2, "is not an instant", id="before time"),
         pytest.param("report --since yesterday", 2, "--since 'yesterday' is not a time; write 2027-05-10", id="day"),
         pytest.param("coupons export --since 0001-01-01T00:00:00+23:00", 2, "is not a time", id="day before time"),
+        pytest.param("coupons redeem X --net -5", 2, "--net '-5': What an order came to is not below 0", id="a sum"),
         pytest.param("runs --settings nowhere.yaml", 2, "nowhere.yaml: there is no such file", id="settings"),
         pytest.param("campaigns show nobody", 2, "There is no campaign 'nobody'; see mailer campaigns list.",
                      id="campaign"),

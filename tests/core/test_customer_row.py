@@ -226,6 +226,11 @@ def test_no_yes_is_taken_for_a_barred_address_and_none_counts_from_the_future() 
             for each in ("TL", "₺", "TRYY", 949, "T L", "İRY")
         ),
         ({"properties": {"order": {"id": 1}}}, "properties.order"),
+        ({"name": "coupon.redeemed", "properties": {"net": "-0.01"}}, "properties.net"),
+        *(
+            ({"name": "survey.answered", "properties": {"score": each}}, "properties.score")
+            for each in (11, -1, 9.5, "11", "ten", True, [9], "٩", 1e300)
+        ),
         ({"properties": {"currency": "Lira"}}, "properties.currency"),
     ],
 )
@@ -262,3 +267,11 @@ def test_properties_of_a_csv_are_a_json_cell_or_columns_of_their_own() -> None:
     )
     assert isinstance(event, EventRow)
     assert (event.customer, event.properties) == ("", {"title": "A", "url": "u"})
+
+
+@pytest.mark.parametrize("score", [0, 10, "9", 9.0, None, ""])
+def test_a_score_is_one_of_the_pages(score: object) -> None:
+    given = {"id": "e1", "customer": "c1", "name": "survey.answered", "at": "2027-05-10"}
+    event = EventReader(ISTANBUL).read(Row(3, {**given, "properties": {"score": score}}))
+    assert isinstance(event, EventRow)
+    assert event.properties == ({} if score in (None, "") else {"score": score})

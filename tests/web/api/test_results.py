@@ -37,6 +37,8 @@ async def test_a_code_is_asked_about_used_and_used_up(gate: Gate, program: httpx
     use = {"order": "o1", "net": "129.90", "customer": "c1"}
     answers = [await program.post(path, json=each) for each in (use, use, {"order": "o2"})]
     assert [each.status_code for each in answers] == [201, 200, 409]
+    below = await program.post(path, json={"order": "o3", "net": -5})
+    assert (below.status_code, below.json()["field"]) == (422, "net")
     assert "redeemed already" in answers[2].json()["detail"]
     found = (await program.get("/api/coupons/DG-ABCDEFGHJK")).json()
     assert (found["valid"], found["state"]) == (False, "redeemed")
