@@ -92,8 +92,19 @@ def test_the_example_of_the_environment_is_of_settings(tmp_path: Path) -> None:
     assert example()["MAILER_SECRET_KEY"] == "", "a key that everybody knows is none"
 
 
-def test_the_image_copies_what_there_is() -> None:
+def copied_by_the_image() -> list[str]:
     text = (DEPLOY / "Containerfile").read_text("utf-8")
-    copied = [word for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for word in line.split()]
+    return [word for line in re.findall(r"^COPY (.+) \S+$", text, re.MULTILINE) for word in line.split()]
+
+
+def test_the_image_copies_what_there_is() -> None:
+    copied = copied_by_the_image()
     assert {"mailer", "jobs", "templates", "requirements.lock"} <= set(copied)
     assert all((ROOT / name).exists() for name in copied)
+
+
+def test_the_builder_is_handed_what_the_image_copies_and_nothing_else() -> None:
+    lines = [each for each in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if each[:1] != "#"]
+    assert lines[0] == "*", "all is left out at first: keys, databases, mailer.env, the history"
+    assert {each[1:] for each in lines if each.startswith("!")} == set(copied_by_the_image())
+    assert all(each.startswith("**/") for each in lines[1:] if not each.startswith("!"))
