@@ -209,8 +209,8 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
         if own in document.values:
             raise SettingsError(f"{file}:{document.line((own,))}: {own}: unknown key; take it out")
     values = without_blanks(document.values)
-    named = overlay(values, variables)
     base = file.resolve().parent
+    named = overlay(values, variables, base)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:

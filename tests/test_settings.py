@@ -204,6 +204,61 @@ def test_no_sentence_shows_a_secret(tmp_path: Path, text: str, variables: dict[s
     assert "hunter2" not in said(tmp_path, text, **variables)
 
 
+def a_secret(tmp_path: Path, text: str | bytes = f"{SECRET}\n") -> str:
+    (tmp_path / "secret").write_bytes(text.encode() if isinstance(text, str) else text)
+    return "secret"
+
+
+def test_secrets_may_lie_in_files(tmp_path: Path) -> None:
+    file = a_secret(tmp_path)
+    (tmp_path / "url").write_text("postgresql://me@db/shop")
+    (tmp_path / "past").write_text("first\r\nsecond\r\n")
+    found = read(
+        tmp_path,
+        "relays: [{host: a, username: b, password: other}]",
+        RELAYS__0__PASSWORD_FILE=str(tmp_path / file),
+        SECRET_KEY_FILE=file,
+        PREVIOUS_SECRET_KEYS_FILE="past",
+        DATABASE_URL_FILE="url",
+        WEBHOOKS__MAILGUN__SIGNING_KEY="",
+        WEBHOOKS__MAILGUN__SIGNING_KEY_FILE=file,
+        RELAY__PASSWORD_FILE="",
+    )
+    assert found.webhooks.mailgun is not None
+    secrets = (
+        found.secret_key, found.relays[0].password, found.webhooks.mailgun.signing_key
+    )  # fmt: skip
+    assert [each and each.get_secret_value() for each in secrets] == [SECRET] * 3
+    assert [each.get_secret_value() for each in found.previous_secret_keys] == ["first", "second"]
+    assert found.database_url.get_secret_value() == "postgresql://me@db/shop"
+    assert found.places["relays.0.password"] == "MAILER_RELAYS__0__PASSWORD_FILE"
+
+
+@pytest.mark.parametrize(
+    ("content", "variables", "sentence"),
+    [
+        (None, {"SECRET_KEY_FILE": "nowhere"}, "MAILER_SECRET_KEY_FILE: nowhere cannot be read: No such file"),
+        (None, {"SECRET_KEY_FILE": "."}, "MAILER_SECRET_KEY_FILE: {0} cannot be read: Is a directory"),
+        (None, {"SECRET_KEY_FILE": "/dev/zero"}, "MAILER_SECRET_KEY_FILE: /dev/zero cannot be read: it is a pipe"),
+        (" \n", {"SECRET_KEY_FILE": "secret"}, "MAILER_SECRET_KEY_FILE: secret holds nothing; write the secret"),
+        (b"hunter2\xff", {"SECRET_KEY_FILE": "secret"}, "MAILER_SECRET_KEY_FILE: secret is not UTF-8 text"),
+        ("hunter2", {"METRICS__TOKEN_FILE": "secret"},
+         "MAILER_METRICS__TOKEN_FILE: metrics.token: write at least 16 letters"),
+        ("hunter2", {"SECRET_KEY_FILE": "secret", "SECRET_KEY": "hunter2"},
+         "MAILER_SECRET_KEY_FILE and MAILER_SECRET_KEY are both set; keep one of them"),
+        ("hunter2", {"LISTEN_FILE": "secret"}, "MAILER_LISTEN_FILE: listen_file: unknown key"),
+    ],
+)  # fmt: skip
+def test_a_file_that_holds_no_secret_is_named(
+    tmp_path: Path, content: str | bytes | None, variables: dict[str, str], sentence: str
+) -> None:
+    if content is not None:
+        a_secret(tmp_path, content)
+    found = said(tmp_path, "", **variables)
+    assert found.startswith(sentence.format(tmp_path))
+    assert "hunter2" not in found
+
+
 def test_no_setting_shows_a_secret_when_printed(tmp_path: Path) -> None:
     text = (
         f"secret_key: {SECRET}\ndatabase_url: postgresql://me:{SECRET}@db/shop\n"

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mailer.errors import SettingsError
+from mailer.files.whole import read_whole
 
 PREFIX = "MAILER_"
 TESTS_OWN = "MAILER_TEST_"
@@ -20,6 +22,13 @@ LISTS = {("staff",), ("previous_secret_keys",), ("tracking", "machines"), ("trac
 WHOLE = {("relays",), ("pacing", "domains"), ("topics",)}
 
 
+#: Keys, by their last word, whose value may lie in a file that `…_FILE` names, as containers are handed secrets.
+SECRETS = {"database_url", "secret_key", "previous_secret_keys", "password", "signing_key", "token"}
+
+_FROM_FILE = "_file"
+_MOST_SECRET = 100_000  # bytes
+
+
 def without_blanks(value: Any) -> Any:
     """A key left blank (`password:`) means its default."""
     if isinstance(value, dict):
@@ -29,8 +38,8 @@ def without_blanks(value: Any) -> Any:
     return value
 
 
-def overlay(values: dict[str, Any], variables: Mapping[str, str]) -> dict[Key, str]:
-    """Lay MAILER_A__B over values; which variable set which key.
+def overlay(values: dict[str, Any], variables: Mapping[str, str], folder: Path) -> dict[Key, str]:
+    """Lay MAILER_A__B over values; which variable set which key. Files of secrets count from `folder`.
 
     Raises:
         SettingsError: a variable that is no setting, or cannot be read. Its value is never shown.
@@ -42,8 +51,34 @@ def overlay(values: dict[str, Any], variables: Mapping[str, str]) -> dict[Key, s
         path = tuple(variable[len(PREFIX) :].lower().split("__"))
         if path in {("file",), ("places",)}:
             raise SettingsError(f"{variable} is not a setting; take it out of the environment")
-        named[_lay(values, path, variables[variable], variable)] = variable
+        text = variables[variable]
+        if path[-1].removesuffix(_FROM_FILE) in SECRETS and path[-1] not in SECRETS:
+            if not text:
+                continue
+            path = (*path[:-1], path[-1].removesuffix(_FROM_FILE))
+            text = _secret(folder / text, variable, variables)
+            if path in LISTS:
+                text = ",".join(text.splitlines())
+        named[_lay(values, path, text, variable)] = variable
     return named
+
+
+def _secret(file: Path, variable: str, variables: Mapping[str, str]) -> str:
+    """What a file of a secret holds, without the end of its last line."""
+    beside = variable[: -len(_FROM_FILE)]
+    if variables.get(beside):
+        raise SettingsError(f"{variable} and {beside} are both set; keep one of them")
+    try:
+        text = read_whole(file, _MOST_SECRET).decode("utf-8-sig").rstrip("\r\n")
+    except OSError as error:
+        raise SettingsError(f"{variable}: {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{variable}: {file} is not UTF-8 text") from None
+    if not text.strip():
+        raise SettingsError(
+            f"{variable}: {file} holds nothing; write the secret there, or take the variable out"
+        )
+    return text
 
 
 def _lay(values: dict[str, Any], path: tuple[str, ...], text: str, variable: str) -> Key:
