@@ -34,6 +34,7 @@ class Order:
     until_idle: bool = False
     connections: int = 1
     first: int = 0  # the number of the first of them, among those of all senders
+    counted: bool = True  # what the relay answers is counted for monitoring
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -72,6 +73,7 @@ async def _send(order: Order, line: socket.socket) -> None:
                     stop=stop,
                     shared=order.shared,
                     urgent=order.urgent,
+                    counted=order.counted,
                 )
         finally:
             orphan.cancel()

@@ -132,7 +132,7 @@ def _processes(app: App, senders: Starter, order: Mapping[str, Any]) -> SenderPr
     load = []
     if app.db.dialect == "postgresql":
         load = ["psycopg", "mailer.cluster.taker"] if order.get("shared") else ["psycopg"]
-    return SenderProcesses(senders, order, load)
+    return SenderProcesses(senders, {**order, "counted": not app.catches_mail}, load)
 
 
 async def _recover(app: App, stop: asyncio.Event) -> None:

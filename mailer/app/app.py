@@ -28,6 +28,7 @@ from mailer.flow.plan import Planner
 from mailer.flow.recheck import Recheck
 from mailer.flow.scheduler import Scheduler
 from mailer.flow.send import SenderConfig, SendLoop
+from mailer.flow.tally import Tally
 from mailer.render.guard import limit_memory
 from mailer.settings import Settings
 from mailer.store import migrate
@@ -35,6 +36,7 @@ from mailer.store.breaker import Breakers
 from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
 from mailer.store.recipients import Recipients
+from mailer.store.relay_answers import RelayAnswers
 
 #: Bytes a sender may map: an ordinary one maps about half of it, most of it shared libraries.
 SENDER_MEMORY = 2_000_000_000
@@ -142,8 +144,12 @@ class App(People, Dispatch):
         stop: asyncio.Event,
         shared: bool = False,
         urgent: bool = False,
+        counted: bool = True,
     ) -> None:
-        """Be a sender process; see `dispatcher` for `shared` and `urgent`, `departure` for `first`."""
+        """Be a sender process; see `dispatcher` for `shared` and `urgent`, `departure` for `first`.
+
+        Unless `counted`, nothing is kept of what the relay answers: the built-in mailbox is another one at each start.
+        """
         wanted, connections = connections, affordable(connections)
         if connections < wanted:
             self.tell(f"Too few files may be open for {wanted} connections; this sender uses {connections}.")
@@ -162,8 +168,9 @@ class App(People, Dispatch):
             judge=self._judge,
             clock=self.clock,
         )
-        open_session, pacer = self.departure(connections, first)
-        async with self.dispatcher(shared=shared, urgent=urgent) as dispatcher:
+        tally = Tally(RelayAnswers(self.db))
+        open_session, pacer = self.departure(connections, first, tally if counted else None)
+        async with self.dispatcher(shared=shared, urgent=urgent) as dispatcher, tally.kept():
             loop = SendLoop(
                 ledger=self.ledger,
                 senders=self.senders,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hmac
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from mailer.core.delivery import State
+from mailer.core.delivery import Accepted, InDoubt, Outcome, Refused, State, TryLater
 from mailer.core.run import ENDED, RunState
 
 MOST_NAMES = 100  # campaigns, or pools, that have a line of their own
@@ -21,6 +21,22 @@ REST = "_other"  # the others together; no campaign's name begins with a line
 _PURPOSES = ("commercial", "service")
 _OPEN = (State.QUEUED, State.SENDING, State.DEFERRED, State.IN_DOUBT)
 _IN_DOUBT = "mailer_in_doubt_deliveries"
+
+
+#: What a relay may answer to a mail, and that it did not let us in.
+_ANSWERS: Mapping[type[Outcome], str] = {
+    Accepted: "accepted",
+    TryLater: "try_later",
+    Refused: "refused",
+    InDoubt: "in_doubt",
+}
+AWAY = "away"
+ANSWERS = (*_ANSWERS.values(), AWAY)
+
+
+def answered(outcome: Outcome) -> str:
+    """What a relay said, in one word."""
+    return _ANSWERS[type(outcome)]
 
 
 class MetricsAccess(BaseModel):
@@ -69,6 +85,7 @@ class Present:
     oldest: Mapping[str, datetime]  # purpose → since when the oldest due delivery waits
     shares: Mapping[str, float]  # relay → how much of its rate it gets, of those that get less
     domains: int  # that get less
+    answers: Mapping[tuple[str, str], int] = field(default_factory=dict)  # relay and answer → how often
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +139,12 @@ METRICS = (
     _gauge("coupons_available", "Codes left in a pool.", "pool"),
     _counter("events", "What came back about mails; `by` says who opened or clicked.", "kind", "by"),
     _gauge("relay_share", "How much of its rate a relay gets; below 1 after it asked for less.", "relay"),
+    _counter(
+        "relay_answers",
+        "What a relay said to mails it was handed; `away`: how often it did not let a connection in.",
+        "relay",
+        "answer",
+    ),
     _gauge("domains_slowed", "Recipients' domains that get less than their rate, because they asked for it."),
     _gauge("spool_bytes", "Clicks and openings on this machine's disk that are not in the database yet."),
     _gauge("spool_oldest_seconds", "Age of the oldest of them; 0: none waits."),
@@ -143,8 +166,14 @@ def labels_of(sizes: Mapping[str, float]) -> dict[str, str]:
     return {name: labelled(name) if place < MOST_NAMES else REST for place, name in enumerate(order)}
 
 
-def of_present(present: Present, shares: Mapping[str, float], now: datetime) -> list[Sample]:
-    """What stands at `now`, with each relay's share of its rate."""
+def of_present(present: Present, relays: Mapping[str, str], now: datetime) -> list[Sample]:
+    """What stands at `now`, of the relays those of `relays`: what tells them apart, which may name a user → name."""
+    shares: dict[str, float] = {}  # two users of one relay: the one that gets less
+    answers: Counter[tuple[str, str]] = Counter()  # and both together
+    for key, name in relays.items():
+        shares[name] = min(present.shares.get(key, 1.0), shares.get(name, 1.0))
+        for answer in ANSWERS:
+            answers[name, answer] += present.answers.get((key, answer), 0)
     planned = present.planned_at.timestamp() if present.planned_at else 0.0
     return [
         *(
@@ -159,6 +188,7 @@ def of_present(present: Present, shares: Mapping[str, float], now: datetime) -> 
         Sample("mailer_incidents_open", present.incidents),
         Sample("mailer_domains_slowed", present.domains),
         *(Sample("mailer_relay_share", share, (relay,)) for relay, share in shares.items()),
+        *(Sample("mailer_relay_answers_total", count, both) for both, count in answers.items()),
         *(
             Sample("mailer_queue_oldest_due_seconds", _age(present.oldest.get(each), now), (each,))
             for each in _PURPOSES

@@ -74,10 +74,7 @@ class Meter:
         except (StoreError, TimeoutError):
             self._errors += 1
             return []
-        shares: dict[str, float] = {}  # two users of one relay: the one that gets less
-        for key, name in self._relays.items():
-            shares[name] = min(present.shares.get(key, 1.0), shares.get(name, 1.0))
-        return [*of_present(present, shares, now), *await self._counts(now)]
+        return [*of_present(present, self._relays, now), *await self._counts(now)]
 
     async def _counts(self, now: datetime) -> list[Sample]:
         """As counted a moment ago, or anew; nothing where it cannot be done in time."""

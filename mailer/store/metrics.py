@@ -29,6 +29,7 @@ from mailer.store.tables import (
     delivery_event,
     incident,
     pace,
+    relay_answer,
     run,
     sender,
     switch,
@@ -65,6 +66,9 @@ class Figures:
             )
             states = {row.state: (row.n, row.broken) for row in rows}
             shares, domains = await _slowed(connection)
+            answers = await connection.execute(
+                select(relay_answer.c.relay, relay_answer.c.answer, relay_answer.c.count.label("n"))
+            )
             return Present(
                 runs={state: n for state, (n, _broken) in states.items()},
                 breakers=sum(broken for _n, broken in states.values()),
@@ -81,6 +85,7 @@ class Figures:
                 oldest=await _oldest(connection, now),
                 shares=shares,
                 domains=domains,
+                answers={(row.relay, row.answer): row.n for row in answers},
             )
 
     async def counts(self) -> Counts:

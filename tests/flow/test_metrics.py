@@ -13,7 +13,9 @@ from mailer.testing import FrozenClock
 from tests.store.rows import NOW
 
 PRESENT = Present({}, 0, halted=False, senders=2, planned_at=NOW, incidents=0, oldest={},
-                  shares={"u@r.example:25": 0.5}, domains=0)  # fmt: skip
+                  shares={"u@r.example:25": 0.5}, domains=0,
+                  answers={("u@r.example:25", "accepted"): 3, ("v@r.example:25", "accepted"): 4,
+                           ("gone.example:25", "accepted"): 5})  # fmt: skip
 
 
 class Base:
@@ -67,6 +69,9 @@ async def test_it_counts_seldom_and_once_for_all_who_ask() -> None:
     assert first["deliveries_total", "offer", "sent"] == 5
     assert first["relay_share", "r.example:25"] == 0.5
     assert first["relay_share", "s.example:25"] == 1
+    assert first["relay_answers_total", "r.example:25", "accepted"] == 7
+    assert first["relay_answers_total", "s.example:25", "away"] == 0
+    assert not any("gone.example:25" in key for key in first)
 
 
 async def test_without_a_database_the_rest_is_told() -> None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from mailer.core.metrics import Present
 from mailer.store.engine import Database
 from mailer.store.metrics import Figures
+from mailer.store.relay_answers import RelayAnswers
 from mailer.store.tables import campaign_state, coupon, delivery_event, incident, pace, switch
 from tests.store import rows
 from tests.store.rows import NOW
@@ -113,3 +114,11 @@ async def test_events_are_counted_once_however_often_one_looks(database: Databas
             ("clicked", "human"): 2, ("clicked", "machine"): 1, ("bounced", ""): 1, ("opened", ""): 1,
             ("settled", ""): 1,
         }  # fmt: skip
+
+
+async def test_what_relays_answered_adds_up_over_senders(database: Database) -> None:
+    answers = RelayAnswers(database)
+    await answers.add({("r:25", "accepted"): 2, ("s:25", "away"): 1})
+    await answers.add({("r:25", "accepted"): 3, ("r:25", "refused"): 1})
+    found = await Figures(database).present(NOW)
+    assert found.answers == {("r:25", "accepted"): 5, ("r:25", "refused"): 1, ("s:25", "away"): 1}

@@ -31,7 +31,7 @@ from mailer.store.tables.people import (
     service_point,
     suppression,
 )
-from mailer.store.tables.processes import lease, pace, pace_slot, sender, switch, warm_day
+from mailer.store.tables.processes import lease, pace, pace_slot, relay_answer, sender, switch, warm_day
 from mailer.store.tables.returned import returned
 
 __all__ = [
@@ -62,6 +62,7 @@ __all__ = [
     "named_list",
     "pace",
     "pace_slot",
+    "relay_answer",
     "returned",
     "run",
     "score_round",

@@ -50,6 +50,14 @@ pace_slot = Table(  # mails of a limit a sender may have under way; senders that
     Column("slots", Integer, nullable=False),
 )
 
+relay_answer = Table(  # what each relay answered so far, over all senders, for monitoring
+    "relay_answer",
+    metadata,
+    Column("relay", Text, primary_key=True),  # core.relays.Relay.key
+    Column("answer", Text, primary_key=True),  # core.metrics.ANSWERS
+    Column("count", Id, nullable=False),
+)
+
 warm_day = Table(  # how many commercial mails of a warm-up's day are taken
     "warm_day",
     metadata,

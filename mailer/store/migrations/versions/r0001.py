@@ -129,6 +129,13 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.PrimaryKeyConstraint("key", "sender_id", name=op.f("pk_pace_slot")),
     )
     op.create_table(
+        "relay_answer",
+        sa.Column("relay", sa.Text(), nullable=False),
+        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("count", Id, nullable=False),
+        sa.PrimaryKeyConstraint("relay", "answer", name=op.f("pk_relay_answer")),
+    )
+    op.create_table(
         "score_round",
         sa.Column("id", Id, nullable=False),
         sa.Column("scored_at", Instant, nullable=False),
