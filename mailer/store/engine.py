@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Select, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry
 
 from mailer.errors import StoreBusy, StoreError
 from mailer.store.dialect import LOCK_SECONDS, driver_url, explain, is_busy, is_store_trouble, public_name
-from mailer.store.inline import inline
-
-_WRITES = "mailer_writes"
-
-
-def _json(value: Any) -> str:
-    # SQLite finds a key only where it stands as itself, not as \u escapes; and it reads no NaN.
-    return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
+from mailer.store.sqlite_file import WRITES, as_json, sqlite
 
 #: A frozen process must not hold its locks for ever.
 _POSTGRESQL = {"lock_timeout": f"{LOCK_SECONDS}s", "idle_in_transaction_session_timeout": "60s"}
@@ -45,12 +32,13 @@ _SHORT = {
 class Database:
     """A database, SQLite or PostgreSQL, for one event loop of one process."""
 
-    def __init__(self, engine: AsyncEngine, where: str) -> None:
+    def __init__(self, engine: AsyncEngine, where: str, there: Callable[[], None] | None = None) -> None:
+        self._there = there  # raises where the file is no longer the one that was opened
         self.dialect = engine.dialect.name  # sqlite or postgresql
         self.where = where  # as it may be shown
         self._engine = engine
         self._reader = engine
-        self._writer = engine.execution_options(**{_WRITES: True})
+        self._writer = engine.execution_options(**{WRITES: True})
         if self.dialect == "postgresql":
             self._reader = engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
@@ -72,13 +60,14 @@ class Database:
         """
         parsed = driver_url(url)
         where = public_name(parsed)
+        there = None
         if parsed.get_backend_name() == "sqlite":
-            engine = _sqlite(parsed, where, durable=durable, short=short)
+            engine, there = sqlite(parsed, where, durable=durable, short=short)
         else:
             options = _POSTGRESQL | (_SHORT if short else {})
             engine = create_async_engine(
                 parsed, pool_size=5, max_overflow=15, pool_pre_ping=True, pool_timeout=LOCK_SECONDS,
-                json_serializer=_json,
+                json_serializer=as_json,
                 connect_args={
                     "connect_timeout": 10,
                     # A server whose machine went away without a word is given up within a minute, not after hours.
@@ -88,7 +77,7 @@ class Database:
                 },
             )  # fmt: skip
             event.listen(engine.sync_engine, "begin", _begin_postgresql)
-        database = cls(engine, where)
+        database = cls(engine, where, there)
         try:
             async with database.read() as connection:
                 await connection.exec_driver_sql("select 1")
@@ -123,6 +112,8 @@ class Database:
             StoreError: the database cannot be used. When the failure was in COMMIT itself nobody knows
                 whether it took: read again.
         """
+        if self._there is not None:
+            self._there()
         with self._trouble():
             async with self._queue(), self._writer.connect() as connection, connection.begin():
                 yield connection
@@ -191,91 +182,7 @@ async def streamed(connection: AsyncConnection, statement: Select[Any]) -> Async
         await found.close()
 
 
-def _sqlite(url: Any, where: str, *, durable: bool, short: bool) -> AsyncEngine:
-    file = Path(url.database).expanduser()
-    folder = file.parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"The folder of the database {where} cannot be made: {error.strerror or error}."
-        ) from error
-    # What is there already keeps its rights, and SQLite says better what else is wrong.
-    with suppress(OSError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # its log takes after it
-    engine = create_async_engine(
-        url.set(database=str(file)),
-        pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS,
-        connect_args={"factory": _Undone} | ({"async_creator_fn": inline} if short else {}),
-        json_serializer=_json,
-    )  # fmt: skip
-    patience = 0 if short else LOCK_SECONDS * 1000  # see store.inline
-    event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, patience=patience))
-    if not durable:
-        event.listen(engine.sync_engine, "connect", _waits_for_no_disk)
-    event.listen(engine.sync_engine, "begin", _begin_sqlite)
-    return engine
-
-
-class _Undone(sqlite3.Connection):
-    """Closing it undoes what was not committed.
-
-    SQLite itself waits with that for the last of its cursors. A task that was cancelled leaves one behind, and the
-    one writer's place would stay taken.
-    """
-
-    def close(self) -> None:
-        """Roll back, then close."""
-        with suppress(sqlite3.Error):
-            self.rollback()
-        super().close()
-
-
-def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry, *, patience: int) -> None:
-    connection.isolation_level = None  # the driver begins nothing by itself: _begin_sqlite does
-    cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {LOCK_SECONDS * 1000}")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA cache_size = -16000")
-    cursor.execute("PRAGMA temp_store = MEMORY")
-    _write_ahead(cursor)
-    cursor.execute(f"PRAGMA busy_timeout = {patience}")
-    cursor.close()
-
-
-def _waits_for_no_disk(connection: Any, _entry: ConnectionPoolEntry) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous = OFF")
-    cursor.execute("PRAGMA cache_size = -64000")
-    cursor.close()
-
-
-def _write_ahead(cursor: Any) -> None:
-    # The switch to WAL is kept in the file, and is the one step that does not ask the busy handler.
-    give_up = time.monotonic() + LOCK_SECONDS
-    while True:
-        cursor.execute("PRAGMA journal_mode")
-        if cursor.fetchone()[0] == "wal":
-            return
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-            cursor.fetchone()
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
-        if time.monotonic() > give_up:
-            raise sqlite3.OperationalError("its write-ahead log cannot be switched on")
-        time.sleep(0.02)
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    # A deferred transaction that turns to writing ignores busy_timeout; ours say at once what they are.
-    writes = connection.get_execution_options().get(_WRITES)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
 def _begin_postgresql(connection: Connection) -> None:
     # Reading holds no locks; a listing that somebody pages through slowly may stay open.
-    if not connection.get_execution_options().get(_WRITES):
+    if not connection.get_execution_options().get(WRITES):
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
