@@ -172,7 +172,7 @@ def orders_hold(rule: OrdersRule, totals: OrderTotals) -> bool:
 def _orders(rule: OrdersRule, facts: CustomerFacts, context: EvalContext) -> Branch:
     totals = order_totals(
         facts, context, since=_since(rule.within, context), until=context.up_to(rule.until),
-        currency=rule.currency or context.currency,
+        currency=rule.counted_in(context.currency),
     )  # fmt: skip
     asked = [f"{name} {wanted}" for name, wanted in (("count", rule.count), ("net", rule.net)) if wanted]
     text = f"orders{_window(rule.within, rule.until)}: {', '.join(asked) or 'at least one'}"

@@ -82,6 +82,10 @@ class OrdersRule(Strict):
     within: DurationField | None = Field(None, alias="in")
     until: Literal["event"] | None = None
 
+    def counted_in(self, tenants: str) -> str:
+        """The currency of the orders that count; empty: all. Only a sum needs one: an order is one in any."""
+        return self.currency or (tenants if self.net else "")
+
 
 class SpendRule(Strict):
     """What all orders came to after refunds, counting only those placed at least `settled` ago."""

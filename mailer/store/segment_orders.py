@@ -32,7 +32,7 @@ def orders(rule: OrdersRule, context: SegmentContext) -> ColumnElement[bool]:
     """Customers whose orders in the window are as many, and came to as much, as `rule` asks."""
     since = None if rule.within is None else context.back(rule.within)
     left = _left(
-        context, since, lambda at: context.not_after(at, rule.until), rule.currency or context.currency
+        context, since, lambda at: context.not_after(at, rule.until), rule.counted_in(context.currency)
     )
     tests = [within(func.count(), rule.count)] if rule.count else []
     if rule.net:

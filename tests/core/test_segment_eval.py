@@ -194,6 +194,20 @@ REWARD = {"spend": {"net": "1000..", "currency": "TRY", "settled": "14d"}}
             {"spend": {"net": 50, "currency": "EUR"}},
             True,
         ),
+        # Whoever bought abroad is a buyer; only a sum is of one currency.
+        ([order("2027-09-01", "e", 50, currency="EUR")], "2027-10-01T10:00", {"orders": {"count": 1}}, True),
+        (
+            [order("2027-09-01", "e", 50, currency="EUR")],
+            "2027-10-01T10:00",
+            {"orders": {"net": "1.."}},
+            False,
+        ),
+        (
+            [order("2027-09-01", "e", 50, currency="EUR")],
+            "2027-10-01T10:00",
+            {"orders": {"count": 1, "currency": "TRY"}},
+            False,
+        ),
         ([order("2027-09-01", "o", 0)], "2027-10-01T10:00", {"orders": {}}, True),
         ([], "2027-10-01T10:00", {"orders": {}}, False),
         ([], "2027-10-01T10:00", {"orders": {"count": 0}}, True),
