@@ -32,7 +32,7 @@ _BASE_LIMIT = 10**6
 
 #: Jinja's own filters that neither make markup, nor reach attributes, nor grow with a number.
 HARMLESS = frozenset({
-    "abs", "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "float", "groupby",
+    "abs", "capitalize", "count", "dictsort", "e", "escape", "first", "float", "groupby",
     "int", "items", "join", "last", "length", "list", "lower", "map", "max", "min", "reject", "rejectattr",
     "reverse", "round", "safe", "select", "selectattr", "slice", "sort", "string", "striptags", "sum",
     "title", "trim", "truncate", "unique", "upper", "urlencode", "wordcount",

@@ -183,6 +183,12 @@ def css_gate(value: Any) -> str:
     return text if _CSS.fullmatch(text) else ""
 
 
+def default_filter(value: Any, default_value: Any = "", boolean: bool = False) -> Any:
+    """What stands where a value is missing or blank, as of who gave no name; `boolean`: for 0 and false as well."""
+    blank = value is None or isinstance(value, Undefined) or (isinstance(value, str) and not value)
+    return default_value if blank or (boolean and not value) else value
+
+
 def format_filter(value: Any, *args: Any, **kwargs: Any) -> str:
     """printf-like `%s`, `%d`, `%.2f`, `%(name)s`; no widths, which are a way to fill the memory."""
     text = str(value)
@@ -222,8 +228,10 @@ def center_filter(value: Any, width: int = 80) -> str:
 FILTERS: dict[str, Callable[..., Any]] = {
     "center": center_filter,
     "css": css_gate,
+    "d": default_filter,
     "date": date_filter,
     "datetime": datetime_filter,
+    "default": default_filter,
     "format": format_filter,
     "indent": indent_filter,
     "inline": inline_filter,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from types import CodeType
 from typing import TypeGuard
@@ -24,7 +24,6 @@ _BATCH = 256
 
 # Names of ours in a template's code; Jinja's begin with `l_`, `t_` or are listed in its first line.
 _SAID, _MORE, _DATA = "said", "more", "data_"
-_DEFAULT = frozenset({"default", "d"})
 
 
 class Pieces(list[str]):
@@ -161,7 +160,6 @@ class _Lookups(ast.NodeTransformer):
     """`environment.getattr(customer, 'city')`: where `customer` is a dict that has it, it is taken from there."""
 
     def __init__(self, root: ast.FunctionDef) -> None:
-        self._filters = dict(_filters(root))
         self._given = _given(root)
 
     def visit_Assign(self, line: ast.Assign) -> ast.AST | list[ast.AST]:
@@ -174,24 +172,9 @@ class _Lookups(ast.NodeTransformer):
         return [line, ast.copy_location(second, line)]
 
     def visit_Call(self, call: ast.Call) -> ast.AST:
-        """A lookup, or `| default(…)` of one, which is not asked for what is there."""
+        """A lookup."""
         self.generic_visit(call)
-        found = self._looked_up(call)
-        if found is not None:
-            return found
-        inner = call.args[0] if call.args else None
-        if (
-            isinstance(call.func, ast.Name)
-            and self._filters.get(call.func.id) in _DEFAULT
-            and len(call.args) == 2  # noqa: PLR2004 - a third argument would replace what is false, too
-            and not call.keywords
-            and isinstance(inner, ast.IfExp)
-            and _is_lookup(inner)
-        ):
-            call.args[0] = inner.orelse
-            inner.orelse = call
-            return inner
-        return call
+        return self._looked_up(call) or call
 
     def _looked_up(self, call: ast.Call) -> ast.IfExp | None:
         if ast.unparse(call.func) != "environment.getattr" or len(call.args) != 2:  # noqa: PLR2004 - object, name
@@ -208,28 +191,6 @@ class _Lookups(ast.NodeTransformer):
         for each in (data, there, made.body, made):
             ast.copy_location(each, call)
         return made
-
-
-def _is_lookup(node: ast.IfExp) -> bool:
-    test = node.test
-    return (
-        isinstance(test, ast.Compare)
-        and isinstance(test.ops[0], ast.In)
-        and isinstance(test.comparators[0], ast.Name)
-        and test.comparators[0].id.startswith(_DATA)
-    )
-
-
-def _filters(root: ast.FunctionDef) -> Mapping[str, str]:
-    """Local names of filters, `t_1 = environment.filters['date']`."""
-    found: dict[str, str] = {}
-    for each in ast.walk(root):
-        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Subscript):
-            place, target = each.value, each.targets[0]
-            of = ast.unparse(place.value)
-            if of == "environment.filters" and _is_text(place.slice) and isinstance(target, ast.Name):
-                found[target.id] = str(place.slice.value)
-    return found
 
 
 def _given(root: ast.FunctionDef) -> frozenset[str]:

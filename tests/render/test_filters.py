@@ -46,6 +46,17 @@ def fill(source: str, locale: str = "en-GB", currency: str | None = "TRY", **con
         ("{{ '49.9' | money('EUR') }}", "de", "49,90 €"),
         ("{{ -3.5 | money('GBP') }}", "en-GB", "-£3.50"),
         ("{{ x | default('none') }}", "en", "none"),
+        (
+            "{{ '' | default('none') }} {{ none | d('none') }}",
+            "en",
+            "none none",
+        ),  # as an empty cell is nothing
+        (
+            "{{ 0 | default('none') }} {{ false | default('none') }} {{ [] | default('none') }}",
+            "en",
+            "0 False []",
+        ),
+        ("{{ 0 | default('none', true) }} {{ x | default }}", "en", "none "),
         ("{{ '%s of %d' | format('a', 2) }}", "en", "a of 2"),
         ("{{ 'aba' | replace('a', '<') }}", "en", "&lt;b&lt;"),
         ("{{ 'a\nb' | indent(2) }}", "en", "a\n  b"),
