@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -27,6 +28,7 @@ from mailer.flow.versions import Versions
 from mailer.render.lint import promotions, sizes
 from mailer.render.mime import assemble
 from mailer.render.publish import publish
+from mailer.render.remarks import remarks
 from mailer.render.renderer import Template
 from mailer.render.vet import Sample, vet
 from mailer.smtp.relay import RelayConfig
@@ -73,6 +75,7 @@ class Mails(Trailing):
             composer=self.composer,
             published=self.published,
             vet=self.vetted,
+            remarks=self.remarked,
             open_session=self.session,
         )
 
@@ -92,6 +95,15 @@ class Mails(Trailing):
         found += await vet(parts, samples)
         track = self.link_maker.track(_LONG, campaign.name, Counting.YES) if campaign.commercial else None
         return [self._as_typed(fault) for fault in found or sizes(parts, samples, track)]
+
+    def remarked(self, campaign: Campaign, parts: Mapping[str, Any]) -> list[FileFault]:
+        """What is no fault of a template, and hardly meant."""
+        domain = self.sender.from_.rpartition("@")[2].rstrip("> ").casefold()
+        in_earnest = (
+            re.fullmatch(r"(.*\.)?(example(\.(com|net|org))?|test|invalid|localhost)", domain) is None
+        )
+        found = remarks(parts, commercial=campaign.commercial and campaign.enabled, in_earnest=in_earnest)
+        return [self._as_typed(fault) for fault in found]
 
     async def some_customers(self) -> list[Customer]:
         """A few real customers to try templates with."""

@@ -71,11 +71,17 @@ def run_campaign(
             count = await app.campaign_desk.by_hand(campaign, this.clock())
             if dry_run:
                 await app.stockroom.ready(campaign, this.clock())
-                tell(
-                    f"{name} would reach an audience of {count}, less those consent and the other rules leave out."
-                )
+                agreed = count
+                if campaign.commercial:
+                    agreed = await app.campaign_desk.by_hand(campaign, this.clock(), agreed=True)
+                    tell(
+                        f"{name} would reach an audience of {count}, of whom {agreed} agreed to commercial mail; "
+                        "caps and the other rules may leave out more."
+                    )
+                else:
+                    tell(f"{name} would reach an audience of {count}, less those the other rules leave out.")
                 if this.json:
-                    this.out.one({"campaign": name, "audience": count})
+                    this.out.one({"campaign": name, "audience": count, "agreed": agreed})
                 return
             _confirmed(name, count, confirm)
             occurrence, added = await app.scheduler().run_by_hand(campaign)

@@ -228,7 +228,7 @@ def list_incidents() -> None:
                 app.incidents.list(this.clock()),
                 (
                     *("id", "title", "state", "opened_at", "starts_at", "update", "reached", "unreachable"),
-                    *("next_update", "overdue"),
+                    *("next_update", "overdue", "draft"),
                 ),
                 "There was no incident so far.",
             )
@@ -269,7 +269,8 @@ def _number(number: int) -> None:
 async def _say_reach(app: Any, number: int, area: Area) -> None:
     reach = await app.incidents.preview(area)
     affected = f"{counted(reach.count, 'customer')} {are(reach.count)}"
-    tell(f"{affected} affected; {reach.unreachable} of them cannot be reached by mail.")
+    missed = f"; {reach.unreachable} of them cannot be reached by mail" if reach.unreachable else ""
+    tell(f"{affected} affected{missed}.")
     if reach.unreachable:
         tell(f"Who they are: mailer incidents show {number} --unreachable")
 

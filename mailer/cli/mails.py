@@ -47,6 +47,8 @@ def preview(
             if this.json:
                 this.out.one(asdict(shown))
                 return
+            if form is not Format.EML:
+                tell(f"Subject: {shown.subject}")
             text = {Format.EML: shown.source, Format.HTML: shown.html, Format.TEXT: shown.text}[form]
             print(text)  # noqa: T201 - stdout is the product here
 

@@ -11,7 +11,7 @@ import typer
 from mailer.app import App
 from mailer.cli.invocation import run as run_async
 from mailer.cli.invocation import this
-from mailer.cli.output import tell
+from mailer.cli.output import counted, tell
 from mailer.core.plain import instant_text
 from mailer.demo.load import load_demo, refuse_real_customers
 from mailer.supervisor import Starter, keep_running, starter, until_idle
@@ -84,10 +84,24 @@ def run(
     async def work(senders: Starter) -> None:
         async with this.app() as app:
             await tell_of_halt(app)
-            await (until_idle if until_idle_ else keep_running)(app, senders, this.order())
+            if not until_idle_:
+                await keep_running(app, senders, this.order())
+                return
+            before = await app.overview.last_fact()
+            await until_idle(app, senders, this.order())
+            await tell_of_failures(app, before)
 
     with starter() as senders:
         run_async(work(senders))
+
+
+async def tell_of_failures(app: App, before: int) -> None:
+    """Name what failed since the fact `before`: a person at a terminal looks into no ledger unasked."""
+    for failed in await app.overview.failed_after(before):
+        tell(
+            f"{failed.campaign}: {counted(failed.count, 'mail')} failed ({failed.reason}); "
+            f"see mailer deliveries --campaign {failed.campaign} --state failed, and mailer customers show."
+        )
 
 
 async def tell_of_halt(app: App) -> None:

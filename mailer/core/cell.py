@@ -214,7 +214,7 @@ def degrees_of(value: Any, most: int) -> float | None:
     if not text:
         return None
     try:
-        degrees = float(text)
+        degrees = float(text.replace(",", "."))
     except ValueError:
         degrees = math.nan
     if not -most <= degrees <= most:

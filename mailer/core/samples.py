@@ -36,6 +36,12 @@ _STATES = ("investigating", "identified", "monitoring", "resolved", "reopened", 
 _PLANNED = ("scheduled", "reminded", "in_progress", "completed", "rescheduled")
 
 
+_POSTS = (
+    ("Yeni sezon geldi", "https://kardelen.example/yeni", "Bahar koleksiyonundan ilk parçalar raflarda."),
+    ("Çay & kahve: <demleme> rehberi", "https://kardelen.example/rehber", "Kaç derece, kaç dakika?"),
+)
+
+
 def sample_coupon(campaign: Campaign, day: datetime = SOME_DAY) -> CouponView | None:
     """What a preview shows in place of a code; none is used up."""
     spec = campaign.coupon
@@ -58,19 +64,16 @@ def sample_job(
     if isinstance(campaign.trigger, EventTrigger):
         context = {"event": campaign.trigger.event, "properties": _properties(campaign.trigger.event)}
     if campaign.content is not None:
-        posts = [
-            ("Yeni sezon geldi", "https://kardelen.example/yeni"),
-            ("A & B <sale>", "https://kardelen.example/b"),
-        ]
         content["posts"] = [
-            {"title": title, "url": url, "summary": "…", "at": SOME_DAY.isoformat()} for title, url in posts
+            {"title": title, "url": url, "summary": summary, "at": day.isoformat()}
+            for title, url, summary in _POSTS
         ]
     if isinstance(campaign.trigger, IncidentTrigger):
         content["incident"] = _incident(state or "investigating")
         context["points"] = [{"id": "p1", "service": "fibre", "postal_code": "34710", "label": "Ev"}]
     return SendJob(
         delivery_id=0, run_id=0, version_id=0, campaign=campaign.name, purpose=campaign.purpose,
-        occurrence=day.date().isoformat(), kind=kind or ("first" if content.get("incident") else ""),
+        occurrence=_occurrence(campaign, day), kind=kind or ("first" if content.get("incident") else ""),
         email=customer.email, due_at=SOME_DAY, attempts=0, message_id=None, customer=customer, customer_key=0,
         planned_at=SOME_DAY, context=context, content=content, coupon=sample_coupon(campaign, day),
     )  # fmt: skip
@@ -106,6 +109,13 @@ def vetting_scenes(
         (who, each.locale, scene(replace(job, customer=each), campaign.description, sender, links))
         for who, each, job in tried
     ]
+
+
+def _occurrence(campaign: Campaign, day: datetime) -> str:
+    """In the form the trigger gives it: whoever takes an event's id for a date has to hear of it beforehand."""
+    if isinstance(campaign.trigger, EventTrigger):
+        return "event-1001"
+    return "1:1" if isinstance(campaign.trigger, IncidentTrigger) else day.date().isoformat()
 
 
 def _properties(event: str) -> dict[str, Any]:

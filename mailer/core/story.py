@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from operator import itemgetter
 from typing import Any
 
 from mailer.core.consent import TOPIC, Action, Via
@@ -19,6 +18,15 @@ Row = Mapping[str, Any]
 
 #: States that only a last event or the planner tells of; who was sent a mail is told by `sent_at`.
 _ENDS = (State.SKIPPED, State.FAILED, State.EXPIRED, State.CANCELLED, State.IN_DOUBT)
+
+#: What comes after the rest where the clock stood still: an attempt is put off before the next one is accepted.
+_RANK = {
+    "sent": 1, "coupon": 2, EventKind.OPENED: 3, EventKind.CLICKED: 3, EventKind.REDEEMED: 3, EventKind.BOUNCED: 3,
+    EventKind.COMPLAINED: 3, EventKind.UNSUBSCRIBED: 3,
+}  # fmt: skip
+
+#: Words of ours in an event's detail, for people.
+_OURS = {"held": "we did not begin it: a halt, a pause, or this sender was late"}
 
 _WHO = {By.HUMAN: "a person", By.MACHINE: "a machine, not a person"}
 
@@ -36,7 +44,7 @@ def timeline(dossier: Mapping[str, Any]) -> list[dict[str, Any]]:
         *_incidents(dossier["incidents"]),
         *_bars(dossier["suppressions"]),
     ]
-    return sorted(lines, key=itemgetter("at"))
+    return sorted(lines, key=lambda line: (line["at"], _RANK.get(line["what"], 0)))
 
 
 def _line(
@@ -122,7 +130,7 @@ def _end(state: str, reason: str | None) -> str:
 def _said(detail: Row, *names: str) -> str:
     """What the other side said, in brackets."""
     found = next((str(detail[name]) for name in names if detail.get(name)), "")
-    return f" ({found})" if found else ""
+    return f" ({_OURS.get(found, found)})" if found else ""
 
 
 #: How an event is told after the mail's name, and what of its detail is put in brackets.

@@ -15,8 +15,11 @@ from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
 from mailer.core.handoff import SendJob
 from mailer.core.samples import sample_job
+from mailer.core.segment import Rule
 from mailer.errors import UsageError
 from mailer.flow.score import Scoring
+
+_AGREED = Rule(consent="commercial")
 
 
 class AudiencePort(Protocol):
@@ -87,8 +90,10 @@ class CampaignDesk:
         await self._scoring.see_to([campaign.audience], now)
         return await self._people.count(Selection(rule=campaign.audience), now)
 
-    async def by_hand(self, campaign: Campaign, now: datetime) -> int:
-        """How many customers it would reach when started by hand, before consent and the other rules.
+    async def by_hand(self, campaign: Campaign, now: datetime, *, agreed: bool = False) -> int:
+        """How many customers it would reach when started by hand, before caps and the other rules.
+
+        With `agreed`, only those whose consent to commercial mail stands; without, before that, too.
 
         Raises:
             UsageError: it cannot be started by hand.
@@ -96,6 +101,8 @@ class CampaignDesk:
         zones = await self._people.zones()
         chosen = by_hand(campaign, zones, now=now, tenant=self._zone, leap_day=self._leap_day)
         await self._scoring.see_to([chosen.rule], now)
+        if agreed:
+            chosen = replace(chosen, rule=Rule(all=(chosen.rule, _AGREED)))
         return await self._people.count(chosen, now)
 
     async def job(self, campaign: Campaign, customer_id: str | None, now: datetime) -> SendJob:

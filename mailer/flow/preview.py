@@ -46,12 +46,14 @@ class Previews:
         composer: Composer,
         published: Callable[[str], Mapping[str, Any]],
         vet: Callable[[Campaign, Mapping[str, Any], Sequence[Customer]], Awaitable[list[FileFault]]],
+        remarks: Callable[[Campaign, Mapping[str, Any]], Sequence[FileFault]],
         open_session: Callable[[], SessionPort],
     ) -> None:
         self._desk = desk
         self._composer = composer
         self._published = published
         self._vet = vet
+        self._remarks = remarks
         self._open_session = open_session
 
     async def preview(self, campaign: Campaign, customer_id: str | None, now: datetime) -> Preview:
@@ -101,6 +103,7 @@ class Previews:
                 found.append(fault)
                 continue
             found.extend(await self._vet(campaign, parts, customers))
+            found.extend(each for each in self._remarks(campaign, parts) if each not in found)
         return found
 
 

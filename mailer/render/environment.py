@@ -68,6 +68,9 @@ class Missing(StrictUndefined):
         name = self._undefined_name
         if isinstance(self._undefined_obj, Mapping):
             known = ", ".join(sorted(str(key) for key in self._undefined_obj)[:30])
+            if "attributes" in self._undefined_obj:  # a customer, whose attributes others may have
+                ask = f'customer.{name} | default("")'
+                return f"there is no {name!r} here; where a customer may be without it, write {ask}; there is: {known}"
             return f"there is no {name!r} here; there is: {known}" if known else f"there is no {name!r} here"
         return f"{name!r} is not defined"
 

@@ -60,16 +60,23 @@ async def vet(
 
 
 def _faults(template: str, samples: Sequence[Sample], out: bytes) -> list[TemplateFault]:
-    found: dict[tuple[str, int | None, str], TemplateFault] = {}
+    found: dict[tuple[str, int | None, str], tuple[str, list[str]]] = {}
     lines = out.splitlines()
     for sample, line in zip(samples, lines, strict=False):
         said = json.loads(line)
         if said is not None:
             message, file, number = said
-            key = (file, number, message)
-            found.setdefault(key, TemplateFault(f"{message} (for {sample.name})", file or template, number))
+            # What there is instead is another list for each customer, and the same fault.
+            key = (file or template, number, message.partition(";")[0])
+            found.setdefault(key, (message, []))[1].append(sample.name)
     if len(lines) < len(samples):
-        name = samples[len(lines)].name
-        message = f"rendering took more memory or time than it may have, and was ended (for {name})"
-        found.setdefault((template, None, message), TemplateFault(message, file=template))
-    return list(found.values())[:_FAULTS_LIMIT]
+        message = "rendering took more memory or time than it may have, and was ended"
+        found.setdefault((template, None, message), (message, [samples[len(lines)].name]))
+    return [
+        TemplateFault(f"{message} (for {_and_others(names)})", file, number)
+        for (file, number, _), (message, names) in list(found.items())[:_FAULTS_LIMIT]
+    ]
+
+
+def _and_others(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"

@@ -47,6 +47,7 @@ class Outcomes:
                     and row["state"] not in CLOSED
                     and row["next_update"] is not None
                     and row["at"] < row["next_update"] <= now,
+                    "draft": row["published_at"] is None,
                 }
 
     async def outcome(self, incident_id: int) -> dict[str, Any]:

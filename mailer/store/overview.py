@@ -9,11 +9,12 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from mailer.core.delivery import Tally
+from mailer.core.event import EventKind
 from mailer.store.dialect import clock
 from mailer.store.engine import Database
 from mailer.store.runs import tally
 from mailer.store.switches import HALT
-from mailer.store.tables import customer, run, sender, switch
+from mailer.store.tables import customer, delivery, delivery_event, run, sender, switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,15 @@ class Facts:
     senders: int  # sender processes whose lease holds
     halted_at: datetime | None
     runs: Sequence[LastRun]  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Deliveries of a campaign that failed for one reason."""
+
+    campaign: str
+    reason: str
+    count: int
 
 
 class Overview:
@@ -77,3 +87,21 @@ class Overview:
         """
         async with self._database.read() as connection:
             await connection.execute(select(1))
+
+    async def last_fact(self) -> int:
+        """The number of the last fact about a delivery; 0: there is none."""
+        async with self._database.read() as connection:
+            return await connection.scalar(select(func.max(delivery_event.c.id))) or 0
+
+    async def failed_after(self, fact: int) -> list[Failures]:
+        """What failed since that fact, by campaign and reason."""
+        reason = func.coalesce(delivery.c.reason, "")
+        wanted = (
+            select(delivery.c.campaign, reason, func.count())
+            .join(delivery_event, delivery_event.c.delivery_id == delivery.c.id)
+            .where(delivery_event.c.id > fact, delivery_event.c.kind == EventKind.FAILED)
+            .group_by(delivery.c.campaign, reason)
+            .order_by(delivery.c.campaign, reason)
+        )
+        async with self._database.read() as connection:
+            return [Failures(*row) for row in (await connection.execute(wanted)).all()]

@@ -37,7 +37,8 @@ def test_a_run_that_is_refused_pauses_and_goes_on_when_told_to(shop: OpenShop, r
     assert f"Run {run['id']} is paused by a {run['reason']}. `mailer runs resume" in here.mailer("runs").err
     assert counted
     assert 50 <= int(counted[1]) <= run["failed"] <= 50 + 2 * 2
-    (told,) = answer.err.splitlines()
+    told, failed = answer.err.splitlines()
+    assert failed.startswith(f"letter: {run['failed']} mails failed (refused); see mailer deliveries")
     assert (
         told
         == f"Run {run['id']} is paused by a {run['reason']}. `mailer runs resume {run['id']}` lets it go on."
@@ -56,6 +57,6 @@ def test_a_notice_that_is_refused_goes_on(shop: OpenShop, relay: StartRelay) -> 
     here, post = shop(), relay({"rcpt": "550 5.1.1 no such user"})
     here.relay(post.port, connections=2)
     a_letter(here, 60, purpose="service")
-    assert here.run(NOW).err == ""
+    assert here.run(NOW).err.startswith("letter: 60 mails failed (refused)")
     run = only_run(here)
     assert (run["state"], run["failed"]) == ("finished", 60)

@@ -101,7 +101,16 @@ def test_hostile_customers_fail_alone_or_are_harmless(shop: OpenShop, relay: Sta
     assert lines == {line for line, (fate, _) in enumerate(HOSTILE.values(), 1) if fate == REFUSED}
     here.mailer("campaigns", "run", "letter", now=NOW)
     answer = here.run(NOW)
-    assert answer.err == ""
+    reasons = sorted(
+        {
+            fate
+            for fate, _ in HOSTILE.values()
+            if fate in ("header", "not_representable", "render", "too_large")
+        }
+    )
+    told = answer.err.splitlines()
+    assert [line.partition("(")[2].partition(")")[0] for line in told] == reasons
+    assert all(line.startswith("letter: ") and "mailer deliveries --campaign letter" in line for line in told)
     became = {row["customer"]: row["reason"] or row["state"] for row in here.deliveries()}
     expected = {
         name: fate if fate != HARMLESS else "sent" for name, (fate, _) in HOSTILE.items() if fate != REFUSED

@@ -150,3 +150,11 @@ def test_every_state_and_every_reason_has_its_sentence() -> None:
 
 def test_the_day_in_samples_is_some_day() -> None:
     assert sample_job(campaign(), AYSE).due_at.tzinfo is UTC
+
+
+def test_a_sample_occurrence_is_of_the_triggers_kind() -> None:
+    welcome = campaign(trigger={"event": "consent.confirmed"})
+    assert sample_job(welcome, AYSE).occurrence == "event-1001"
+    outage = campaign(purpose="service", trigger={"incident": "any"})
+    assert sample_job(outage, AYSE).occurrence == "1:1"
+    assert sample_job(campaign(), AYSE).occurrence == "2027-03-01"

@@ -99,3 +99,14 @@ def test_an_incident_that_cannot_be_told_of_is_a_clause_of_its_own() -> None:
     row = {"incident": 1, "title": "Kablo", "state": "unreachable", "joined_at": AT}
     lines = timeline({**NOBODY, "incidents": [row]})
     assert lines[-1]["sentence"] == "Is affected by incident 1, Kablo, and cannot be reached by mail."
+
+
+def test_an_attempt_put_off_comes_before_the_one_that_was_accepted() -> None:
+    mail = {
+        "id": 1, "campaign": "offer", "occurrence": "2027-04-02", "kind": "", "state": "sent", "reason": None,
+        "sent_at": AT, "attempts": 2, "reply": "250 ok",
+    }  # fmt: skip
+    put_off = {"delivery_id": 1, "kind": "deferred", "at": AT, "detail": {"detail": "held"}}
+    told = timeline({**NOBODY, "deliveries": [mail], "delivery_events": [put_off]})
+    assert [line["what"] for line in told] == ["stored", "deferred", "sent"]
+    assert "we did not begin it" in told[1]["sentence"]

@@ -289,7 +289,8 @@ async def test_case_16(database: Database) -> None:
     lines = [line async for line in desk.incidents.list(desk.now)]
     assert lines == [
         {"id": 1, "title": "Fibre fault", "state": "resolved", "opened_at": NOW, "update": 3, "reached": 2,
-         "unreachable": 0, "starts_at": None, "ends_at": None, "next_update": None, "overdue": False},
+         "unreachable": 0, "starts_at": None, "ends_at": None, "next_update": None, "overdue": False,
+         "draft": False},
     ]  # fmt: skip
     outcome = await desk.incidents.outcome(1)
     assert outcome == {

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from mailer.render.remarks import remarks
+
+Published = Callable[..., dict[str, Any]]
+
+
+def said(published: Published, body: str, *, commercial: bool = True, in_earnest: bool = True) -> list[str]:
+    parts = published({"body.html": body})
+    return [str(each) for each in remarks(parts, commercial=commercial, in_earnest=in_earnest)]
+
+
+LEAVE = '<a href="{{ links.unsubscribe }}">x</a>'
+
+
+@pytest.mark.parametrize(
+    ("link", "told"),
+    [
+        ("https://kardelen.example/en", 1),
+        ("http://www.example.com/", 1),
+        ("https://example.org", 1),
+        ("https://example.com.tr/", 0),
+        ("https://for-example.de/", 0),
+        ("https://dukkan.com/example/", 0),
+    ],
+)
+def test_a_link_to_an_address_kept_for_examples_is_remarked_on(
+    published: Published, link: str, told: int
+) -> None:
+    page = f'<p><a href="{link}">Shop</a></p>{LEAVE}'
+    assert len(said(published, page)) == told
+    assert said(published, page, in_earnest=False) == []
+
+
+def test_a_commercial_page_shows_how_to_leave(published: Published) -> None:
+    (sentence,) = said(published, "<p>Hello</p>")
+    assert sentence.startswith("t/body.html: warning: shows no link to unsubscribe")
+    assert said(published, "<p>Hello</p>", commercial=False) == []
+    assert said(published, "<p>{{ links['unsubscribe'] }}</p>") == []
