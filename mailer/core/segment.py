@@ -133,6 +133,8 @@ def faults(error: ValidationError) -> list[tuple[tuple[str, ...], str]]:
 
 def _sentence(kind: str, text: str, path: list[int | str]) -> str:
     if kind == "extra_forbidden":
+        if path[-1] in _KEYS:
+            return "this key does not belong here"
         near = difflib.get_close_matches(str(path[-1]), _KEYS, n=1)
         return f"unknown key; did you mean '{near[0]}'?" if near else "unknown key"
     if kind in _PLAIN:

@@ -62,7 +62,7 @@ def choose(parts: Mapping[str, Any], part: str, customer_locale: str, tenant_loc
 
     The customer's locale, its language, the plain name. The tenant's locale takes the customer's place only
     for a customer without one. Where no plain name exists, somebody still has to be written to: the tenant's
-    variant, else the first by name.
+    variant, else the first by name; but no text of another language beside a page, from which one can be made.
     """
     variants: Mapping[str, Any] = parts["parts"].get(part, {})
     for wanted in fallbacks(customer_locale or tenant_locale):
@@ -72,6 +72,8 @@ def choose(parts: Mapping[str, Any], part: str, customer_locale: str, tenant_loc
         return None
     if "" in variants:
         return ""
+    if part == TEXT and parts["parts"].get(HTML):
+        return None
     return next((wanted for wanted in fallbacks(tenant_locale) if wanted in variants), min(variants))
 
 

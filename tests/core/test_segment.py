@@ -86,6 +86,7 @@ def test_a_rule_reads_back_from_its_own_json(written: dict[str, Any]) -> None:
     [
         ({"all": [{"atr": {"city": "İzmir"}}]}, "all.0.atr", "unknown key; did you mean 'attr'?"),
         ({"event": {"name": "x", "cuont": "2.."}}, "event.cuont", "unknown key; did you mean 'count'?"),
+        ({"postal": ["35*"]}, "postal", "this key does not belong here"),
         ({"not": [{"sent": {"campaign": "offer", "in": "7 days"}}]}, "not.0.sent.in", "not a duration"),
         ({"event": {"count": 2}}, "event.name", "this key is needed"),
         ({"rfm": {}}, "rfm", "say which scores"),

@@ -66,6 +66,22 @@ def test_the_variant_a_customer_is_given(
 
 
 @pytest.mark.parametrize(
+    ("texts", "pages", "chosen"),
+    [
+        (["en"], ["", "tr"], None),  # made from the page, rather than English beside Turkish
+        (["en"], [], "en"),
+        (["en", ""], ["", "tr"], ""),
+        (["en", "tr"], [""], "tr"),
+    ],
+)
+def test_a_text_of_another_language_stands_beside_no_page(
+    texts: list[str], pages: list[str], chosen: str | None
+) -> None:
+    parts = {"parts": {"text": {name: {} for name in texts}, "html": {name: {} for name in pages}}}
+    assert choose(parts, "text", "tr", "tr") == chosen
+
+
+@pytest.mark.parametrize(
     ("chosen", "variants", "customer", "tenant", "reads"),
     [
         ("tr", ["", "tr"], "tr", "tr", "tr"),
