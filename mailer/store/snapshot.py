@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from mailer.store.tables import Instant, metadata
 
 PREFIX = "mailer-rehearsal-"  # of its folder
 PART = 5_000  # rows that travel at once
+_MAKING = "mailer-copy-"
 
 _INSTANT = "YYYY-MM-DD HH24:MI:SS.US"  # as SQLAlchemy keeps them on SQLite
 
@@ -35,8 +38,9 @@ async def snapshot(db: Database, place: Path | None = None) -> AsyncIterator[Dat
     Raises:
         StoreError: it cannot be read, or there is no room for the copy.
     """
+    await asyncio.to_thread(_sweep, Path(place or tempfile.gettempdir()))
     # Not in a thread: a task that is cancelled meanwhile would never know its name.
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+    folder, held = _own_folder(place)
     try:
         file = folder / "copy.db"
         with _trouble(file):
@@ -51,6 +55,40 @@ async def snapshot(db: Database, place: Path | None = None) -> AsyncIterator[Dat
             await copy.close()
     finally:
         await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        if held is not None:
+            os.close(held)
+
+
+def _own_folder(place: Path | None) -> tuple[Path, int | None]:
+    """A folder that has its name only once it is locked, so that nobody takes it for one that was left."""
+    draft = Path(tempfile.mkdtemp(prefix=_MAKING, dir=place))
+    held = _held(draft)
+    return draft.rename(draft.with_name(draft.name.replace(_MAKING, PREFIX, 1))), held
+
+
+def _held(folder: Path) -> int | None:
+    """The folder, locked for as long as this process lives; None: somebody holds it, or it is none of ours."""
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        if os.fstat(handle).st_uid == os.geteuid():
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+    except OSError:
+        pass
+    os.close(handle)
+    return None
+
+
+def _sweep(place: Path) -> None:
+    """Remove the copies of those that were killed: all of the customers are in them."""
+    for folder in place.glob(f"{PREFIX}*"):
+        with suppress(OSError):  # another swept it first
+            if (held := _held(folder)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(held)
 
 
 async def backup(db: Database, file: Path) -> None:

@@ -89,3 +89,21 @@ async def test_a_copy_has_the_same_indexes(postgresql_database: Database, sqlite
 
     async with snapshot(postgresql_database) as copy:
         assert await indexes(copy) == await indexes(sqlite_database)
+
+
+async def test_a_copy_that_was_left_by_somebody_killed_goes_with_the_next(
+    sqlite_database: Database, tmp_path: Path
+) -> None:
+    tmp_path = tmp_path / "tmp"
+    tmp_path.mkdir()
+    left, other = tmp_path / f"{PREFIX}dead", tmp_path / "mailer-else"
+    for each in (left, other):
+        each.mkdir()
+        (each / "copy.db").write_text("all customers")
+    (tmp_path / f"{PREFIX}link").symlink_to(other)
+    async with snapshot(sqlite_database, tmp_path), snapshot(sqlite_database, tmp_path):
+        found = left_in(tmp_path)
+        assert left.name not in found
+        assert len(found) == 4, "both that live, the link and what it leads to"
+    assert sorted(left_in(tmp_path)) == ["mailer-else", f"{PREFIX}link"]
+    assert left_in(other) == ["copy.db"]

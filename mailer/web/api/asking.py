@@ -74,6 +74,8 @@ def in_path(text: str, name: str, most: int = MOST_ID) -> str:
     Raises:
         Problem: no id can be so.
     """
+    if "\ufffd" in text:  # in place of bytes that are no letters: two ids would become one, and two people
+        raise Problem(422, "This is not UTF-8.", field=name)
     try:
         return line_of(text, most)
     except CellFault as fault:
@@ -91,7 +93,7 @@ async def body(request: Asked) -> dict[str, Any]:
         raise Problem(415, "The body must be application/json.")
     data = await request.body()
     try:
-        found = json.loads(data.decode("utf-8"), parse_constant=_no_number)
+        found = json.loads(data.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=_once)
     except RecursionError:
         raise Problem(400, "The body nests lists or objects too deeply.") from None
     except ValueError as fault:
@@ -118,6 +120,20 @@ async def listed(request: Asked, name: str) -> list[Any]:
     if len(items) > MOST_ITEMS:
         raise Problem(422, f"There are {len(items)} items, and at most {MOST_ITEMS} are taken.", field=name)
     return items
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. One that says something twice is read in two ways by two programs (RFC 8259 §4).
+
+    Raises:
+        Problem: it does.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Problem(400, f"The body is not JSON that can be relied on: {twice[:100]!r} is there twice.")
+    return found
 
 
 def _no_number(text: str) -> NoReturn:

@@ -51,7 +51,19 @@ BODIES = {
     "a header": b'{"first_name": "A\\r\\nBcc: e@e.com"}',
     "long": b'{"first_name": "' + b"a" * 3_000 + b'"}',
     "two keys for one": b'{"first name": "A", "first_name": "B"}',
+    "a key twice": b'{"first_name": "A", "first_name": "B"}',
+    "a key twice inside": b'{"a": {"b": 1, "b": 2}}',
 }
+
+
+async def test_ids_that_are_no_utf8_do_not_become_one_person(
+    make_gate: Callable[..., Gate], sqlite_database: Database
+) -> None:
+    gate = make_gate(sqlite_database)
+    async with gate.client(await gate.token()) as client:
+        for ident in ("Sel%E7uk", "Sel%F0uk", "%EF%BF%BD"):
+            done = await client.put(f"/api/customers/{ident}", content=b"{}", headers=JSON)
+            assert (done.status_code, done.json()["field"]) == (422, "id")
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
