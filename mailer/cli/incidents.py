@@ -36,6 +36,8 @@ from mailer.core.area import Area
 from mailer.core.incident import IncidentState
 from mailer.core.incident_change import Change
 
+_NO_CAMPAIGN = "No campaign tells customers of incidents; enable one with trigger: {incident: any}."
+
 incidents = typer.Typer(no_args_is_help=True, help="Tell everyone affected by an outage.")
 
 
@@ -71,15 +73,20 @@ def preview(
                 *(title, state, message, eta, next_update, starts, ends, lead),
                 urgent=urgent,
             )
-            reach = await app.incidents.preview(new.area)
+            found = await app.incidents.preview(new.area, this.clock())
             this.out.one(
                 {
-                    "count": reach.count,
-                    "unreachable": reach.unreachable,
-                    "unmappable": reach.unmappable,
-                    "samples": [name for name, _points in reach.samples],
+                    "count": found.reach.count,
+                    "told": found.told,
+                    "left_out": found.left_out,
+                    "unreachable": found.reach.unreachable,
+                    "unmappable": found.reach.unmappable,
+                    "samples": [name for name, _points in found.reach.samples],
+                    "not_told": [{"customer": name, "reason": why} for name, why in found.examples],
                 }
             )
+            if not app.incident_campaigns():
+                tell(_NO_CAMPAIGN)
 
     run(work())
 
@@ -267,7 +274,7 @@ def _number(number: int) -> None:
 
 
 async def _say_reach(app: Any, number: int, area: Area) -> None:
-    reach = await app.incidents.preview(area)
+    reach = await app.incidents.reach(area)
     affected = f"{counted(reach.count, 'customer')} {are(reach.count)}"
     missed = f"; {reach.unreachable} of them cannot be reached by mail" if reach.unreachable else ""
     tell(f"{affected} affected{missed}.")

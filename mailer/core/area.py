@@ -94,6 +94,16 @@ class Reach:
     unmappable: int  # points of the services of which nobody can say where they are
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """Whom an area covers today, and who of them would be told."""
+
+    reach: Reach
+    told: int  # customers who would get the first notice
+    left_out: Mapping[str, int]  # why others would not, in the words of the ledger, or `audience` → how many
+    examples: tuple[tuple[str, str], ...]  # some of them: the shop's id, and why
+
+
 def patterns(texts: Iterable[str]) -> tuple[str, ...]:
     """Postal patterns, trimmed, each once.
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from mailer.core.area import Area, Reach
+from mailer.core.area import Area, Foreseen, Reach
 from mailer.core.incident import OPENING, Incident, IncidentState, Update
 from mailer.core.incident_change import Change, check, check_schedule, next_update
 from mailer.core.pace import Hours
@@ -79,11 +80,27 @@ class Notifier:
         self._incidents = incidents
         self._teller = Teller(incidents, recipients, versions, people, domain, hours)
 
-    async def preview(self, area: Area) -> Reach:
-        """Whom an area would cover.
+    async def preview(self, area: Area, now: datetime) -> Foreseen:
+        """Whom an area would cover, and who of them would be told.
 
         Raises:
             UsageError: an area that cannot be read, or a list nobody loaded.
+        """
+        reach = await self.reach(area)
+        fate = await self._teller.foresee(area.checked(), now)
+        left_out = {id_: why for id_, why in fate.items() if why is not None}
+        return Foreseen(
+            reach=reach,
+            told=len(fate) - len(left_out),
+            left_out=dict(Counter(left_out.values()).most_common()),
+            examples=tuple(list(left_out.items())[:SAMPLES]),
+        )
+
+    async def reach(self, area: Area) -> Reach:
+        """Whom an area covers.
+
+        Raises:
+            UsageError: see `preview`.
         """
         area = area.checked()
         await self._known(area)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from mailer.core.area import Area
 from mailer.core.audience import Selection
 from mailer.core.campaign import Campaign
-from mailer.core.incident import CLOCK, Incident, Update
+from mailer.core.incident import CLOCK, Incident, IncidentState, Update
 from mailer.core.incident_change import Change, next_update
 from mailer.core.notice import Person, steps
 from mailer.core.pace import Hours
@@ -25,6 +25,11 @@ from mailer.flow.recheck import asks
 
 #: A first notice that was with the relay when the incident ended may turn out accepted this much later.
 LATE = timedelta(hours=24)
+
+#: Why somebody affected is not told who is not in the audience of the campaign that would.
+AUDIENCE = "audience"
+
+_NOBODYS = 0  # the number of no incident: nobody was told anything of it
 
 
 class PublicIncidents(Protocol):
@@ -150,6 +155,28 @@ class Teller:
         """Tell everyone concerned the current update of a published incident."""
         for name in self._versions.incident_campaigns():
             await self._tell(incident_id, name, now)
+
+    async def foresee(self, area: Area, now: datetime) -> dict[str, str | None]:
+        """Everybody an outage there would be about, by the shop's id, and why they would not be told; None: they would.
+
+        It is decided as if one had just been published, and nothing is written. Planned work tells the same people,
+        later.
+        """
+        first = Update(1, IncidentState.INVESTIGATING, "", area, now, "")
+        imagined = Incident(_NOBODYS, planned=False, opened_at=now, updates=(first,), published_at=now)
+        found: dict[str, str | None] = {}
+        for campaign in self._versions.incident_campaigns():
+            async for everybody in self._recipients.look(imagined, campaign, joining=True):
+                fate: dict[str, str | None] = {each.id: AUDIENCE for each in everybody if each.affected}
+                ids = {each.customer_key: each.id for each in everybody}
+                for step in steps(imagined, await self._addressed(campaign, everybody, now), self._hours):
+                    fate |= {ids[notice.customer_key]: notice.skip for notice in step.notices}
+                found |= {
+                    id_: skip
+                    for id_, skip in fate.items()
+                    if found.get(id_, skip) is not None or id_ not in found
+                }
+        return found
 
     async def milestones(self, now: datetime) -> set[datetime]:
         """Every instant at which planned work does something, if nobody changes its schedule."""

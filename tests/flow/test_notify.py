@@ -23,8 +23,8 @@ from mailer.store.audience import Audience
 from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
 from mailer.store.recipients import Recipients
-from mailer.store.tables import customer, delivery, run
-from tests.store.rows import a_customer_row, a_version
+from mailer.store.tables import customer, delivery, run, suppression
+from tests.store.rows import a_customer_row, a_version, put
 
 T0 = datetime(2027, 1, 15, 8, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -250,11 +250,46 @@ async def test_planned_work_is_kept(desk: Notifier) -> None:
 
 async def test_preview(desk: Notifier, database: Database) -> None:
     await a_customer_row(database, "mute", postal_code="34710", email="")
-    reach = await desk.preview(Area.of(postal=["34*"]))
-    assert (reach.count, reach.unreachable, len(reach.samples)) == (4, 1, 4)
-    assert (await desk.preview(Area(postal=(" 34710 ",)))).count == 2
+    found = await desk.preview(Area.of(postal=["34*"]), T0)
+    assert (found.reach.count, found.reach.unreachable, len(found.reach.samples)) == (4, 1, 4)
+    assert (found.told, found.left_out) == (3, {"not_eligible": 1})
+    assert (await desk.preview(Area(postal=(" 34710 ",)), T0)).reach.count == 2
     with pytest.raises(UsageError, match="not a postal pattern"):
-        await desk.preview(Area(postal=("3?",)))
+        await desk.preview(Area(postal=("3?",)), T0)
+
+
+async def test_a_preview_decides_as_the_planner_will(database: Database) -> None:
+    await a_customer_row(database, "A", postal_code="34710", locale="tr", email="a@x.example")
+    await a_customer_row(database, "A2", postal_code="34710", locale="tr", email="a@x.example")
+    await a_customer_row(database, "mute", postal_code="34710", locale="tr", email="")
+    await a_customer_row(database, "dead", postal_code="34710", locale="tr", email="dead@x.example")
+    await a_customer_row(database, "B", postal_code="34710", locale="en")
+    await a_customer_row(database, "far", postal_code="06100", locale="tr")
+    await put(
+        database, suppression, email_key="dead@x.example", scope="all", reason="bounced", source="x", at=T0
+    )
+    campaigns = Campaigns(
+        {"outage": await a_version(database, "outage")},
+        audience={"attr": {"locale": "tr"}, "incident": {"open": True}},
+    )
+    desk = Notifier(
+        Incidents(database), Recipients(database), campaigns, audience(database), "kardelen.example", HOURS
+    )
+    found = await desk.preview(AREA, T0)
+    assert (found.reach.count, found.told) == (5, 1)
+    assert found.left_out == {"duplicate": 1, "not_eligible": 1, "suppressed": 1, "audience": 1}
+    assert dict(found.examples) == {
+        "A2": "duplicate", "mute": "not_eligible", "dead": "suppressed", "B": "audience",
+    }  # fmt: skip
+    assert await ledger(database) == []
+    await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    assert sorted(await ledger(database)) == [
+        "1 A first queued", "1 A2 first duplicate", "1 dead first suppressed", "1 mute first not_eligible",
+    ]  # fmt: skip
+    other = await desk.preview(AREA, T0)  # what is known of another incident does not count
+    assert (other.told, other.left_out) == (found.told, found.left_out)
+    campaigns.versions.clear()
+    assert (await desk.preview(AREA, T0)).told == 0
 
 
 async def test_without_a_campaign_nothing_is_opened(desk: Notifier, campaigns: Campaigns) -> None:
