@@ -178,9 +178,9 @@ class Incident:
         )
         return max(late, default=self.updates[0].number)
 
-    def occurrence(self, update: Update) -> str:
-        """The occurrence key of the run that publishes an update."""
-        return f"{self.id}:{update.number}"
+    def occurrence(self, update: Update, *, back: bool = False) -> str:
+        """The occurrence key of the run that publishes an update; or tells it those who are affected again (`back`)."""
+        return f"{self.id}:{update.number}{':back' if back else ''}"
 
 
 def facts(incident: Incident, update: Update) -> dict[str, Any]:
@@ -209,11 +209,16 @@ def facts(incident: Incident, update: Update) -> dict[str, Any]:
     }
 
 
-def message_id(incident: Incident, update: int, customer_key: int, campaign: str, domain: str) -> str:
+def message_id(
+    incident: Incident, update: int, customer_key: int, campaign: str, domain: str, *, back: bool = False
+) -> str:
     """The Message-ID of one customer's notice of one update: the same however often it is planned.
+
+    Of two notices of one update, the second (`back`) has its own.
 
     The hash keeps apart two campaigns, and two databases that both began to count at 1.
     """
     seed = f"{campaign}|{incident.id}|{incident.opened_at.timestamp():.6f}|{update}|{customer_key}"
+    seed += "|back" if back else ""
     digest = hashlib.sha256(seed.encode()).hexdigest()[:10]
     return f"<incident.{incident.id}.{update}.{customer_key}.{digest}@{domain}>"

@@ -57,6 +57,7 @@ class Notice(NamedTuple):
     in_reply_to: str | None = None
     skip: str | None = None  # core.delivery.Skip
     again: bool = False  # the current update left them out before, and the reason is gone or another
+    back: bool = False  # the current update told them that they are not affected any more, and now they are
 
 
 class Step(NamedTuple):
@@ -65,6 +66,11 @@ class Step(NamedTuple):
     notices: tuple[Notice, ...]
     cancel: tuple[int, ...]  # deliveries that must not leave any more; one that has left voids the step
     states: Mapping[int, RecipientState]  # of the records that change, by customer.id
+
+    @property
+    def back(self) -> bool:
+        """Whether it is for somebody who is affected again before the next update."""
+        return any(notice.back for notice in self.notices)
 
 
 def steps(incident: Incident, people: Iterable[Person], hours: Hours, *, joining: bool = True) -> list[Step]:
@@ -88,9 +94,9 @@ def _step(household: _Household) -> Step:
     notices = []
     for notice in household.notices():
         told = people[notice.customer_key].standing
-        if told.written or (notice.skip is not None and told.skipped in (notice.skip, *HOPELESS)):
+        if household.wrote_to(told) or (notice.skip is not None and told.skipped in (notice.skip, *HOPELESS)):
             continue  # what failed stays so, unless there is something to send
-        notices.append(notice if told.skipped is None else notice._replace(again=True))
+        notices.append(notice._replace(again=told.skipped is not None, back=told.parted))
     states = {key: state for key, state in household.states().items() if people[key].state is not state}
     return Step(tuple(notices), household.stale, states)
 
@@ -117,7 +123,7 @@ class _Household(NamedTuple):
 
     def notices(self) -> list[Notice]:
         """The addressee's notice, and a line in the ledger for the others affected."""
-        written = any(person.standing.written for person in self.members)
+        written = any(self.wrote_to(person.standing) for person in self.members)
         found: list[Notice] = []
         if self.kind is not None and not written:
             points = tuple(point for person in self.affected for point in person.points) or self.one.points
@@ -128,6 +134,10 @@ class _Household(NamedTuple):
                 skip = self.obstacle or Skip.DUPLICATE
                 found.append(Notice(other.customer_key, Kind.FIRST, other.points, skip=skip))
         return found
+
+    def wrote_to(self, told: Standing) -> bool:
+        """Whether the current update has had its say: once, and once more to those affected again after a farewell."""
+        return told.written and not (self.affected and told.parted)
 
     def states(self) -> dict[int, RecipientState]:
         """What the incident now is to each record."""

@@ -68,12 +68,18 @@ def publication(
     publisher: Publisher,
     hours: Hours,
     now: datetime,
+    *,
+    back: bool = False,
 ) -> Publication:
-    """The rows that carry out what was decided for some people."""
+    """The rows that carry out what was decided for some people.
+
+    Steps for those who are affected again (`back`) have a run of their own: a run has one delivery for a customer, and
+    the update's has the one that said "not affected any more".
+    """
     update = incident.current
     run = NewRun(
         campaign=publisher.campaign,
-        occurrence=incident.occurrence(update),
+        occurrence=incident.occurrence(update, back=back),
         version_id=publisher.version_id,
         purpose="service",
         priority=PRIORITY,
@@ -85,7 +91,9 @@ def publication(
         incident_update=update.number,
     )
     known = {person.customer_key: person for person in people}
-    moves = tuple(_move(incident, step, known, publisher, hours, now) for step in decided)
+    moves = tuple(
+        _move(incident, step, known, publisher, hours, now) for step in decided if step.back is back
+    )
     return Publication(incident.id, update.number, run, moves)
 
 
@@ -98,7 +106,11 @@ def _move(
     now: datetime,
 ) -> Move:
     deliveries = tuple(
-        (notice, _delivery(incident, notice, people[notice.customer_key], publisher, hours, now))
+        (
+            # What left others of the address out before stands in the run of the update.
+            notice._replace(again=notice.again and notice.back is step.back),
+            _delivery(incident, notice, people[notice.customer_key], publisher, hours, now, back=step.back),
+        )
         for notice in step.notices
     )
     records: dict[int, Record] = {}
@@ -121,11 +133,18 @@ def _expires_at(of: Publisher, due: datetime, zone: str | None, hours: Hours) ->
 
 
 def _delivery(
-    incident: Incident, notice: Notice, person: Person, publisher: Publisher, hours: Hours, now: datetime
+    incident: Incident,
+    notice: Notice,
+    person: Person,
+    publisher: Publisher,
+    hours: Hours,
+    now: datetime,
+    *,
+    back: bool,
 ) -> NewDelivery:
     number = incident.current.number
     when = timing(incident, notice.kind, person.standing, person.zone, hours, now)
-    key = f"incident:{incident.id}:{person.id}:{number}"
+    key = f"incident:{incident.id}:{person.id}:{number}{':back' if back else ''}"
     return NewDelivery(
         customer_key=person.customer_key,
         once_key=key if publisher.alone else f"{key}:{publisher.campaign}",
@@ -142,5 +161,7 @@ def _delivery(
             "points": notice.points,
             "in_reply_to": notice.in_reply_to,
         },
-        message_id=message_id(incident, number, person.customer_key, publisher.campaign, publisher.domain),
+        message_id=message_id(
+            incident, number, person.customer_key, publisher.campaign, publisher.domain, back=back
+        ),
     )

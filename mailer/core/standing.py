@@ -32,6 +32,7 @@ class First(StrEnum):
 
 _IN_FLIGHT = (State.SENDING, State.IN_DOUBT)
 _UNSENT = (State.QUEUED, State.DEFERRED)
+_PARTED = (State.SENT, State.CANCELLED, *_UNSENT)
 #: Failures after which an address gets no mail at all.
 HOPELESS = (Failure.REFUSED, Failure.NOT_REPRESENTABLE, Failure.HEADER, Failure.BOUNCED)
 
@@ -63,6 +64,9 @@ class Standing(NamedTuple):
         None  # why the current update left them out, or could not reach the address they had
     )
     known: bool = False  # the ledger names them at all
+    parted: bool = (
+        False  # all the current update told them is "no longer affected", and no relay has it this moment
+    )
 
 
 #: To somebody who was never told anything.
@@ -80,11 +84,10 @@ def standing(rows: Sequence[Told], incident: Incident, address: str) -> Standing
     current, thread_start = incident.current.number, incident.thread_start
     fold = _Fold()
     for row in rows:
-        if row.state in _UNSENT and row.update < current:
-            if row.kind == Kind.UNAFFECTED:
-                fold.farewell = row.delivery_id
-            else:
-                fold.unsent += (row.delivery_id,)
+        if row.state in _UNSENT and row.kind == Kind.UNAFFECTED:
+            fold.farewell = row.delivery_id
+        elif row.state in _UNSENT and row.update < current:
+            fold.unsent += (row.delivery_id,)
         if row.update >= thread_start:
             fold.take(row, address, current=row.update == current)
     return fold.standing()
@@ -109,6 +112,7 @@ class _Fold:
     written: bool = False
     skipped: str | None = None
     known: bool = False
+    parted: bool = False
 
     def take(self, row: Told, address: str, *, current: bool) -> None:
         """What a delivery of the thread adds."""
@@ -117,6 +121,7 @@ class _Fold:
             self.skipped = row.reason
             return
         self.written = self.written or current
+        self.parted = current and row.kind == Kind.UNAFFECTED and row.state in _PARTED
         if row.state == State.SENT or row.state in _IN_FLIGHT:
             self.newest, self.last_at = row.update, row.at
         if row.kind == Kind.FIRST:
@@ -136,5 +141,5 @@ class _Fold:
         """The standing, made."""
         return Standing(
             self.first, self.newest, self.last_at, self.thread, self.unsent, self.farewell, self.written, self.skipped,
-            self.known,
+            self.known, self.parted,
         )  # fmt: skip

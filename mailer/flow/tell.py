@@ -232,11 +232,12 @@ class Teller:
             if not decided:
                 continue
             publisher = publisher or await self._publisher(campaign)
-            wanted = publication(incident, decided, people, publisher, self._hours, now)
-            added = await self._recipients.write(wanted, now)
-            if added is None:  # whoever wrote the newer update tells everybody
-                break
-            queued += added
+            for back in sorted({step.back for step in decided}):
+                wanted = publication(incident, decided, people, publisher, self._hours, now, back=back)
+                added = await self._recipients.write(wanted, now)
+                if added is None:  # whoever wrote the newer update tells everybody
+                    return queued
+                queued += added
         return queued
 
     async def _addressed(self, campaign: str, people: Sequence[Person], now: datetime) -> Sequence[Person]:

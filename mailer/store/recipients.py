@@ -216,7 +216,7 @@ async def _told(
             run.c.campaign == campaign,
             among(delivery.c.customer_id, keys, conn.dialect.name),
         )
-        .order_by(run.c.incident_update)
+        .order_by(run.c.incident_update, run.c.id)
     )  # fmt: skip
     found: dict[int, list[Told]] = {}
     for customer_id, *rest in rows.all():

@@ -68,8 +68,9 @@ class Town:
         for told in self.rows():
             if told.delivery_id in decided.cancel:
                 self._set(told, state="cancelled")
-        for notice in decided.notices:
-            self._write(notice)
+        for step in decided.steps:
+            for notice in step.notices:
+                self._write(notice, back=step.back)
         for step in decided.steps:
             self.states.update(step.states)
         return decided
@@ -108,19 +109,24 @@ class Town:
                 for row in rows
             ]
 
-    def _write(self, notice: Notice) -> None:
+    def _write(self, notice: Notice, *, back: bool) -> None:
         number = self.incident.current.number
+        delivery_id = (
+            1_000 * number + 500 * back + notice.customer_key
+        )  # 500: of the run for those who are back
         rows = self.ledger.setdefault(notice.customer_key, [])
-        left_out = [row for row in rows if row.update == number]
+        left_out = [row for row in rows if row.delivery_id == delivery_id]
+        if left_out and notice.back is not back:
+            return  # it stands as it did
         now_at = self.address(notice.customer_key)
         assert all(
             row.state == "skipped" or (row.state == "failed" and row.address != now_at) for row in left_out
         ), "one delivery a run and customer"
-        assert bool(left_out) is notice.again
+        assert bool(left_out) is (notice.again and notice.back is back)
         rows[:] = [row for row in rows if row not in left_out]
         rows.append(
             Told(
-                delivery_id=1_000 * number + notice.customer_key,
+                delivery_id=delivery_id,
                 update=number,
                 kind=notice.kind,
                 state="skipped" if notice.skip else "queued",
@@ -232,6 +238,55 @@ def test_back_in_the_area_goes_on_in_the_thread() -> None:
     town.update(add_postal=("34722",))
     town.answer("sent")
     assert [notice.in_reply_to for notice in town.update(message="More.").notices] == ["<1.1>", "<1.2>"]
+
+
+def test_back_before_the_next_update_is_told_at_once_and_once() -> None:
+    town = Town({A: "34710", B: "34722"})
+    town.open("34710", "34722")
+    town.answer("sent")
+    town.update(remove_postal=("34722",))
+    town.answer("sending", B)
+    town.homes[B] = "34710"
+    assert told(town.plan()) == {}  # the farewell is with the relay this moment
+    town.answer("sent", B)
+    back = town.plan()
+    assert [(notice.kind, notice.in_reply_to, notice.back) for notice in back.notices] == [
+        (Kind.FIRST, "<1.2>", True)
+    ]
+    assert town.states[B] == "affected"
+    assert told(town.plan()) == {}
+    town.answer("sent")
+    for home in ("34722", "34710", "34722", "34710"):  # who moves again hears with the next update
+        town.homes[B] = home
+        assert told(town.plan()) == {}
+    assert told(town.update(message="More.")) == {A: "update", B: "update"}
+    town.answer("sent")
+    assert told(town.update(state=IncidentState.RESOLVED)) == {A: "closure", B: "closure"}
+
+
+def test_back_before_the_farewell_left_they_never_were_out() -> None:
+    for message, expected in ((None, {}), ("More.", {B: "update"})):
+        town = Town({A: "34710", B: "34722"})
+        town.open("34710", "34722")
+        town.answer("sent")
+        town.update(remove_postal=("34722",), message=message)
+        town.homes[B] = "34710"
+        back = town.plan()
+        assert told(back) == expected
+        assert back.cancel == (2_002,)
+        assert town.states[B] == "affected"
+        assert told(town.plan()) == {}
+
+
+def test_another_record_of_the_address_that_comes_to_be_affected_is_told() -> None:
+    town = Town({A: "34710", B: "34722"}, addresses={A: "x@y.example", B: "x@y.example"})
+    town.open("34710")
+    town.answer("sent")
+    town.update(postal=("34733",))
+    town.answer("sent")
+    town.homes[B] = "34733"
+    assert told(town.plan()) == {B: "first"}
+    assert told(town.plan()) == {}
 
 
 def test_back_in_the_area() -> None:
@@ -407,6 +462,10 @@ def _play(town: Town, moves: Iterable[tuple[str, object]]) -> None:
             assert notice.kind is Kind.FIRST or accepted
             assert not (notice.kind is Kind.FIRST and town.incident.current.closes)
         assert town.decide().steps == []
+        assert all(
+            sum(row.update == town.incident.current.number for row in rows) <= 2
+            for rows in town.ledger.values()
+        )
         number = town.incident.current.number
         stale = [row for row in town.rows() if row.update < number and row.state in ("queued", "deferred")]
         assert all(row.kind == "unaffected" for row in stale)

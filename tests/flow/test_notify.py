@@ -94,7 +94,7 @@ async def ledger(database: Database, campaign: str = "outage") -> list[str]:
             .join(run, run.c.id == delivery.c.run_id)
             .join(customer, customer.c.id == delivery.c.customer_id)
             .where(run.c.campaign == campaign)
-            .order_by(run.c.incident_update, customer.c.id)
+            .order_by(run.c.incident_update, customer.c.id, delivery.c.id)
         )  # fmt: skip
         return [" ".join(map(str, row)) for row in rows]
 
@@ -138,6 +138,44 @@ async def test_its_audience_says_who_may_join_and_its_ttl_until_when_a_notice_is
         await conn.execute(update(customer).values(locale="en"))  # whoever was told goes on to hear
     await desk.resolve(number, now=T0 + HOUR, by="ayse")
     assert (await ledger(database))[2:] == ["2 A closure queued", "2 C closure queued"]
+
+
+async def test_who_is_affected_again_before_the_next_update_hears_at_once(
+    database: Database, desk: Notifier
+) -> None:
+    async def live(home: str) -> None:
+        async with database.write() as conn:
+            await conn.execute(update(customer).where(customer.c.ext_id == "B").values(postal_code=home))
+
+    wide = Area.of(postal=["34710", "34722"])
+    number = await desk.open(Draft("Fibre fault", wide), now=T0, by="ayse")
+    await settle(database, "sent")
+    await desk.update(number, Change(remove_postal=("34722",)), now=T0 + HOUR, by="ayse")
+    await settle(database, "sent")
+    await live("34710")
+    assert (await desk.plan_open(T0 + 2 * HOUR)).notices == 1
+    assert (await desk.plan_open(T0 + 2 * HOUR)).notices == 0
+    async with database.read() as conn:
+        known = await conn.execute(
+            select(run.c.occurrence, delivery.c.once_key, delivery.c.message_id, delivery.c.context)
+            .join(run, run.c.id == delivery.c.run_id)
+            .join(customer, customer.c.id == delivery.c.customer_id)
+            .where(customer.c.ext_id == "B")
+            .order_by(delivery.c.id)
+        )
+        first, farewell, back = known.all()
+    assert (farewell.occurrence, back.occurrence) == (f"{number}:2", f"{number}:2:back")
+    assert back.context["in_reply_to"] == first.message_id
+    assert len({each.message_id for each in (first, farewell, back)}) == 3
+    await settle(database, "sent")
+    await live("06100")  # who goes once more is not told before there is an update
+    assert (await desk.plan_open(T0 + 3 * HOUR)).notices == 0
+    await live("34710")
+    assert (await desk.plan_open(T0 + 3 * HOUR)).notices == 0
+    await desk.resolve(number, now=T0 + 4 * HOUR, by="ayse")
+    assert [row for row in await ledger(database) if " B " in row] == [
+        "1 B first sent", "2 B unaffected sent", "2 B first sent", "3 B closure queued",
+    ]  # fmt: skip
 
 
 async def test_closure_reaches_who_was_with_the_relay_at_the_end(database: Database, desk: Notifier) -> None:
