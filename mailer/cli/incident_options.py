@@ -19,6 +19,7 @@ from mailer.core.calendar import instant
 from mailer.core.duration import Duration
 from mailer.core.geo import Polygon, read_geojson
 from mailer.core.incident import IncidentState
+from mailer.core.incident_texts import Texts, read_texts
 from mailer.errors import UsageError
 from mailer.flow.notify import Draft
 
@@ -37,8 +38,14 @@ AreaFile = Annotated[
 Exclude = Annotated[
     list[Path] | None, typer.Option("--exclude", metavar="FILE", help="Customers to leave out.")
 ]
+_TITLE = typer.Option(
+    "--title", help="What is down, as customers would say it; also en=…, for who reads English."
+)
+Title = Annotated[list[str] | None, _TITLE]
+NeededTitle = Annotated[list[str], _TITLE]
 Message = Annotated[
-    str | None, typer.Option("--message", help="What people should know, in a sentence or two.")
+    list[str] | None,
+    typer.Option("--message", help="What people should know, in a sentence or two; also en=…."),
 ]
 Eta = Annotated[
     str | None, typer.Option("--eta", help="When it should work again: 2027-01-15T18:00, or 2h from now.")
@@ -81,9 +88,9 @@ async def area_of(
 def draft_of(
     app: Any,
     area: Area,
-    title: str,
+    title: list[str] | None,
     state: str | None,
-    message: str | None,
+    message: list[str] | None,
     eta: str | None,
     next_update: str | None,
     starts: str | None,
@@ -95,20 +102,29 @@ def draft_of(
     """What was said of a new incident.
 
     Raises:
-        UsageError: a state or a time that is none.
+        UsageError: a state or a time that is none, or two texts of one language.
     """
+    plain, titles = texts_of(title, "--title")
+    said, messages = texts_of(message, "--message")
     return Draft(
-        title=title,
+        title=plain or "",
         area=area,
         state=state_of(state),
-        message=message or "",
+        message=said or "",
         eta=instant_of(app, eta, "--eta"),
         next_update=instant_of(app, next_update, "--next-update"),
         starts_at=instant_of(app, starts, "--starts"),
         ends_at=instant_of(app, ends, "--ends"),
         lead=lead,
         urgent=urgent,
+        titles=titles,
+        messages=messages,
     )
+
+
+def texts_of(said: list[str] | None, option: str) -> tuple[str | None, Texts]:
+    """The plain text and those in other languages; see `core.incident_texts.read_texts`."""
+    return read_texts(said or (), option)
 
 
 def polygons_of(files: list[Path] | None) -> tuple[Polygon, ...]:

@@ -17,11 +17,13 @@ from mailer.cli.incident_options import (
     Lead,
     ListFile,
     Message,
+    NeededTitle,
     Next,
     Postal,
     Services,
     Starts,
     State,
+    Title,
     Urgent,
     area_of,
     draft_of,
@@ -29,6 +31,7 @@ from mailer.cli.incident_options import (
     lists_of,
     polygons_of,
     state_of,
+    texts_of,
 )
 from mailer.cli.invocation import run, this
 from mailer.cli.output import are, counted, tell
@@ -48,7 +51,7 @@ def register(cli: typer.Typer) -> None:
 
 @incidents.command("preview")
 def preview(
-    title: Annotated[str, typer.Option(help="What is down; only `open` needs it.")] = "",
+    title: Title = None,
     service: Services = None,
     postal: Postal = None,
     area: AreaFile = None,
@@ -93,7 +96,7 @@ def preview(
 
 @incidents.command("open")
 def open_incident(
-    title: Annotated[str, typer.Option(help="What is down, as customers would say it.")],
+    title: NeededTitle,
     service: Services = None,
     postal: Postal = None,
     area: AreaFile = None,
@@ -143,7 +146,7 @@ def publish(incident: Id) -> None:
 def update(
     incident: Id,
     state: State = None,
-    title: Annotated[str | None, typer.Option(help="A new title.")] = None,
+    title: Title = None,
     message: Message = None,
     eta: Eta = None,
     next_update: Next = None,
@@ -172,11 +175,15 @@ def update(
     """Publish what changed: those who were told hear of it, those who join get the first notice."""
 
     async def work() -> None:
+        plain, titles = texts_of(title, "--title")
+        said, messages = texts_of(message, "--message")
         async with this.app() as app:
             change = Change(
                 state=IncidentState.RESCHEDULED if reschedule else state_of(state),
-                title=title,
-                message=message,
+                title=plain,
+                message=said,
+                titles=titles,
+                messages=messages,
                 eta=instant_of(app, eta, "--eta"),
                 next_update=instant_of(app, next_update, "--next-update"),
                 services=tuple(service) if service else None,
@@ -207,7 +214,9 @@ def resolve(incident: Id, message: Message = None) -> None:
 
     async def work() -> None:
         async with this.app() as app:
-            await app.incidents.resolve(incident, message, now=this.clock(), by=_who())
+            await app.incidents.resolve(
+                incident, *texts_of(message, "--message"), now=this.clock(), by=_who()
+            )
             tell(f"Incident {incident} is resolved.")
 
     run(work())
@@ -219,7 +228,7 @@ def cancel(incident: Id, message: Message = None) -> None:
 
     async def work() -> None:
         async with this.app() as app:
-            await app.incidents.cancel(incident, message, now=this.clock(), by=_who())
+            await app.incidents.cancel(incident, *texts_of(message, "--message"), now=this.clock(), by=_who())
             tell(f"Incident {incident} is cancelled.")
 
     run(work())

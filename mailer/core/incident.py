@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 from mailer.core.area import Area
+from mailer.core.incident_texts import Texts
 from mailer.core.plain import instant_text
 
 
@@ -86,6 +87,8 @@ class Update:
     ends_at: datetime | None = None
     lead: str | None = None  # planned work: how long before its start it is announced, such as 48h
     urgent: bool = False  # it concerns people's safety: it waits for nothing
+    titles: Texts = ()  # in other languages than the plain one
+    messages: Texts = ()
 
     @property
     def closes(self) -> bool:
@@ -111,6 +114,8 @@ class Update:
             self.state,
             self.title,
             self.message,
+            self.titles,
+            self.messages,
             self.eta,
             self.next_update,
             self.starts_at,
@@ -184,7 +189,7 @@ class Incident:
 
 
 def facts(incident: Incident, update: Update) -> dict[str, Any]:
-    """What a template may say of an incident: plain data, instants as RFC 3339 text.
+    """What a template may say of an incident: plain data, instants as RFC 3339 text; the words in every language.
 
     An estimate or a promise that was over when the update was published is left out: to somebody who
     joins now it would be a broken one.
@@ -196,6 +201,8 @@ def facts(incident: Incident, update: Update) -> dict[str, Any]:
         "state": update.state.value,
         "update": update.number,
         "message": update.message,
+        "titles": dict(update.titles),
+        "messages": dict(update.messages),
         "started_at": instant_text(update.starts_at or incident.opened_at),
         "eta": instant_text(update.eta) if update.eta and update.eta > update.at else None,
         "next_update": instant_text(update.next_update)

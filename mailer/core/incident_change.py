@@ -11,6 +11,7 @@ from mailer.core.area import Area, patterns
 from mailer.core.duration import Duration
 from mailer.core.geo import Polygon
 from mailer.core.incident import CLOCK, CLOSED, Incident, IncidentState, Update, may_move
+from mailer.core.incident_texts import Texts, merged
 from mailer.core.plain import instant_text
 from mailer.errors import UsageError
 
@@ -39,6 +40,8 @@ class Change:
     ends_at: datetime | None = None  # without it work that moves takes as long as before
     lead: str | None = None
     urgent: bool = False  # it concerns people's safety: it waits for nothing
+    titles: Texts = ()  # in other languages; an empty one is taken away, a new `title` takes all of them away
+    messages: Texts = ()  # the same
 
 
 def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Update:
@@ -70,7 +73,7 @@ def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Up
     )
     new = _timed(incident, new, change)
     if new.closes != old.closes or "message" in change.clear:
-        new = replace(new, message="")
+        new = replace(new, message="", messages=())
     if new.closes != old.closes or "eta" in change.clear:
         new = replace(new, eta=None)
     if new.closes != old.closes or "next_update" in change.clear:
@@ -82,6 +85,11 @@ def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Up
         "next_update": change.next_update,
     }
     new = replace(new, **{key: value for key, value in given.items() if value is not None})
+    new = replace(
+        new,
+        titles=merged(new.titles, change.title, change.titles),
+        messages=merged(new.messages, change.message, change.messages),
+    )
     check(new, change.eta, change.next_update)
     confirmed = old.silent and new.closes and by != CLOCK
     if new.area == old.area and not new.tells_more_than(old) and not confirmed:
@@ -141,11 +149,12 @@ def check(update: Update, eta: datetime | None, promised: datetime | None) -> No
     """
     if not update.title.strip():
         raise UsageError("An incident needs a title; give one with --title")
-    if len(update.title) > LONGEST_TITLE or not update.title.isprintable() or "=?" in update.title:
-        raise UsageError(
-            f"The title becomes a subject: one line of at most {LONGEST_TITLE} letters, without =?"
-        )
-    if len(update.message) > LONGEST_MESSAGE:
+    for title in (update.title, *dict(update.titles).values()):
+        if len(title) > LONGEST_TITLE or not title.isprintable() or "=?" in title:
+            raise UsageError(
+                f"The title becomes a subject: one line of at most {LONGEST_TITLE} letters, without =?"
+            )
+    if any(len(text) > LONGEST_MESSAGE for text in (update.message, *dict(update.messages).values())):
         raise UsageError(f"The message is longer than {LONGEST_MESSAGE} letters; a notice is read in a hurry")
     for name, instant in (("eta", eta), ("next update", promised)):
         if instant is not None and instant <= update.at:

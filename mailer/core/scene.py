@@ -10,6 +10,7 @@ from typing import Any
 from mailer.core.coupon import E4
 from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
+from mailer.core.incident_texts import in_tongue
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +78,20 @@ def scene(job: SendJob, description: str, sender: Sender, links: Mapping[str, st
     if job.coupon is not None:
         seen["coupon"] = coupon_scene(job.coupon)
     if "incident" in job.content:
-        seen["incident"] = {**job.content["incident"], "kind": job.kind}
+        locale = job.customer.locale or sender.locale
+        seen["incident"] = {**_said(job.content["incident"], locale), "kind": job.kind}
     properties = context.get("properties")
     if properties is not None:
         seen["event"] = {"name": context.get("event", ""), **properties}
         if str(context.get("event", "")).startswith("order."):
             seen["order"] = dict(properties)
     return seen
+
+
+def _said(incident: Mapping[str, Any], locale: str) -> dict[str, Any]:
+    """An incident in the reader's language, as far as somebody wrote it."""
+    said = dict(incident)
+    titles, messages = said.pop("titles", {}), said.pop("messages", {})
+    said["title"] = in_tongue(said["title"], titles, locale)
+    said["message"] = in_tongue(said["message"], messages, locale)
+    return said

@@ -130,6 +130,10 @@ def demo_incident() -> dict[str, Any]:
         "services": ["fibre"],
         "postal": ["3471*", "3472*"],
         "message": "Moda çevresinde internet bağlantısı kesildi. Ekiplerimiz yola çıktı, hattı yerinde inceleyecek.",
+        "titles": (("en", "Fibre line fault in Kadıköy"),),
+        "messages": (
+            ("en", "The internet is down around Moda. Our crew is on its way to look at the line on site."),
+        ),
         "eta_in": timedelta(hours=2),
         "next_update_in": timedelta(minutes=45),
     }

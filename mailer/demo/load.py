@@ -59,6 +59,8 @@ async def load_demo(app: App) -> None:
         message=outage["message"],
         eta=now + outage["eta_in"],
         next_update=now + outage["next_update_in"],
+        titles=outage["titles"],
+        messages=outage["messages"],
     )
     await app.incidents.open(draft, now=now, by="demo")
 

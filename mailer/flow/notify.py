@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from mailer.core.area import Area, Foreseen, Reach
 from mailer.core.incident import OPENING, Incident, IncidentState, Update
 from mailer.core.incident_change import Change, check, check_schedule, next_update
+from mailer.core.incident_texts import Texts, merged
 from mailer.core.pace import Hours
 from mailer.errors import UsageError
 from mailer.flow.tell import PeoplePort, Planned, PublicIncidents, RecipientStore, Teller, Versions
@@ -63,6 +64,8 @@ class Draft:
     ends_at: datetime | None = None
     lead: str | None = None  # so long before its start it is announced; default 48h
     urgent: bool = False  # it concerns people's safety: it does not wait for the day
+    titles: Texts = ()  # in other languages
+    messages: Texts = ()
 
 
 class Notifier:
@@ -133,6 +136,8 @@ class Notifier:
             ends_at=new.ends_at,
             lead=new.lead,
             urgent=new.urgent,
+            titles=merged((), new.title, new.titles),
+            messages=merged((), new.message, new.messages),
         )
         check(first, new.eta, new.next_update)
         check_schedule(first, new.starts_at, new.ends_at)
@@ -184,15 +189,20 @@ class Notifier:
         """
         return (await self._get(incident_id)).published_at is None
 
-    async def resolve(self, incident_id: int, message: str | None = None, *, now: datetime, by: str) -> int:
+    async def resolve(
+        self, incident_id: int, message: str | None = None, messages: Texts = (), *, now: datetime, by: str
+    ) -> int:
         """It works again: those who were told hear so, and nobody else hears of it any more."""
         found = await self._get(incident_id)
         state = IncidentState.COMPLETED if found.planned else IncidentState.RESOLVED
-        return await self.update(incident_id, Change(state=state, message=message), now=now, by=by)
+        change = Change(state=state, message=message, messages=messages)
+        return await self.update(incident_id, change, now=now, by=by)
 
-    async def cancel(self, incident_id: int, message: str | None = None, *, now: datetime, by: str) -> int:
+    async def cancel(
+        self, incident_id: int, message: str | None = None, messages: Texts = (), *, now: datetime, by: str
+    ) -> int:
         """It was a mistake, or will not be done: those who were told hear so. A draft just ends."""
-        change = Change(state=IncidentState.CANCELLED, message=message)
+        change = Change(state=IncidentState.CANCELLED, message=message, messages=messages)
         return await self.update(incident_id, change, now=now, by=by)
 
     def list(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
@@ -269,6 +279,8 @@ def _update(of: Update) -> dict[str, Any]:
         "state": of.state.value,
         "title": of.title,
         "message": of.message,
+        "titles": dict(of.titles),
+        "messages": dict(of.messages),
         "eta": of.eta,
         "next_update": of.next_update,
         "starts_at": of.starts_at,

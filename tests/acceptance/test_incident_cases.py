@@ -52,3 +52,28 @@ def test_two_files_of_one_name_are_two_lists(shop: OpenShop) -> None:
     here.run(now)
     told = [(row["occurrence"], row["customer"]) for row in here.deliveries()]
     assert sorted(told) == [("1:1", "a"), ("1:1", "b"), ("2:1", "c")]
+
+
+def test_everybody_is_told_in_their_own_language(shop: OpenShop, relay: StartRelay) -> None:
+    here, post, now = shop("outage"), relay(), "2027-01-15T08:00:00Z"
+    here.relay(post.port)
+    home = {"postal_code": "34710", "services": "fibre"}
+    here.customers(
+        {"id": "ayse", "email": "ayse@x.example", "locale": "tr", **home},
+        {"id": "john", "email": "john@x.example", "locale": "en-GB", **home},
+        {"id": "none", "email": "none@x.example", **home},
+        now=now,
+    )
+    titles = ("--title", "Moda'da kablo koptu", "--title", "en=A cable was cut in Moda")
+    message = ("--message", "Ekibimiz yolda.", "--message", "en=Our crew is on its way.")
+    here.mailer("incidents", "open", *titles, *message, "--postal", "34710", now=now)
+    here.run(now)
+    texts = {mail["To"]: mail.get_body(("plain",)).get_content() for mail in post.mails()}
+    read = {to.partition("@")[0]: ("cut in Moda" in text, "crew is on" in text) for to, text in texts.items()}
+    assert read == {"ayse": (False, False), "none": (False, False), "john": (True, True)}
+    assert all(("kablo koptu" in text) is not ("cut in Moda" in text) for text in texts.values())
+    shown = here.mailer("incidents", "show", "1", "--json").rows[0]["updates"][0]
+    assert (shown["title"], shown["titles"]) == ("Moda'da kablo koptu", {"en": "A cable was cut in Moda"})
+    assert shown["messages"] == {"en": "Our crew is on its way."}
+    twice = here.mailer("incidents", "update", "1", "--message", "Bir", "--message", "İki", now=now, status=2)
+    assert "Say --message once without a language" in twice.err

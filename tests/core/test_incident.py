@@ -195,3 +195,30 @@ def test_message_ids_tell_apart() -> None:
         message_id(replace(incident, opened_at=T0 + HOUR), 1, 42, "outage", "kardelen.example"),
     }
     assert len(others | {one}) == 5
+
+
+def test_words_in_other_languages_stand_until_the_plain_ones_change() -> None:
+    at_first = an_incident(titles=(("tr", "Fiber arızası"),), messages=(("tr", "Yoldayız."),))
+    assert facts(at_first, at_first.current)["titles"] == {"tr": "Fiber arızası"}
+    found = after(at_first, Change(message="Found it."))
+    assert (found.current.titles, found.current.messages) == ((("tr", "Fiber arızası"),), ())
+    both = after(at_first, Change(message="Found it.", messages=(("tr", "Bulduk."),)))
+    assert both.current.messages == (("tr", "Bulduk."),)
+    more = after(both, Change(messages=(("de", "Gefunden."),)))  # one language more is news
+    assert more.current.messages == (("de", "Gefunden."), ("tr", "Bulduk."))
+    over = after(both, Change(state=IncidentState.RESOLVED))
+    assert (over.current.titles, over.current.messages) == ((("tr", "Fiber arızası"),), ())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        Change(titles=(("tr", "x" * 201),)),
+        Change(titles=(("tr", "a\nb"),)),
+        Change(titles=(("tr", "=?utf-8?q?x?="),)),
+        Change(messages=(("tr", "x" * 5_001),)),
+    ],
+)
+def test_words_in_other_languages_have_the_same_bounds(change: Change) -> None:
+    with pytest.raises(UsageError):
+        after(an_incident(), change)

@@ -158,3 +158,18 @@ def test_a_sample_occurrence_is_of_the_triggers_kind() -> None:
     outage = campaign(purpose="service", trigger={"incident": "any"})
     assert sample_job(outage, AYSE).occurrence == "1:1"
     assert sample_job(campaign(), AYSE).occurrence == "2027-03-01"
+
+
+@pytest.mark.parametrize(
+    ("locale", "title", "message"),
+    [("tr", "Arıza", ""), ("en-GB", "Outage", "On our way."), ("de", "Arıza", ""), ("", "Arıza", "")],
+)
+def test_an_incident_is_told_in_the_readers_language(locale: str, title: str, message: str) -> None:
+    texts = {"titles": {"en": "Outage"}, "messages": {"en": "On our way."}}
+    job = {"content": {"incident": {"title": "Arıza", "message": "", **texts}}, "kind": "first"}
+    found = seen(campaign(purpose="service"), replace(AYSE, locale=locale), **job)["incident"]
+    assert found == {"title": title, "message": message, "kind": "first"}
+    job["content"]["incident"] |= {"titles": {"tr": "Kesinti"}}
+    assert (
+        seen(campaign(purpose="service"), replace(AYSE, locale=""), **job)["incident"]["title"] == "Kesinti"
+    )

@@ -44,6 +44,10 @@ incident_update = Table(  # immutable
     Column("state", Text, nullable=False),
     Column("title", Text, nullable=False),
     Column("message", Text, nullable=False, server_default=""),
+    Column(
+        "titles", Json, nullable=False, server_default=text("'{}'")
+    ),  # language → text, beside the plain one
+    Column("messages", Json, nullable=False, server_default=text("'{}'")),  # the same
     Column("eta", Instant),
     Column("next_update", Instant),
     Column("area", Json, nullable=False),  # core.area.Area as of this update

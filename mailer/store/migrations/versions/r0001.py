@@ -270,6 +270,8 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column("message", sa.Text(), server_default="", nullable=False),
+        sa.Column("titles", Json, server_default=sa.text("'{}'"), nullable=False),
+        sa.Column("messages", Json, server_default=sa.text("'{}'"), nullable=False),
         sa.Column("eta", Instant, nullable=True),
         sa.Column("next_update", Instant, nullable=True),
         sa.Column("area", Json, nullable=False),
