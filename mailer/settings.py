@@ -33,6 +33,7 @@ from mailer.core.topics import Topics
 from mailer.core.ways_back import Bounces, Webhooks
 from mailer.errors import FileFault, SettingsError
 from mailer.files import yaml
+from mailer.files.url import sqlite_file, sqlite_url
 from mailer.files.variables import PREFIX, TESTS_OWN, Key, overlay, without_blanks
 
 _LAST_PORT = 65_535
@@ -264,7 +265,7 @@ def _absolute_url(url: str, base: Path) -> str:
     """`sqlite:///relative` counts from the settings file's folder."""
     scheme, separator, path = url.partition(":///")
     if separator and scheme.startswith("sqlite") and path and not path.startswith("/"):
-        return f"{scheme}:///{base / path}"
+        return f"{scheme}:///{Path(sqlite_url(base).partition(':///')[2]) / path}"
     return url
 
 
@@ -272,7 +273,7 @@ def _state_dir(given: Path | None, url: str, base: Path) -> Path:
     if given is not None:
         return base / given
     scheme, _, path = url.partition(":///")
-    return Path(path).parent if scheme.startswith("sqlite") and path else base / "var"
+    return sqlite_file(url).parent if scheme.startswith("sqlite") and path else base / "var"
 
 
 def child_environment(more: Mapping[str, str]) -> dict[str, str]:

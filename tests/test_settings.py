@@ -9,6 +9,7 @@ import pytest
 
 from mailer.errors import SettingsError
 from mailer.settings import Settings, child_environment, cores, load
+from mailer.store.dialect import driver_url
 
 
 def read(tmp_path: Path, text: str = "", /, **variables: str) -> Settings:
@@ -55,6 +56,14 @@ def test_paths_count_from_the_settings_file(tmp_path: Path, url: str, full: str,
     assert found.jobs_dir.resolve() == tmp_path.parent / "jobs"
     assert found.templates_dir == Path("/srv/templates")
     assert read(tmp_path, f"database_url: {url}\nstate_dir: here").state == tmp_path / "here"
+
+
+def test_a_folder_may_be_called_as_it_likes(tmp_path: Path) -> None:
+    folder = tmp_path / "ş %41?#&"
+    folder.mkdir()
+    found = read(folder, "database_url: sqlite:///var/m%20x.db")
+    assert driver_url(found.database_url.get_secret_value()).database == str(folder / "var" / "m x.db")
+    assert found.state == folder / "var"
 
 
 def test_a_key_left_blank_is_its_default(tmp_path: Path) -> None:

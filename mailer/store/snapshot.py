@@ -18,6 +18,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from mailer.errors import StoreError, UsageError
+from mailer.files.url import sqlite_url
 from mailer.store.dialect import LOCK_SECONDS, explain
 from mailer.store.engine import Database
 from mailer.store.tables import Instant, metadata
@@ -48,7 +49,7 @@ async def snapshot(db: Database, place: Path | None = None) -> AsyncIterator[Dat
                 await asyncio.to_thread(_copy_file, db.where, file)
             else:
                 await _copy_rows(db, file)
-        copy = await Database.connect(f"sqlite:///{file}", durable=False)
+        copy = await Database.connect(sqlite_url(file), durable=False)
         try:
             yield copy
         finally:

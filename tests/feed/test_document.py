@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
+from html import escape
 
 import pytest
 from hypothesis import given
@@ -159,6 +161,16 @@ def test_encodings_of_turkish(encoding: str) -> None:
 def test_a_feed_with_very_many_posts_is_read_from_its_beginning() -> None:
     posts = read(rss(*(f"<title>{n}</title><link>https://k.example/{n}</link>" for n in range(1_500))), "")
     assert [post.title for post in posts] == [str(n) for n in range(document.MOST_ITEMS)]
+
+
+@pytest.mark.parametrize("piece", ["<a ", "<x/", "<!--", "<a b=", "<a b='", "</"])
+def test_tags_without_an_end_cost_no_time(piece: str) -> None:
+    text = escape("Ay &lt; Güneş " + piece * 7_000)
+    item = f"<title>Ay</title><link>https://k.example/1</link><description>{text}</description>"
+    began = time.process_time()
+    posts = read(rss(*[item] * 20), "")
+    assert time.process_time() - began < 5, "seconds; it took a minute"
+    assert [post.summary.split()[:3] for post in posts] == [["Ay", "<", "Güneş"]] * 20
 
 
 @given(st.binary(max_size=200), st.text(max_size=50))

@@ -94,7 +94,7 @@ async def test_a_copy_has_the_same_indexes(postgresql_database: Database, sqlite
 async def test_a_copy_that_was_left_by_somebody_killed_goes_with_the_next(
     sqlite_database: Database, tmp_path: Path
 ) -> None:
-    tmp_path = tmp_path / "tmp"
+    tmp_path = tmp_path / "tmp %41?#"
     tmp_path.mkdir()
     left, other = tmp_path / f"{PREFIX}dead", tmp_path / "mailer-else"
     for each in (left, other):
@@ -104,6 +104,7 @@ async def test_a_copy_that_was_left_by_somebody_killed_goes_with_the_next(
     async with snapshot(sqlite_database, tmp_path), snapshot(sqlite_database, tmp_path):
         found = left_in(tmp_path)
         assert left.name not in found
+        assert all((tmp_path / each / "copy.db").stat().st_size for each in found if "link" not in each)
         assert len(found) == 4, "both that live, the link and what it leads to"
     assert sorted(left_in(tmp_path)) == ["mailer-else", f"{PREFIX}link"]
     assert left_in(other) == ["copy.db"]
