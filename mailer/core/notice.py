@@ -151,7 +151,9 @@ class _Household(NamedTuple):
         }
         if self.affected:
             return found | {one: RecipientState.AFFECTED} | blocked
-        waiting = self.one.standing.first is First.IN_FLIGHT
+        # Who is owed a farewell that this update has no room for, since it told them something else, gets it next time.
+        owed = self.kind is Kind.UNAFFECTED and self.wrote_to(self.one.standing)
+        waiting = owed or self.one.standing.first is First.IN_FLIGHT
         return {key: state for key, state in found.items() if key != one or not waiting}
 
 

@@ -144,6 +144,7 @@ class Notifier:
         await self._somebody(first.area)
         if publish:
             await self._teller.ready()
+            await self._teller.somebody(first.area, now)
         number = await self._incidents.create(first, planned=planned, published=publish)
         await self._teller.tell(number, now)
         return number
@@ -162,6 +163,7 @@ class Notifier:
         check_schedule(replace(found.current, at=now), found.current.starts_at, found.current.ends_at)
         await self._somebody(found.current.area)
         await self._teller.ready()
+        await self._teller.somebody(found.current.area, now)
         await self._incidents.publish(incident_id, now)
         await self._teller.tell(incident_id, now)
         return found.current.area

@@ -13,13 +13,13 @@ from mailer.core.audience import Selection
 from mailer.core.campaign import Campaign
 from mailer.core.incident import CLOCK, Incident, IncidentState, Update
 from mailer.core.incident_change import Change, next_update
-from mailer.core.notice import Person, steps
+from mailer.core.notice import Person, Step, steps
 from mailer.core.pace import Hours
 from mailer.core.plain import instant_text
 from mailer.core.planned import announcing, asks_zones, milestones, next_by_clock
 from mailer.core.policy import Candidate
 from mailer.core.publication import Publication, Publisher, publication
-from mailer.core.segment import among_affected
+from mailer.core.segment import Rule, among_affected
 from mailer.errors import MailerError, UsageError
 from mailer.flow.recheck import asks
 
@@ -162,21 +162,42 @@ class Teller:
         It is decided as if one had just been published, and nothing is written. Planned work tells the same people,
         later.
         """
-        first = Update(1, IncidentState.INVESTIGATING, "", area, now, "")
-        imagined = Incident(_NOBODYS, planned=False, opened_at=now, updates=(first,), published_at=now)
         found: dict[str, str | None] = {}
         for campaign in self._versions.incident_campaigns():
-            async for everybody in self._recipients.look(imagined, campaign, joining=True):
+            async for everybody, decided in self._imagined(area, campaign, now):
                 fate: dict[str, str | None] = {each.id: AUDIENCE for each in everybody if each.affected}
                 ids = {each.customer_key: each.id for each in everybody}
-                for step in steps(imagined, await self._addressed(campaign, everybody, now), self._hours):
+                for step in decided:
                     fate |= {ids[notice.customer_key]: notice.skip for notice in step.notices}
-                found |= {
-                    id_: skip
-                    for id_, skip in fate.items()
-                    if found.get(id_, skip) is not None or id_ not in found
-                }
+                for id_, skip in fate.items():
+                    if id_ not in found or found[id_] is not None:
+                        found[id_] = skip
         return found
+
+    async def somebody(self, area: Area, now: datetime) -> None:
+        """Ask whether the audience of a campaign has anybody of those an area covers, where it narrows them.
+
+        Raises:
+            UsageError: none has.
+        """
+        for campaign in self._versions.incident_campaigns():
+            if not asks(self._rule(campaign)):
+                return
+            async for _everybody, decided in self._imagined(area, campaign, now):
+                if any(step.notices for step in decided):
+                    return
+        raise UsageError(
+            "Nobody affected is in the audience of the campaign that would tell them, so nobody would be told"
+        )
+
+    async def _imagined(
+        self, area: Area, campaign: str, now: datetime
+    ) -> AsyncIterator[tuple[Sequence[Person], list[Step]]]:
+        """What would be decided, part by part, of an outage that had just been published there."""
+        first = Update(1, IncidentState.INVESTIGATING, "", area, now, "")
+        imagined = Incident(_NOBODYS, planned=False, opened_at=now, updates=(first,), published_at=now)
+        async for everybody in self._recipients.look(imagined, campaign, joining=True):
+            yield everybody, steps(imagined, await self._addressed(campaign, everybody, now), self._hours)
 
     async def milestones(self, now: datetime) -> set[datetime]:
         """Every instant at which planned work does something, if nobody changes its schedule."""
@@ -242,13 +263,16 @@ class Teller:
 
     async def _addressed(self, campaign: str, people: Sequence[Person], now: datetime) -> Sequence[Person]:
         """Without those who would join and are not in the campaign's audience. Whoever was told goes on to hear."""
-        rule = among_affected(self._versions.campaign(campaign).audience)
+        rule = self._rule(campaign)
         joiners = tuple(each.customer_key for each in people if each.affected and not each.standing.known)
         if not joiners or not asks(rule):
             return people
         found = await self._people.chunk(Selection(rule, keys=joiners), now, 0, len(joiners))
         others = set(joiners).difference(each.key for each in found)
         return [each for each in people if each.customer_key not in others]
+
+    def _rule(self, campaign: str) -> Rule:
+        return among_affected(self._versions.campaign(campaign).audience)
 
     async def _zones(self, incident: Incident, now: datetime) -> list[ZoneInfo]:
         """The zones of the affected, where a decision at `now` may hang on them."""

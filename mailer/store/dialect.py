@@ -69,6 +69,9 @@ def clock() -> ColumnElement[float]:
     return DatabaseClock()
 
 
+_WRITE = "write sqlite:///path/to/file.db or postgresql://user@host/name, and in a password %40 for @, %3A for :, %2F for /."
+
+
 def driver_url(url: str) -> URL:
     """`sqlite:///path`, `postgresql://…` or `postgres://…` with the driver we use.
 
@@ -77,10 +80,8 @@ def driver_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        raise SettingsError(
-            "database_url cannot be read; write sqlite:///path/to/file.db or postgresql://user@host/name."
-        ) from None
+    except (ArgumentError, ValueError):  # whose words may hold a part of the password
+        raise SettingsError(f"database_url cannot be read; {_WRITE}") from None
     scheme = parsed.drivername.partition("+")[0]
     if scheme not in _SCHEMES:
         raise SettingsError(
@@ -90,6 +91,9 @@ def driver_url(url: str) -> URL:
         raise SettingsError(
             "database_url names no file; the processes of mailer share one, such as sqlite:///var/mailer.db."
         )
+    torn = "@" in (parsed.host or "") or (parsed.username is None and "@" in (parsed.database or ""))
+    if scheme != "sqlite" and torn:  # what would be shown as host and name is a part of the password
+        raise SettingsError(f"database_url cannot be read; {_WRITE}")
     return parsed.set(drivername=_SCHEMES[scheme])
 
 

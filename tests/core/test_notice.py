@@ -240,6 +240,22 @@ def test_back_in_the_area_goes_on_in_the_thread() -> None:
     assert [notice.in_reply_to for notice in town.update(message="More.").notices] == ["<1.1>", "<1.2>"]
 
 
+@pytest.mark.parametrize(
+    ("change", "heard"),
+    [({"message": "More."}, "unaffected"), ({"state": IncidentState.RESOLVED}, "closure")],
+)
+def test_who_moves_away_is_not_forgotten(change: dict[str, object], heard: str) -> None:
+    town = Town({A: "34710", B: "34710"})
+    town.open("34710")
+    town.answer("sent")
+    town.homes[B] = "34722"
+    assert told(town.plan()) == {}
+    assert town.states[B] == "affected"
+    assert told(town.update(**change))[B] == heard
+    town.answer("sent")
+    assert told(town.plan()) == {}
+
+
 def test_back_before_the_next_update_is_told_at_once_and_once() -> None:
     town = Town({A: "34710", B: "34722"})
     town.open("34710", "34722")

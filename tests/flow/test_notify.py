@@ -178,6 +178,16 @@ async def test_who_is_affected_again_before_the_next_update_hears_at_once(
     ]  # fmt: skip
 
 
+async def test_who_moves_away_hears_of_the_end(database: Database, desk: Notifier) -> None:
+    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    await settle(database, "sent")
+    async with database.write() as conn:
+        await conn.execute(update(customer).values(postal_code="06100"))
+    assert (await desk.plan_open(T0 + HOUR)).notices == 0
+    await desk.resolve(number, now=T0 + 2 * HOUR, by="ayse")
+    assert await ledger(database) == ["1 A first sent", "2 A closure queued"]
+
+
 async def test_closure_reaches_who_was_with_the_relay_at_the_end(database: Database, desk: Notifier) -> None:
     number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
     await settle(database, "sending")
@@ -326,6 +336,13 @@ async def test_a_preview_decides_as_the_planner_will(database: Database) -> None
     ]  # fmt: skip
     other = await desk.preview(AREA, T0)  # what is known of another incident does not count
     assert (other.told, other.left_out) == (found.told, found.left_out)
+    campaigns.definition["audience"] = {"attr": {"locale": "de"}}
+    assert (await desk.preview(AREA, T0)).left_out == {"audience": 5}
+    with pytest.raises(UsageError, match="Nobody affected is in the audience"):
+        await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    draft = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse", publish=False)
+    with pytest.raises(UsageError, match="Nobody affected is in the audience"):
+        await desk.publish(draft, now=T0)
     campaigns.versions.clear()
     assert (await desk.preview(AREA, T0)).told == 0
 

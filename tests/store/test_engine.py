@@ -203,13 +203,17 @@ async def test_a_writer_locked_out_says_so(
     [
         pytest.param("mysql://x/y", "knows sqlite: and postgresql: only", id="another database"),
         pytest.param("nonsense", "cannot be read", id="no url"),
+        pytest.param("postgresql://u:s3cret@host:port/db", "cannot be read", id="a port that is none"),
+        pytest.param("postgresql://u:1/s3cret@host/db", "cannot be read", id="a number and a slash"),
+        pytest.param("postgresql://u:hun@s3cret@host/db", "in a password %40 for @", id="an at in a password"),
         pytest.param("sqlite://", "names no file", id="memory"),
         pytest.param("sqlite:///:memory:", "names no file", id="memory by name"),
     ],
 )
 async def test_a_url_we_cannot_use(url: str, sentence: str) -> None:
-    with pytest.raises(SettingsError, match=sentence):
+    with pytest.raises(SettingsError, match=sentence) as caught:
         await Database.connect(url)
+    assert "cret" not in str(caught.value)
 
 
 async def test_a_server_that_is_away_is_one_sentence_without_the_password() -> None:
