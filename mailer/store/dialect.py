@@ -69,7 +69,7 @@ def clock() -> ColumnElement[float]:
     return DatabaseClock()
 
 
-_WRITE = "write sqlite:///path/to/file.db or postgresql://user@host/name, and in a password %40 for @, %3A for :, %2F for /."
+_WRITE = "write sqlite:///path/to/file.db or postgresql://user@host/name; in a password @ is %40"
 
 
 def driver_url(url: str) -> URL:
@@ -91,8 +91,7 @@ def driver_url(url: str) -> URL:
         raise SettingsError(
             "database_url names no file; the processes of mailer share one, such as sqlite:///var/mailer.db."
         )
-    torn = "@" in (parsed.host or "") or (parsed.username is None and "@" in (parsed.database or ""))
-    if scheme != "sqlite" and torn:  # what would be shown as host and name is a part of the password
+    if "@" in (parsed.host or ""):  # it is a part of the password, and would be shown
         raise SettingsError(f"database_url cannot be read; {_WRITE}")
     return parsed.set(drivername=_SCHEMES[scheme])
 
