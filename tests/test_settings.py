@@ -80,6 +80,7 @@ def test_a_key_left_blank_is_its_default(tmp_path: Path) -> None:
         ({"POLICY__CAP__DAY": "2"}, "policy.cap.day", 2),
         ({"TRACKING__OPENS": "true"}, "tracking.opens", True),
         ({"STAFF": "a@b.example, c@d.example ,"}, "staff", ("a@b.example", "c@d.example")),
+        ({"STAFF": '["a@b.example", "c@d.example"]'}, "staff", ("a@b.example", "c@d.example")),
         ({"RELAY__CONNECTIONS": ""}, "relay.connections", 10),
         ({"TEST_ANYTHING": "1"}, "relay.connections", 5),
     ],

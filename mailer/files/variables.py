@@ -99,12 +99,24 @@ def _lay(values: dict[str, Any], path: tuple[str, ...], text: str, variable: str
         if number < len(path):
             place = place[step] if isinstance(place, list) else place.setdefault(name, {})
     if path in LISTS:
-        place[step] = [part.strip() for part in text.split(",") if part.strip()]
+        place[step] = _listed(text)
     elif text == "" and isinstance(place, dict):
         place.pop(step, None)
     else:
         place[step] = _whole(text, variable) if path in WHOLE else text
     return key
+
+
+def _listed(text: str) -> list[Any]:
+    """Parts between commas; or, as some tools write lists, JSON."""
+    if text.lstrip().startswith("["):
+        try:
+            found: list[Any] = json.loads(text)
+        except ValueError:
+            pass  # a part that begins so
+        else:
+            return found
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 def _whole(text: str, variable: str) -> Any:

@@ -54,12 +54,15 @@ class Yielding:
         if not self.counts(campaign):
             return [], []
         until = max((self._end_of_day(zone, self._handoff(zone, due, now)) for zone in zones), default=now)
-        selections, events = [], []
+        selections: list[Selection] = []
+        events = []
         for other in self._higher(campaign):
             if isinstance(other.trigger, EventTrigger):
                 events.append((other.trigger.event, _first_event(other, other.trigger, now), now))
             else:
-                selections += [each for _, _, each in self._later_occasions(other, zones, (now, until))]
+                selections += _together(
+                    each for _, _, each in self._later_occasions(other, zones, (now, until))
+                )
         return selections, events
 
     async def capped(
@@ -208,3 +211,16 @@ def is_welcome(campaign: Campaign) -> bool:
 def _first_event(campaign: Campaign, trigger: EventTrigger, now: datetime) -> datetime:
     """An event of that instant or earlier is too old to be written to about."""
     return now - trigger.after.elapsed() - campaign.catch_up.elapsed() - timedelta(days=1)
+
+
+def _together(selections: Iterable[Selection]) -> Iterable[Selection]:
+    """A campaign's selections, those that differ only by where people live as one: each is asked of every customer."""
+    found: dict[tuple[object, ...], Selection] = {}
+    for each in selections:
+        key = (each.outside, each.days, each.before_year)
+        zones = each.zones
+        if key in found:
+            others = found[key].zones
+            zones = None if zones is None or others is None else zones | others
+        found[key] = replace(each, zones=zones)
+    return found.values()

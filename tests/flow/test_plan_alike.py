@@ -229,3 +229,14 @@ async def test_nearly_everybody_is_decided_together(database: Database) -> None:
     assert page is not None
     assert sorted(len(each.customers) for each in page.alike) == [1, len(NAMES) - 1]
     assert not page.odd
+
+
+async def test_what_falls_due_in_many_zones_is_asked_once_for_each_day(database: Database) -> None:
+    shop = Shop(database, planned=PLANNED[0], evening=BESIDE["evening"], birthday=BIRTHDAY)
+    zones = {None, "Europe/Berlin", "America/New_York", "Asia/Kathmandu"}
+    watch = shop.planner()._rows.watch(
+        shop.campaigns["planned"], "2027-05-11", zones, at("2027-05-11T01:00"), at("2027-05-11T01:00")
+    )
+    asked = [(each.outside, each.zones) for each in watch.foreseen]
+    everywhere = frozenset(zones)
+    assert asked == [(("evening", "2027-05-11"), everywhere), (("birthday", "2027-05-11"), everywhere)]
