@@ -24,6 +24,7 @@ from typing import Self
 
 from mailer.core.delivery import Accepted, InDoubt, Outcome, Phase, Refused, Reply, TryLater
 from mailer.core.intent import Dotted, Making, Told, Trace
+from mailer.errors import FileFault
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _MAKING, _DOT, _TOLD = "making", "dot", "told"
@@ -186,8 +187,16 @@ class Journals:
         self._folder = folder
 
     def create(self) -> Journal:
-        """A new journal, for a sender that starts."""
-        return Journal.create(self._folder)
+        """A new journal, for a sender that starts.
+
+        Raises:
+            FileFault: it cannot be kept; no mail starts without one.
+        """
+        try:
+            return Journal.create(self._folder)
+        except OSError as error:
+            why = f"no journal can be kept there ({error.strerror or error}), and no mail starts without one"
+            raise FileFault(why, str(self._folder)) from None
 
     def dead(self, token: str) -> bool:
         """Whether the sender of this journal surely lives no more. False when that cannot be told."""

@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import os
 import secrets
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ def parts(folder: Path, most: int) -> list[Part]:
     for path in sorted(each for each in folder.glob("*") if each.suffix in (_OPEN, _WHOLE)):
         if len(found) == most:
             break
-        if path.suffix == _OPEN and _written(path):
+        if not _is_file(path) or (path.suffix == _OPEN and _written(path)):
             continue
         found.append(Part(path))
     return found
@@ -187,6 +188,14 @@ def waiting(folder: Path) -> tuple[int, float | None]:
             size += path.stat().st_size
             since = since or float(path.name.partition("-")[0])
     return size, since
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file and neither a link nor a pipe: nobody would ever write to the other end of that."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False  # taken in just now
 
 
 def _written(path: Path) -> bool:

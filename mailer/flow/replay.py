@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 from mailer.core.tracking import LOOKED, WINDOW, Hit, Judged, in_haste, judge
 from mailer.errors import StoreError
 
+_MOST_ID = 1 << 63  # what databases keep
 A = TypeVar("A")
 B = TypeVar("B")
 
@@ -197,11 +198,12 @@ def hits_of(lines: Sequence[str]) -> list[Hit]:
     """What lines of the spool say; one that says nothing is left out."""
     found = []
     for line in lines:
-        with contextlib.suppress(ValueError, TypeError, KeyError):
+        with contextlib.suppress(ValueError, TypeError, KeyError, OverflowError, RecursionError):
             key, kind, delivery_id, at, seen, url, agent, sign = json.loads(line)
             hit = Hit(
                 str(key), str(kind), int(delivery_id), datetime.fromisoformat(at), float(seen), str(url), str(agent),
                 str(sign),
             )  # fmt: skip
-            found.append(hit)
+            if 0 < hit.delivery_id < _MOST_ID:
+                found.append(hit)
     return found

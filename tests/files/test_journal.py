@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from mailer.core.delivery import Accepted, InDoubt, Outcome, Phase, Refused, Reply, TryLater
 from mailer.core.intent import Dotted, Making, Told
+from mailer.errors import FileFault
 from mailer.files import journal as module
 from mailer.files.journal import Journals
 
@@ -167,3 +168,9 @@ def test_it_outlives_a_process_that_is_killed(journals: Journals, tmp_path: Path
     )
     assert killed.returncode == -signal.SIGKILL
     assert journals.read(killed.stdout.strip()) == {(4, 1): Dotted(), (5, 1): Making()}
+
+
+def test_where_none_can_be_kept_it_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_text("not a folder")
+    with pytest.raises(FileFault, match=r"no journal can be kept there .File exists., and no mail starts"):
+        Journals(tmp_path / "journal").create()

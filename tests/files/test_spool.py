@@ -150,3 +150,12 @@ def test_one_takes_in_at_a_time(tmp_path: Path) -> None:
         assert (ours, theirs) == (True, False)
     with spool.turn(tmp_path / "new") as ours:
         assert ours
+
+
+def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
+    for name in ("0001-a.whole", "0002-b.open"):
+        os.mkfifo(tmp_path / name)  # whoever opened one would wait for ever
+    (tmp_path / "0003-c.whole").mkdir()
+    (tmp_path / "0004-d.whole").symlink_to("/dev/zero")
+    (tmp_path / "0005-e.whole").write_text("a\n")
+    assert [part.name for part in spool.parts(tmp_path, 100)] == ["0005-e.whole"]

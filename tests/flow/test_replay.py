@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import pytest
 from mailer.core.event import By
 from mailer.core.tracking import Hit, Judged
 from mailer.errors import StoreError
-from mailer.flow.replay import MOST_OF_A_MAIL, PartPort, Replay, bounded, rest
+from mailer.flow.replay import MOST_OF_A_MAIL, PartPort, Replay, bounded, hits_of, rest
 
 AT = datetime(2027, 5, 10, 7, tzinfo=UTC)
 NOW = 1_000.0
@@ -149,3 +150,10 @@ async def test_a_link_in_a_loop_is_told_and_does_not_fill_the_database() -> None
     assert await replay(shelf, told).once() == MOST_OF_A_MAIL + 31
     assert len(shelf.booked) == MOST_OF_A_MAIL + 1
     assert told[0].startswith("30 requests for links of one mail")
+
+
+def test_lines_of_a_damaged_disk_are_passed_over() -> None:
+    whole = json.dumps(["k", "click", 7, AT.isoformat(), 1.0, "https://k.example/", "", ""])
+    junk = ["", "\0" * 9, "null", "[]", "{" * 100_000, "[" * 100_000, whole[:-1]]
+    junk += [whole.replace("7", odd, 1) for odd in ("1e999", "-7", "9" * 30, "null", "[7]")]
+    assert [hit.delivery_id for hit in hits_of([*junk, whole])] == [7]
