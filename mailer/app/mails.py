@@ -17,7 +17,7 @@ from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
 from mailer.core.links import Counting
 from mailer.core.message import Letter, Message, Rendered
-from mailer.core.samples import vetting_scenes
+from mailer.core.samples import reminded, vetting_scenes
 from mailer.core.segment import Rule
 from mailer.core.ways_back import POSTMARK_TAG
 from mailer.errors import FileFault, TemplateFault, UsageError
@@ -88,7 +88,8 @@ class Mails(Trailing):
         """
         locales = sorted({locale for variants in parts["parts"].values() for locale in variants if locale})
         sender = self.sender if campaign.commercial else self.service_sender
-        scenes = vetting_scenes(campaign, sender, locales, customers)
+        of = reminded(campaign, self.campaigns)
+        scenes = vetting_scenes(campaign, sender, locales, customers, of)
         zone, tenant_locale = self.settings.tenant.timezone, self.settings.tenant.locale
         samples = [Sample(name, scene, locale, tenant_locale, zone) for name, locale, scene in scenes]
         found: list[FileFault] = [] if campaign.commercial else list(promotions(parts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,21 +42,36 @@ _POSTS = (
 )
 
 
-def sample_coupon(campaign: Campaign, day: datetime = SOME_DAY) -> CouponView | None:
-    """What a preview shows in place of a code; none is used up."""
+def sample_coupon(
+    campaign: Campaign, day: datetime = SOME_DAY, of: Campaign | None = None
+) -> CouponView | None:
+    """What a preview shows in place of a code; none is used up. `of` is the campaign a reminder reminds of."""
     spec = campaign.coupon
     if spec is None:
         return None
     if isinstance(spec, ReminderCoupon):
-        return CouponView(sample_code(""), 20, None, None, day.date() + timedelta(days=3))
-    prefix = getattr(spec, "prefix", "")
+        given = sample_coupon(of, day) if of is not None and of.name == spec.of else None
+        given = given or CouponView(sample_code(""), 20, None, None, None)
+        return replace(given, valid_until=day.date() + timedelta(days=3))
+    prefix = getattr(spec, "prefix", "") or getattr(spec, "code", "")
     currency = (spec.currency or "TRY") if spec.amount is not None else None
     valid_until = (day + spec.valid.elapsed()).date() if spec.valid else None
     return CouponView(sample_code(prefix), spec.percent, spec.amount_e4, currency, valid_until)
 
 
+def reminded(campaign: Campaign, campaigns: Mapping[str, Campaign]) -> Campaign | None:
+    """The campaign whose coupon this one reminds of."""
+    return campaigns.get(campaign.coupon.of) if isinstance(campaign.coupon, ReminderCoupon) else None
+
+
 def sample_job(
-    campaign: Campaign, customer: Customer, *, state: str = "", kind: str = "", day: datetime = SOME_DAY
+    campaign: Campaign,
+    customer: Customer,
+    *,
+    state: str = "",
+    kind: str = "",
+    day: datetime = SOME_DAY,
+    of: Campaign | None = None,
 ) -> SendJob:
     """A delivery that nobody planned."""
     context: dict[str, Any] = {}
@@ -75,12 +90,16 @@ def sample_job(
         delivery_id=0, run_id=0, version_id=0, campaign=campaign.name, purpose=campaign.purpose,
         occurrence=_occurrence(campaign, day), kind=kind or ("first" if content.get("incident") else ""),
         email=customer.email, due_at=SOME_DAY, attempts=0, message_id=None, customer=customer, customer_key=0,
-        planned_at=SOME_DAY, context=context, content=content, coupon=sample_coupon(campaign, day),
+        planned_at=SOME_DAY, context=context, content=content, coupon=sample_coupon(campaign, day, of),
     )  # fmt: skip
 
 
 def vetting_scenes(
-    campaign: Campaign, sender: Sender, locales: Iterable[str] = (), customers: Iterable[Customer] = ()
+    campaign: Campaign,
+    sender: Sender,
+    locales: Iterable[str] = (),
+    customers: Iterable[Customer] = (),
+    of: Campaign | None = None,
 ) -> list[tuple[str, str, dict[str, Any]]]:
     """(who, locale, scene) of everybody a template is tried on.
 
@@ -90,13 +109,13 @@ def vetting_scenes(
     if campaign.purpose == "commercial":
         names |= {"unsubscribe": "u", "preferences": "p"}
     links = {name: f"https://kardelen.example/{path}/x" for name, path in names.items()}
-    tried = [(_WHO[each.id], each, sample_job(campaign, each)) for each in CUSTOMERS]
+    tried = [(_WHO[each.id], each, sample_job(campaign, each, of=of)) for each in CUSTOMERS]
     for locale in locales:
         tried += [
             (f"{who}, {locale}", replace(each, locale=locale), job)
             for who, each, job in tried[: len(CUSTOMERS)]
         ]
-    tried += [(f"customer {each.id}", each, sample_job(campaign, each)) for each in customers]
+    tried += [(f"customer {each.id}", each, sample_job(campaign, each, of=of)) for each in customers]
     if isinstance(campaign.trigger, IncidentTrigger):
         for state in _STATES:
             kind = "closure" if state == "resolved" else "update"

@@ -14,7 +14,7 @@ from mailer.core.calendar import LeapDay
 from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
 from mailer.core.handoff import SendJob
-from mailer.core.samples import sample_job
+from mailer.core.samples import reminded, sample_job
 from mailer.core.segment import Rule
 from mailer.errors import UsageError
 from mailer.flow.score import Scoring
@@ -117,7 +117,7 @@ class CampaignDesk:
             if found is None:
                 raise UsageError(f"There is no customer {customer_id!r}; see mailer customers list.")
             customer = found
-        return sample_job(campaign, customer, day=now)
+        return sample_job(campaign, customer, day=now, of=reminded(campaign, self._campaigns))
 
     async def test_job(
         self, campaign: Campaign, address: str, staff: tuple[str, ...], now: datetime

@@ -17,7 +17,7 @@ from mailer.core.delivery import Failure, Skip, State
 from mailer.core.duration import Duration
 from mailer.core.explain import why
 from mailer.core.handoff import CouponView
-from mailer.core.samples import CUSTOMERS, sample_job, vetting_scenes
+from mailer.core.samples import CUSTOMERS, reminded, sample_coupon, sample_job, vetting_scenes
 from mailer.core.scene import Sender, scene
 
 SENDER = Sender("Kardelen", "Kardelen <m@k.example>", "Moda Cad. 12", "TRY", "TR", "tr")
@@ -173,3 +173,15 @@ def test_an_incident_is_told_in_the_readers_language(locale: str, title: str, me
     assert (
         seen(campaign(purpose="service"), replace(AYSE, locale=""), **job)["incident"]["title"] == "Kesinti"
     )
+
+
+def test_a_reminder_is_tried_with_the_worth_of_what_it_reminds_of() -> None:
+    gift = campaign(name="gift", coupon={"kind": "generated", "prefix": "GF", "amount": 100, "valid": "30d"})
+    reminder = campaign(coupon={"kind": "reminder", "of": "gift"})
+    shown = sample_coupon(reminder, of=reminded(reminder, {"gift": gift}))
+    assert shown is not None
+    assert (shown.code, shown.percent, shown.amount_e4) == ("TEST-GF", None, 1_000_000)
+    assert sample_coupon(reminder, of=reminded(reminder, {})) is not None
+    static = sample_coupon(campaign(coupon={"kind": "static", "code": "HOSGELDIN", "percent": 5}))
+    assert static is not None
+    assert static.code == "TEST-HOSGELDIN"
