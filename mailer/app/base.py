@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
+from pathlib import Path
 
 from mailer.core.campaign import Campaign
 from mailer.core.cap import Cap
@@ -19,7 +20,7 @@ from mailer.core.segment_facts import EvalContext
 from mailer.core.token import Keyring
 from mailer.errors import FileFault, SettingsError, UsageError
 from mailer.files import catalog
-from mailer.files.key import secret_keys
+from mailer.files.key import NAME, secret_keys
 from mailer.mailbox.storage import Mailbox
 from mailer.settings import Settings
 from mailer.store.engine import Database
@@ -67,7 +68,13 @@ class Installation:
         """Read the campaigns again. A file that cannot be read is told once and stops no other."""
         found = await asyncio.to_thread(catalog.read, self.settings.jobs_dir)
         if self._seed is None:  # from then on a new secret key moves nobody into a holdout, or out of one
+            kept = self.settings.secret_key is not None or await asyncio.to_thread(self._key.exists)
             self._seed = await Switches(self.db).seed(self.keys.current, self.clock())
+            if not kept and self._seed not in self.keys.keys:
+                self.tell(
+                    f"{self._key} was not there, so a new secret key was made: no link in a mail sent before opens any "
+                    "more, unsubscribing included. If you still have the old file, put it back."
+                )
         known = {str(fault) for fault in self.faults}
         self.campaigns.clear()
         self.campaigns.update(found.campaigns)
@@ -77,6 +84,10 @@ class Installation:
         for fault in found.faults:
             if str(fault) not in known and not quiet:
                 self.tell(str(fault))
+
+    @property
+    def _key(self) -> Path:
+        return self.settings.state / NAME
 
     def campaign(self, name: str) -> Campaign:
         """The campaign of that name.

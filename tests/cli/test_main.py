@@ -122,6 +122,14 @@ def test_whatever_others_may_do_elsewhere_they_may_not_write_among_our_files(
     assert not (tmp_path / "state").stat().st_mode & 0o022
 
 
+def test_a_key_that_is_gone_is_not_replaced_without_a_word(mailer: Mailer, tmp_path: Path) -> None:
+    lost = "secret.key was not there, so a new secret key was made: no link in a mail sent before opens"
+    assert lost not in mailer("campaigns", "list").err, "the first one"
+    (tmp_path / "var" / "secret.key").unlink()
+    assert lost in mailer("campaigns", "list").err
+    assert lost not in mailer("campaigns", "list").err, "once"
+
+
 def test_settings_that_cannot_be_used_end_everything(mailer: Mailer, tmp_path: Path) -> None:
     (tmp_path / "settings.yaml").write_text("relay:\n  host: a\n  pasword: s3cret\n")
     answer = mailer("runs")
