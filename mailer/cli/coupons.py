@@ -85,9 +85,10 @@ def redeem(
         async with this.app(load=False) as app:
             said = Redemption(code.strip(), this.clock(), order, net_e4, customer)
             answer = await app.redemptions.tell(said, this.clock())
-            tell(f"The code {said.code} {'was redeemed already' if answer.again else 'is redeemed'}.")
+            known = answer.code or said.code
+            tell(f"The code {known} {'was redeemed already' if answer.again else 'is redeemed'}.")
             if this.json:
-                this.out.one({"code": said.code, "customer": answer.holder, "again": answer.again})
+                this.out.one({"code": known, "customer": answer.holder, "again": answer.again})
 
     run(work())
 

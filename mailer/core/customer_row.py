@@ -123,7 +123,10 @@ class CustomerReader:
 
 
 _FALLS_BACK = {
-    "timezone": "This is not an IANA time zone; the customer's country or the tenant's zone is used instead.",
+    "timezone": (
+        "This is not an IANA time zone; the customer keeps the one they had, "
+        "or else their country's or the tenant's is used."
+    ),
     "locale": "This is not a language tag such as tr-TR; the customer keeps the one they had.",
 }
 _ODD_DAY = (

@@ -40,6 +40,7 @@ class Answer:
     again: bool = False  # it was known
     holder: str | None = None  # the shop's id of the customer who was given the code
     shared: bool = False  # a static code
+    code: str = ""  # as we made it, however it was typed; empty: as it was typed
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ class Redemptions:
                 raise UsageError(
                     f"The code {said.code} is everybody's; name the order with --order, so that it counts once."
                 )
+            if answer.again:  # by hand, or by an event of the shop's: it is one event
+                return answer
             if key is None and answer.holder is not None:
                 key = await _customer_key(connection, answer.holder)
             written = await connection.scalar(
@@ -91,7 +94,7 @@ class Redemptions:
                 .on_conflict_do_nothing()
                 .returning(customer_event.c.id)
             )
-        return replace(answer, again=answer.again or written is None)
+        return replace(answer, again=written is None)
 
     async def look(self, said: Redemption) -> Looked | None:
         """Whether this redemption would count, changing nothing; None: there is no such code."""
@@ -142,9 +145,9 @@ async def redeem(
 
 def _judged(known: _Known, said: Redemption, tenant_zone: ZoneInfo) -> Answer:
     if told_before(known.held, said):
-        return Answer(again=True, holder=known.holder)
+        return Answer(again=True, holder=known.holder, code=known.held.code)
     problem = refusal(known.held, said, tenant_zone)
-    return Answer(problem=problem, holder=known.holder, shared=known.held.shared)
+    return Answer(problem=problem, holder=known.holder, shared=known.held.shared, code=known.held.code)
 
 
 def _take(
@@ -253,12 +256,12 @@ def _net(e4: int) -> str:
 
 def _event(said: Redemption, answer: Answer, key: int | None, now: datetime) -> dict[str, Any]:
     """The event a redemption by hand is; a shared code is used once an order."""
-    of = f":{said.order}" if answer.shared else ""
-    properties = {"code": said.code, "order": said.order}
+    code, of = answer.code or said.code, f":{said.order}" if answer.shared else ""
+    properties = {"code": code, "order": said.order}
     if said.net_e4 is not None:
         properties["net"] = _net(said.net_e4)
     return {
-        "ext_id": f"{REDEEMED}:{said.code}{of}", "customer_id": key, "name": REDEEMED, "at": said.at,
+        "ext_id": f"{REDEEMED}:{code}{of}", "customer_id": key, "name": REDEEMED, "at": said.at,
         "stored_at": now, "order_ref": said.order, "net_e4": said.net_e4,
         "properties": {name: value for name, value in properties.items() if value is not None},
     }  # fmt: skip

@@ -103,6 +103,8 @@ def test_what_falls_back_never_loses_the_customer(field: str, value: str) -> Non
     row = CustomerReader(load_zones(), ISTANBUL, "TR").read(Row(7, {"id": "c1", field: value}))
     assert isinstance(row, CustomerRow)
     assert [(warning.line, warning.field) for warning in row.warnings] == [(7, field)]
+    if field == "timezone":  # nobody loses a zone that was known
+        assert "keeps the one they had" in row.warnings[0].reason
     kept = row.fields if field in {"email", "postal_code"} else row.attributes
     assert kept.get(field) == (None if field in {"timezone", "locale"} else value)
 

@@ -77,7 +77,7 @@ async def test_a_code_is_redeemed_once_whoever_says_so_how_often(database: Datab
     [code] = await sent(database, OWN)
     [holder] = await names(database)
     book, said = Redemptions(database, ISTANBUL), Redemption(code, LATER, "o1", 1_299_000)
-    assert await book.tell(said, LATER) == Answer(holder=holder)
+    assert await book.tell(said, LATER) == Answer(holder=holder, code=code)
     for again in (said, replace(said, order=None), replace(said, at=LATER + timedelta(days=300))):
         assert (await book.tell(again, again.at)).again
     [row] = await codes(database)
@@ -127,8 +127,10 @@ async def test_a_code_of_ours_may_be_typed_in_small_letters_and_an_uploaded_one_
     await fill(database, "shop", ["POOL-1"])
     [pooled] = await sent(database, Reserve(kind="pool", pool="shop"), campaign="autumn")
     book = Redemptions(database, ISTANBUL)
-    await book.tell(Redemption(own.lower(), LATER), LATER)
+    told = [await book.tell(Redemption(typed, LATER), LATER) for typed in (own.lower(), own)]
+    assert [(answer.code, answer.again) for answer in told] == [(own, False), (own, True)]
     assert [row["state"] for row in await codes(database)] == ["redeemed"]
+    assert len(await happened(database)) == 1
     with pytest.raises(UsageError, match="There is no code 'pool-1'"):
         await book.tell(Redemption(pooled.lower(), LATER), LATER)
 
