@@ -101,9 +101,14 @@ class WaysBack:
             await self.look()
             self._told.pop("look", None)
         except MailerError as trouble:
-            if self._told.get("look") != str(trouble):
-                self._told["look"] = str(trouble)
-                self._tell(f"Mail that came back waits: {trouble}")
+            self._wait(str(trouble))
+        except Exception as trouble:  # noqa: BLE001 - whatever a mail or a mail server says, mails go on being sent
+            self._wait(f"something we did not expect went wrong ({type(trouble).__name__}: {trouble}).")
+
+    def _wait(self, why: str) -> None:
+        if self._told.get("look") != why:
+            self._told["look"] = why
+            self._tell(f"Mail that came back waits: {why}")
 
     def _knows(self, address: str) -> bool:
         """Whether it is an address we made, or the one complaints go to."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from email.message import Message
 
@@ -14,6 +15,8 @@ _SYSTEMS = re.compile(r"^<?(?:mailer-daemon|postmaster|mail-daemon|mdaemon|mmdf)
 _AWAY = ("X-Autoreply", "X-Autorespond", "X-Autorespond-To", "X-Auto-Reply-From", "X-Vacation")
 _REPLY = re.compile(r"^.*(?<![0-9.])(?:[45][0-9]{2}[ -]|[45]\.[0-9]{1,3}\.[0-9]{1,3}).*$", re.MULTILINE)
 _MOST_TEXT = 20_000
+# Each of its readers that cannot read something would show where in itself, to whoever watches.
+logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)
 
 
 def is_auto_reply(message: Message) -> bool:

@@ -92,8 +92,9 @@ def decoded(part: Message) -> str:
 
 def kids(part: Message) -> list[Message]:
     """The parts of a part; none of one that has no parts."""
-    payload = part.get_payload()
-    return [each for each in payload if isinstance(each, Message)] if isinstance(payload, list) else []
+    if not part.is_multipart():  # what it holds would be decoded, as whatever it says it is
+        return []
+    return [each for each in part.get_payload() if isinstance(each, Message)]
 
 
 def within(message: Message, *, depth: int = 4) -> Iterator[Message]:

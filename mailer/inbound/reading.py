@@ -26,7 +26,9 @@ def read(data: bytes, recipients: Sequence[str] = ()) -> list[Returned]:
     try:
         message = parse(data)
         return _read(message, recipients, data)
-    except (Unreadable, RecursionError):
+    except Unreadable:
+        return []
+    except Exception:  # noqa: BLE001 - the standard library's ways through a mail fail in many ways, and anybody may write one
         return []
 
 

@@ -162,6 +162,7 @@ HOSTILE = {
     "rot13": mails.QMAIL.replace(b"Subject", b"Content-Type: text/plain; charset=rot13\nSubject"),
     "utf-16": mails.QMAIL.replace(b"Subject", b"Content-Type: text/plain; charset=utf-16\nSubject"),
     "idna": mails.QMAIL.replace(b"Subject", b"Content-Type: text/plain; charset=idna\nSubject"),
+    "charset in pieces": b"Content-Type: multipart/report; charset*0*=utf-8''x; boundary*=x\n\n\xff\n",
     "bad base64": mails.QMAIL.replace(b"Subject", b"Content-Transfer-Encoding: base64\nSubject"),
     "uuencode": mails.QMAIL.replace(b"Subject", b"Content-Transfer-Encoding: x-uuencode\nSubject"),
     "broken words": dsn().replace(b"Action: failed", b"Action: =?utf-8?b?====?= =?x?q?=ff?="),

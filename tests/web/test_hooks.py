@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import func, select
 
 from mailer.app import App
+from mailer.app.ways_back import WaysBack
 from mailer.core.delivery import State
 from mailer.core.verp import Tokens
 from mailer.store.engine import Database
@@ -192,6 +193,8 @@ async def test_a_mailbox_is_looked_into_again_and_again(hooked: Stand, tmp_path:
     number = await a_sent_mail(app.db)
     assert app.return_path is not None
     mine = app.return_path.around(Tokens(app.keys).of(number, 1))
+    odd = b"Content-Type: multipart/report; charset*=utf-8''x\n\n\xff\n"  # the standard library cannot decode it
+    (box / "new" / "0").write_bytes(odd)
     (box / "new" / "1").write_bytes(b"Delivered-To: " + mine.encode() + b"\n" + mails.dsn(to="x@y.example"))
     stop = asyncio.Event()
     async with app.taking_returns() as keep, asyncio.timeout(20):
@@ -201,6 +204,24 @@ async def test_a_mailbox_is_looked_into_again_and_again(hooked: Stand, tmp_path:
         stop.set()
         await looking
     assert hooked.told == []
+
+
+async def test_whatever_a_mail_server_says_mails_go_on_being_sent(hooked: Stand, tmp_path: Path) -> None:
+    class Odd(WaysBack):
+        async def look(self) -> int:
+            raise ValueError("half a letter")
+
+    app = hooked.app
+    bounces = app.settings.bounces.model_copy(update={"maildir": str(tmp_path), "every": 0.01})
+    app.settings = app.settings.model_copy(update={"bounces": bounces})
+    stop, told = asyncio.Event(), list[str]()
+    ways = Odd(app.settings, app.return_path, app.returns, app.clock, told.append)
+    looking = asyncio.create_task(ways.keep(stop))
+    await asyncio.sleep(0.1)
+    assert not looking.done()
+    stop.set()
+    await looking
+    assert [each.partition(" (")[2] for each in told] == ["ValueError: half a letter)."], "once"
 
 
 def test_nothing_is_taken_unless_it_is_set(stand: Stand) -> None:
