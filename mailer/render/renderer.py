@@ -99,7 +99,8 @@ class Template:
         if "  " in subject or subject[:1] in ("", " ") or subject[-1] == " ":
             subject = " ".join(word for word in subject.split(" ") if word)
         if not subject:
-            raise RenderError("the subject is empty", file=self._parts["template"])
+            said_in = next(part for part, _ in reader.parts if part.name == SUBJECT)
+            raise RenderError("the subject is empty", file=said_in.entry["file"])
         html = said.get(HTML)
         text = tidy(said[TEXT]) if TEXT in said else from_html(html or "")
         images = {cid: self._images[cid] for cid in sorted(scene.used)} if scene.used else _NO_IMAGES
@@ -139,13 +140,22 @@ def _fill(part: _Part, given: dict[str, Any]) -> str:
     context = template.environment.context_class(template.environment, given, template.name, template.blocks)
     try:
         text = "".join(template.root_render_func(context))
-    except (RenderError, MemoryError, RecursionError):
+        check_length(len(text))
+    except (MemoryError, RecursionError):
+        raise
+    except RenderError as error:
+        if not error.file:
+            error.file, error.line = _place(error, part)
         raise
     except Exception as error:  # noqa: BLE001 - whatever a template does wrong fails its own message only
-        file, line = origin(part.entry["origins"], _line(error, template)) or (part.entry["file"], None)
+        file, line = _place(error, part)
         raise RenderError(_sentence(error), file=file, line=line) from None
-    check_length(len(text))
     return text
+
+
+def _place(error: BaseException, part: _Part) -> tuple[str, int | None]:
+    """The file and, if known, the line of it an error came from."""
+    return origin(part.entry["origins"], _line(error, part.template)) or (part.entry["file"], None)
 
 
 def _line(error: BaseException, template: jinja2.Template) -> int | None:
