@@ -82,6 +82,16 @@ def read(path: Path) -> Document:
     return parse(text, str(path))
 
 
+#: The library's words → what a person is to write. Its own would name an alias, which may be a password that begins
+#: with *; and a share is written %10 in Turkish.
+_PLAINLY = {
+    "alias": "text that begins with * belongs in quotes",
+    "'%'": "a value may not begin with %; a share is written 10%, and text goes in quotes",
+    "mapping values": "no key may stand here; keys begin in one column, and a text with a colon in it goes in quotes",
+    "'\\t'": "a tab begins a line or a value; use blanks",
+}
+
+
 def parse(text: str, file: str) -> Document:
     """Read YAML text; `file` is named in faults."""
     reader = YAML(typ="rt")
@@ -96,8 +106,7 @@ def parse(text: str, file: str) -> Document:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else None
         problem = " ".join((error.problem or "nothing a reader knows").split())
-        if "alias" in problem:  # the library names it, and it may be a password that begins with *
-            problem = "text that begins with * belongs in quotes"
+        problem = next((ours for theirs, ours in _PLAINLY.items() if theirs in problem), problem)
         raise FileFault(f"cannot be read as YAML: {problem}", file, line) from None
     except YAMLError as error:
         raise FileFault(f"cannot be read as YAML: {str(error).splitlines()[0]}", file) from None

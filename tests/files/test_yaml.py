@@ -44,8 +44,9 @@ def test_values_are_plain(text: str, values: dict[str, Any]) -> None:
     ("text", "said"),
     [
         pytest.param("a: 1\nb: [", "f.yaml:2: cannot be read as YAML: ", id="unfinished"),
-        pytest.param("a:\n\t- b", "f.yaml:2: cannot be read as YAML: ", id="a tab"),
-        pytest.param("a: b: c", "f.yaml:1: cannot be read as YAML: mapping values", id="two colons"),
+        pytest.param("a:\n\t- b", "f.yaml:2: cannot be read as YAML: a tab begins", id="a tab"),
+        pytest.param("a: b: c", "f.yaml:1: cannot be read as YAML: no key may stand here;", id="two colons"),
+        pytest.param("a: %10", "f.yaml:1: cannot be read as YAML: a value may not begin with %;", id="a share"),
         pytest.param("- a", "f.yaml:1: must be a mapping of keys to values", id="a list"),
         pytest.param("word", "f.yaml:1: must be a mapping of keys to values", id="a word"),
         pytest.param("a: 1\n---\nb: 1", "f.yaml:2: cannot be read as YAML: ", id="two documents"),
