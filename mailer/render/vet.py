@@ -79,4 +79,4 @@ def _faults(template: str, samples: Sequence[Sample], out: bytes) -> list[Templa
 
 
 def _and_others(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+    return names[0] if len(names) == 1 else f"{names[0]}, and others"

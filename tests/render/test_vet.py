@@ -43,7 +43,7 @@ async def test_faults_have_file_and_line_and_are_named_once(published: Published
     parts = published({"body.html": "<p>\n{{ customer.nick }}</p>", "body.tr.html": "ok"})
     samples = [Sample(f"c{n}", {"customer": {}}, "tr" if n == 1 else "en", "en") for n in range(4)]
     [fault] = await vet(parts, samples)
-    assert str(fault) == "t/body.html:2: there is no 'nick' here (for c0 and 2 more)"
+    assert str(fault) == "t/body.html:2: there is no 'nick' here (for c0, and others)"
 
 
 BOMBS = {
