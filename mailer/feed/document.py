@@ -6,6 +6,7 @@ elements are bounded. What a post says is text: markup is taken out, and only ht
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -213,8 +214,10 @@ def _words(markup: str) -> str:
     if "<" not in markup and "&" not in markup:
         return markup
     reader = _Words()
-    reader.feed(markup[:MOST_MARKUP])
-    # Of a tag without an end the rest would be looked through again from each of its letters: seconds for one post.
-    if not reader.rawdata.startswith("<"):
-        reader.close()
+    # The parser asserts that nobody writes `<![what it does not know`; what was read until there is good.
+    with contextlib.suppress(AssertionError, ValueError):
+        reader.feed(markup[:MOST_MARKUP])
+        # Of a tag without an end the rest would be looked through again from each of its letters: seconds for one post.
+        if not reader.rawdata.startswith("<"):
+            reader.close()
     return "".join(reader.found)

@@ -32,6 +32,8 @@ class Feeds:
             return await asyncio.to_thread(document.read, data, base)
         except FeedFault as fault:
             raise FeedFault(fault.message, feed, fault.line) from None
+        except Exception as fault:  # noqa: BLE001 - whatever anybody publishes, it costs this issue and no other mail
+            raise FeedFault(f"the feed cannot be read ({type(fault).__name__}: {fault})", feed) from None
 
     def _file(self, name: str) -> bytes:
         root = self._folder.resolve()

@@ -20,7 +20,7 @@ from mailer.core.policy import Rules
 from mailer.core.run import NewRun, RunState
 from mailer.core.segment import Rule
 from mailer.core.trigger import EventTrigger, IncidentTrigger, ManualTrigger, SegmentTrigger
-from mailer.errors import FeedFault, FileFault
+from mailer.errors import FeedFault, FileFault, MailerError
 from mailer.flow.issue import FeedsPort, Issues
 from mailer.flow.looks import Looks
 from mailer.flow.plan_caps import Yielding
@@ -117,6 +117,11 @@ class Planner:
             except FileFault as fault:
                 again = " (it is tried again within its catch_up)" if isinstance(fault, FeedFault) else ""
                 report.faults.append(f"The campaign {campaign.name} cannot go out: {fault}{again}")
+            except MailerError:
+                raise
+            except Exception as fault:  # noqa: BLE001 - a fault of ours with one campaign is no reason to send nothing
+                why = f"something we did not expect went wrong ({type(fault).__name__}: {fault})"
+                report.faults.append(f"The campaign {campaign.name} cannot be planned: {why}")
             if report.missed > before:
                 report.faults.append(_missed(campaign, report.missed - before))
         if not events_only:

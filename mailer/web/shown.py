@@ -7,6 +7,7 @@ ahead, before anything is asked for, browsers do in spite of a policy: the eleme
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from html import unescape
 from html.parser import HTMLParser
@@ -56,8 +57,9 @@ def framed(html: str, mail_id: str, public_url: str) -> str:
 def links(html: str) -> list[Link]:
     """The web links of a mail in their order, each address once; no other kind of link."""
     reader = _Links()
-    reader.feed(html)
-    reader.close()
+    with suppress(AssertionError, ValueError):  # of markup it does not know
+        reader.feed(html)
+        reader.close()
     reader.end()
     found = {link.url: link for link in reversed(reader.found) if link.url}
     return [found[url] for url in dict.fromkeys(link.url for link in reader.found)][:_MOST_LINKS]

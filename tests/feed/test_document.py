@@ -163,6 +163,13 @@ def test_a_feed_with_very_many_posts_is_read_from_its_beginning() -> None:
     assert [post.title for post in posts] == [str(n) for n in range(document.MOST_ITEMS)]
 
 
+@pytest.mark.parametrize("odd", ["<![foo[ x ]]>", "<![CDfoo b>", "<![foo b"])
+def test_what_the_parser_of_markup_does_not_know_costs_the_rest_of_a_summary(odd: str) -> None:
+    item = f"<title>Ay</title><link>https://k.example/1</link><description>{escape('<p>Ay ' + odd)}</description>"
+    [post] = read(rss(item), "")
+    assert post.summary.startswith("Ay")
+
+
 @pytest.mark.parametrize("piece", ["<a ", "<x/", "<!--", "<a b=", "<a b='", "</"])
 def test_tags_without_an_end_cost_no_time(piece: str) -> None:
     text = escape("Ay &lt; Güneş " + piece * 7_000)

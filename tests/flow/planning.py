@@ -52,13 +52,15 @@ class FakeFeeds:
     """Feeds as a test writes them."""
 
     def __init__(self) -> None:
-        self.now: list[Post] | FeedFault = []
+        self.now: list[Post] | Exception = []
         self.asked = 0
 
     async def posts(self, feed: str) -> list[Post]:
         self.asked += 1
         if isinstance(self.now, FeedFault):
             raise FeedFault(self.now.message, feed)
+        if isinstance(self.now, Exception):
+            raise self.now
         return list(self.now)
 
 

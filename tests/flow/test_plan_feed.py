@@ -64,6 +64,21 @@ async def test_issues_of_what_is_new(database: Database) -> None:
     ]
 
 
+async def test_a_fault_of_ours_with_one_campaign_stops_no_other(sqlite_database: Database) -> None:
+    shop = await shop_of(sqlite_database)
+    shop.campaign("events", {**NEWSLETTER, "priority": 10})
+    await shop.seen()
+    await shop.post("2027-03-15T12:00")
+    shop.feeds.now = ValueError("odd")
+    report = await shop.plan("2027-03-16T07:00")
+    why = "something we did not expect went wrong (ValueError: odd)"
+    assert report.faults == [f"The campaign news cannot be planned: {why}"]
+    assert await shop.run_states() == ["2027-03-16 queued"]  # of the other
+    shop.feeds.now = [post("first", "2027-03-15T12:00")]
+    await shop.plan("2027-03-16T07:01")
+    assert len(await shop.run_states()) == 2
+
+
 async def test_an_issue_waits_for_its_feed_and_stops_no_other(database: Database) -> None:
     shop = await shop_of(database)
     shop.campaign("events", {**NEWSLETTER, "priority": 10})
