@@ -13,7 +13,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # it ships no types
 
 from mailer.core.campaign import Campaign
-from mailer.errors import StoreError
+from mailer.errors import MailerError, StoreError
 from mailer.flow.plan import Planner, PlanReport
 
 log = structlog.get_logger()
@@ -176,9 +176,11 @@ class Scheduler:
                 try:
                     await self.plan_once(events_only=not wanted, looks=False)
                     told = ""
-                except StoreError as trouble:
-                    if str(trouble) != told:  # once, however long it lasts
-                        told = str(trouble)
+                except Exception as trouble:
+                    if isinstance(trouble, MailerError) and not isinstance(trouble, StoreError):
+                        raise
+                    if _why(trouble) != told:  # once, however long it lasts
+                        told = _why(trouble)
                         self._tell(f"Planning waits: {told}")
                     wake(not wanted)
                     with contextlib.suppress(TimeoutError):
@@ -191,9 +193,13 @@ class Scheduler:
     async def _keep_looking(self, wake: Callable[[bool], None]) -> None:
         """Look again and again, beside planning; what may have been found is planned at once."""
         while self._looks is not None:
-            with contextlib.suppress(StoreError):  # planning tells of it
+            try:
                 if await self.look_once():
                     wake(False)
+            except StoreError:
+                pass  # planning tells of it
+            except Exception as trouble:  # noqa: BLE001 - nobody waits for us: we would just be gone
+                self._tell(f"Who entered a segment cannot be seen: {_why(trouble)}")
             await asyncio.sleep(LOOKS_EVERY)
 
     @asynccontextmanager
@@ -216,3 +222,10 @@ class Scheduler:
             await asyncio.sleep(RENEW_SECONDS)
             with contextlib.suppress(StoreError):
                 await self._leases.renew(name, self._owner, LEASE_SECONDS)
+
+
+def _why(trouble: Exception) -> str:
+    """What is wrong; of a fault of ours, which is no reason to stop what goes well, its kind too."""
+    if isinstance(trouble, MailerError):
+        return str(trouble)
+    return f"something we did not expect went wrong ({type(trouble).__name__}: {trouble})"

@@ -26,7 +26,7 @@ VIP: dict[str, Any] = {"purpose": "commercial", "trigger": {"segment": "vip"}}
 NEWCOMER = "2027-05-10 guest queued 2027-05-10T08:01Z"
 
 
-class BrokenError(Exception):
+class BrokenError(BaseException):
     """The planner's process ends here."""
 
 

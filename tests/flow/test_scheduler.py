@@ -23,8 +23,9 @@ PATIENCE = 10.0
 class Passes:
     """Stands for the planner and everything a pass touches; notes what it was asked for."""
 
-    def __init__(self, *, takes: float = 0.0, fails: int = 0) -> None:
+    def __init__(self, *, takes: float = 0.0, fails: int = 0, how: Exception | None = None) -> None:
         self.takes, self.fails = takes, fails
+        self.how = how or StoreError("the database is away")
         self.made: list[str] = []
         self.at_once = self.most_at_once = 0
         self.faults: list[str] = []
@@ -37,7 +38,7 @@ class Passes:
             await asyncio.sleep(self.takes)
             if self.fails:
                 self.fails -= 1
-                raise StoreError("the database is away")
+                raise self.how
             self.made.append("events" if events_only else "all")
             self.changed.set()
             return PlanReport(faults=list(self.faults))
@@ -177,3 +178,12 @@ async def test_a_whole_pass_the_database_kept_from_us_is_made_as_soon_as_it_is_b
     said = await kept(sqlite_database, passes, lambda: bool(passes.made))
     assert passes.made[0] == "all"
     assert said == ["Planning waits: the database is away"]
+
+
+async def test_a_fault_of_ours_ends_no_program_that_sends(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.flow.scheduler.EVENTS_EVERY", 0.05)
+    passes = Passes(fails=3, how=KeyError("odd"))
+    said = await kept(sqlite_database, passes, lambda: bool(passes.made))
+    assert said == ["Planning waits: something we did not expect went wrong (KeyError: 'odd')"]
