@@ -20,6 +20,7 @@ MailerError
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -36,9 +37,14 @@ class UsageError(MailerError):
 
 
 class SettingsError(MailerError):
-    """Settings that cannot be used."""
+    """Settings that cannot be used; `faults` are all that is wrong with them, where there may be several."""
 
     exit_status = 2
+
+    def __init__(self, message: str = "", faults: Sequence[FileFault] = ()) -> None:
+        """Say the first; keep all."""
+        super().__init__(message)
+        self.faults = tuple(faults)
 
 
 #: The key of a fault that keeps nothing from working, but that a person should look at.
@@ -53,6 +59,7 @@ class FileFault(MailerError):
     file: str = ""
     line: int | None = None
     key: str | None = None
+    others: tuple[FileFault, ...] = ()  # found beside it, and named where every fault is
 
     def __str__(self) -> str:
         """`file:line: key: message`, leaving out what is not known."""

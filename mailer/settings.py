@@ -23,7 +23,7 @@ from mailer.core.access import Api
 from mailer.core.address import read_address
 from mailer.core.consent_law import ConsentLaw
 from mailer.core.dkim import Dkim
-from mailer.core.fault_words import fault_words
+from mailer.core.fault_words import in_short
 from mailer.core.metrics import MetricsAccess
 from mailer.core.quiet import QuietHours
 from mailer.core.relays import OneOfSeveral, Relay, dealt
@@ -33,8 +33,9 @@ from mailer.core.topics import Topics
 from mailer.core.ways_back import Bounces, Webhooks
 from mailer.errors import FileFault, SettingsError
 from mailer.files import yaml
+from mailer.files.faults import in_order, of_settings
 from mailer.files.url import sqlite_file, sqlite_url
-from mailer.files.variables import PREFIX, TESTS_OWN, Key, overlay, without_blanks
+from mailer.files.variables import PREFIX, TESTS_OWN, overlay, without_blanks
 
 _LAST_PORT = 65_535
 _NOT_IN_A_BASE = ' \t\r\n<>"?#\\'  # links are made by writing behind it
@@ -205,17 +206,24 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
         try:
             document = yaml.read(file)
         except FileFault as fault:
-            raise SettingsError(str(fault)) from None
+            raise SettingsError(str(fault), [fault]) from None
+    faults = list(document.faults)
+    values = without_blanks(document.values)
     for own in ("file", "places"):
         if own in document.values:
-            raise SettingsError(f"{file}:{document.line((own,))}: {own}: unknown key; take it out")
-    values = without_blanks(document.values)
+            del values[own]
+            faults.append(FileFault("unknown key; take it out", str(file), document.line((own,)), own))
     base = file.resolve().parent
-    named = overlay(values, variables, base)
+    named, unusable = overlay(values, variables, base)
+    faults += unusable
+    settings = Settings()
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
-        raise SettingsError(_sentence(error, document, named)) from None
+        faults += of_settings(error, document, named, whole=not faults)
+    if faults:
+        faults = in_order(faults)
+        raise SettingsError(in_short(faults), faults)
     url = _absolute_url(settings.database_url.get_secret_value(), base)
     return settings.model_copy(
         update={
@@ -238,27 +246,6 @@ def load(file: Path, *, must_exist: bool = False, environment: Mapping[str, str]
 def cores() -> int:
     """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _sentence(error: ValidationError, document: yaml.Document, named: Mapping[Key, str]) -> str:
-    """One plain sentence for the first fault: where, which key, what to do. Never the value of a secret."""
-    fault = error.errors(include_url=False, include_input=False)[0]
-    path = tuple(fault["loc"])
-    key = ".".join(map(str, path))
-    # The fault may lie in a part of what a variable says (staff), or in how several go together (relay).
-    variable = next(
-        (said for of, said in named.items() if path and (path[: len(of)] == of or of[: len(path)] == path)),
-        None,
-    )
-    line = document.line(path)
-    where = variable or (f"{document.file}:{line}" if line else document.file)
-    more = error.error_count() - 1
-    others = f" ({more} more fault{'s' if more > 1 else ''} after this one)" if more else ""
-    if fault["type"] == "extra_forbidden":
-        what = "unknown key; take it out or correct its spelling"
-    else:
-        what = fault_words(fault)
-    return f"{where}: {key}: {what}{others}" if key else f"{where}: {what}{others}"
 
 
 def _absolute_url(url: str, base: Path) -> str:

@@ -137,7 +137,7 @@ def test_a_variable_overrides_the_file(
         pytest.param("listen: 127.0.0.1:99999", {}, "settings.yaml:1: listen: '127.0.0.1:99999' has no port",
                      id="listen"),
         pytest.param("a: 1\nb: 2", {}, "settings.yaml:1: a: unknown key; take it out or correct its spelling "
-                     "(1 more fault after this one)", id="several"),
+                     "(1 more fault after this one, see mailer check)", id="several"),
         pytest.param("public_url: https://", {}, "settings.yaml:1: public_url: write a scheme and a", id="no name"),
         pytest.param("public_url: 'https://a.example/?b=c'", {},
                      "settings.yaml:1: public_url: write a scheme and a name", id="more behind it"),
@@ -173,6 +173,21 @@ def test_a_mistake_is_one_sentence_with_its_place(
     tmp_path: Path, text: str, variables: dict[str, str], sentence: str
 ) -> None:
     assert said(tmp_path, text, **variables).startswith(sentence)
+
+
+def test_every_mistake_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "settings.yaml").write_text(
+        "relais: {}\nlisten: 8080x\nlisten: 1\nfile: x\nrelay: {port: many}\n"
+    )
+    variables = {"MAILER_RELAIS2": "x", "MAILER_FILE": "x", "MAILER_RELAY__USERNAME__FILE": "x"}
+    with pytest.raises(SettingsError) as caught:
+        load(tmp_path / "settings.yaml", environment=variables)
+    told = [str(each).removeprefix(f"{tmp_path}/").partition(": ")[0] for each in caught.value.faults]
+    assert told == [
+        "MAILER_FILE is not a setting; take it out of the environment",
+        "MAILER_RELAY__USERNAME__FILE", "MAILER_RELAIS2",
+        *(f"settings.yaml:{line}" for line in (1, 2, 3, 4, 5)),
+    ]  # fmt: skip
 
 
 def test_a_link_that_leads_nowhere_is_not_the_same_as_no_file(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mailer.core.campaign import Campaign
 from mailer.core.cap import Cap
+from mailer.core.fault_words import in_short, one_for_each
 from mailer.core.policy import Rules
 from mailer.core.quiet import QuietHours
 from mailer.core.scene import Sender
@@ -75,15 +76,15 @@ class Installation:
                     f"{self._key} was not there, so a new secret key was made: no link in a mail sent before opens any "
                     "more, unsubscribing included. If you still have the old file, put it back."
                 )
-        known = {str(fault) for fault in self.faults}
+        known = set(one_for_each(self.faults))
         self.campaigns.clear()
         self.campaigns.update(found.campaigns)
         self.segments.clear()
         self.segments.update(found.segments)
         self.faults, self.sources = found.faults, found.sources
-        for fault in found.faults:
-            if str(fault) not in known and not quiet:
-                self.tell(str(fault))
+        for said in one_for_each(found.faults):
+            if said not in known and not quiet:
+                self.tell(said)
 
     @property
     def _key(self) -> Path:
@@ -97,9 +98,9 @@ class Installation:
         """
         if name in self.campaigns:
             return self.campaigns[name]
-        for fault in self.faults:
-            if fault.file.endswith((f"/{name}.yaml", f"/{name}.yml")):
-                raise UsageError(f"The campaign {name} cannot be used: {fault}")
+        own = [fault for fault in self.faults if fault.file.endswith((f"/{name}.yaml", f"/{name}.yml"))]
+        if own:
+            raise UsageError(f"The campaign {name} cannot be used: {in_short(own)}")
         raise UsageError(f"There is no campaign {name!r}; see mailer campaigns list.")
 
     @cached_property

@@ -125,7 +125,8 @@ class Mails(Trailing):
         """The fault with its file's name as a person in this folder would type it: `templates/offer/body.html`."""
         place = self.settings.templates_dir / fault.file
         here = Path.cwd()
-        return replace(fault, file=str(place.relative_to(here) if place.is_relative_to(here) else place))
+        typed = str(place.relative_to(here) if place.is_relative_to(here) else place)
+        return replace(fault, file=typed, others=tuple(map(self._as_typed, fault.others)))
 
     @cached_property
     def identity(self) -> Identity:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from mailer.cli.invocation import run, this
 from mailer.cli.output import counted, errors, tell
-from mailer.errors import WARNING, FileFault, UsageError
+from mailer.errors import WARNING, FileFault, SettingsError, UsageError
 
 PANEL = "Campaigns"
 ASK_ABOVE = 100  # recipients; a larger send started by hand is confirmed by typing their number
@@ -127,24 +128,35 @@ def check() -> None:
     faults: list[FileFault] = []
 
     async def work() -> None:
-        async with this.app() as app:
+        async with this.app(load=False) as app:
+            await app.reload(quiet=True)  # else each file would be told in short
+            await app.planner.look(app.clock())
             app.check_keys()
-            told = list(app.faults)  # when the files were read
-            tried = await app.previews.faults(app.campaigns, await app.some_customers())
-            faults.extend([*told, *tried])
-            for fault in tried:
-                tell(str(fault))
-            if this.json:
-                this.out.many([_as_row(fault) for fault in faults], (), "")
+            faults.extend(app.faults)
+            faults.extend(await app.previews.faults(app.campaigns, await app.some_customers()))
+            _tell_of(faults)
             warnings = sum(fault.key == WARNING for fault in faults)
             tell(
                 f"{counted(len(app.campaigns), 'campaign')} and {counted(len(app.segments), 'segment')} can be read; "
                 f"{counted(len(faults) - warnings, 'fault')}, {counted(warnings, 'warning')}."
             )
 
-    run(work())
+    try:
+        run(work())
+    except SettingsError as error:
+        if not error.faults:
+            raise
+        _tell_of(error.faults)
+        raise typer.Exit(error.exit_status) from None
     if any(fault.key != WARNING for fault in faults):
         raise typer.Exit(1)
+
+
+def _tell_of(faults: Sequence[FileFault]) -> None:
+    for fault in faults:
+        tell(str(fault))
+    if this.json:
+        this.out.many([_as_row(fault) for fault in faults], (), "")
 
 
 def _as_row(fault: FileFault) -> dict[str, object]:

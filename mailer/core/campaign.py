@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+)
 
 from mailer.core.content import Content
 from mailer.core.coupon import CouponSpec
@@ -54,6 +62,13 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+_NOT_FOR_SERVICE = {
+    "coupon": "a service mail may carry no promotion; take the coupon out or make it commercial",
+    "topic": "service mail goes to whoever it concerns and is not chosen; take topic out",
+    "holdout": "service mail has no holdout; take it out",
+}
+
+
 class Goal(_Part):
     """What the campaign is for; whoever reached it already is left out."""
 
@@ -84,19 +99,16 @@ class Campaign(_Part):
     template: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")] | None = None  # none: the campaign's name
     enabled: bool = True
 
-    @model_validator(mode="after")
-    def _sense(self) -> Campaign:
-        if self.purpose == "service" and self.coupon is not None:
-            raise ValueError(
-                "a service mail may carry no promotion; take the coupon out or make it commercial"
-            )
-        if isinstance(self.trigger, IncidentTrigger) and self.purpose != "service":
+    @field_validator("topic", "trigger", "coupon", "holdout")
+    @classmethod
+    def _sense(cls, value: Any, about: ValidationInfo) -> Any:
+        """What goes with no such purpose is told at its own key, beside whatever else is wrong."""
+        purpose = about.data.get("purpose")
+        if purpose == "commercial" and isinstance(value, IncidentTrigger):
             raise ValueError("an outage notice is service mail; write purpose: service")
-        if self.topic is not None and self.purpose == "service":
-            raise ValueError("service mail goes to whoever it concerns and is not chosen; take topic out")
-        if self.holdout and self.purpose == "service":
-            raise ValueError("service mail has no holdout; take it out")
-        return self
+        if purpose == "service" and value and about.field_name in _NOT_FOR_SERVICE:
+            raise ValueError(_NOT_FOR_SERVICE[about.field_name])
+        return value
 
     @property
     def template_folder(self) -> str:

@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from pydantic_core import ErrorDetails
+
+from mailer.errors import FileFault, SegmentFault
+
+
+def in_short(faults: Sequence[FileFault]) -> str:
+    """The first of several faults that are looked at together, and how many there are besides."""
+    more = len(faults) - 1
+    others = f" ({more} more fault{'s' if more > 1 else ''} after this one, see mailer check)" if more else ""
+    return f"{faults[0]}{others}"
+
+
+def one_for_each(faults: Iterable[FileFault]) -> list[str]:
+    """A sentence for each file, and for each segment, that cannot be used."""
+    of: dict[tuple[str, str], list[FileFault]] = {}
+    for each in faults:
+        segment = (each.key or "").partition(".")[0] if isinstance(each, SegmentFault) else ""
+        of.setdefault((each.file, segment), []).append(each)
+    return [in_short(each) for each in of.values()]
 
 
 def fault_words(fault: ErrorDetails) -> str:

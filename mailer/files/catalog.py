@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from mailer.core.campaign import NAME, Campaign
-from mailer.core.fault_words import fault_words
 from mailer.core.mentions import mentions
 from mailer.core.segment import Rule, check_segments
-from mailer.core.segment import faults as rule_faults
 from mailer.core.trigger import EventTrigger, SegmentTrigger
 from mailer.errors import CampaignFault, FileFault, SegmentFault
 from mailer.files import yaml
+from mailer.files.faults import dotted, in_order, of_model
 
 SEGMENTS_FILE = "_segments.yaml"
 
@@ -48,9 +47,11 @@ def read(folder: Path) -> Catalog:
         if path.name.startswith(("_", ".")) or path.suffix not in {".yaml", ".yml"}:
             continue
         try:
-            campaign = _campaign(path, segments)
+            campaign, wrong = _campaign(path, segments)
         except FileFault as fault:
-            faults.append(fault)
+            campaign, wrong = None, [fault]
+        faults.extend(wrong)
+        if campaign is None:
             continue
         if campaign.name in campaigns:
             faults.append(CampaignFault("a second file of this name; keep one", str(path)))
@@ -66,24 +67,30 @@ def _segments(path: Path, faults: list[FileFault]) -> dict[str, Rule]:
     try:
         document = yaml.read(path)
     except FileFault as fault:
-        faults.append(SegmentFault(fault.message, fault.file, fault.line, fault.key))
+        faults.append(_of_kind(SegmentFault, fault))
         return {}
+    found = [_of_kind(SegmentFault, each) for each in document.faults]
     segments: dict[str, Rule] = {}
     for name, value in document.values.items():
         try:
             segments[name] = _rules.validate_python(value)
         except ValidationError as error:
-            faults.append(_fault(SegmentFault, error, document, (name,)))
+            found += of_model(SegmentFault, error, document, (name,), ())
     for name, rule in list(segments.items()):
-        problem = _unknown_segment(rule, {**segments, name: rule})
-        if problem:
-            place = _place(document, (name,), rule, segments)
-            faults.append(SegmentFault(problem, document.file, document.line(place), _dotted(place)))
+        wrong = _unknown(SegmentFault, document, (name,), rule, segments)
+        if wrong:
+            found += wrong
             del segments[name]
+    faults.extend(in_order(found))
     return segments
 
 
-def _campaign(path: Path, segments: Mapping[str, Rule]) -> Campaign:
+def _campaign(path: Path, segments: Mapping[str, Rule]) -> tuple[Campaign | None, list[FileFault]]:
+    """The campaign, or everything that is wrong with its file.
+
+    Raises:
+        CampaignFault: it cannot be read at all.
+    """
     name = path.stem
     if not NAME.fullmatch(name):
         raise CampaignFault(
@@ -92,32 +99,45 @@ def _campaign(path: Path, segments: Mapping[str, Rule]) -> Campaign:
     try:
         document = yaml.read(path)
     except FileFault as fault:
-        raise CampaignFault(fault.message, fault.file, fault.line, fault.key) from None
+        raise _of_kind(CampaignFault, fault) from None
+    found = [_of_kind(CampaignFault, each) for each in document.faults]
     if "name" in document.values:
-        raise CampaignFault(
-            "the file's name is the campaign's name; take this key out",
-            document.file,
-            document.line(("name",)),
-            "name",
-        )
+        what = "the file's name is the campaign's name; take this key out"
+        found.append(CampaignFault(what, document.file, document.line(("name",)), "name"))
     values = {key: value for key, value in document.values.items() if value is not None}
+    campaign = None
     try:
         campaign = Campaign.model_validate({**values, "name": name})
     except ValidationError as error:
-        raise _fault(CampaignFault, error, document, ()) from None
-    problem = _unknown_segment(campaign.audience, segments)
-    if problem:
-        place = _place(document, ("audience",), campaign.audience, segments)
-        raise CampaignFault(problem, document.file, document.line(place), _dotted(place))
-    trigger = campaign.trigger
+        found += of_model(CampaignFault, error, document, (), tuple(Campaign.model_fields))
+    found += _of_rules(document, values, segments)
+    return (None if found else campaign), in_order(found)
+
+
+def _of_rules(
+    document: yaml.Document, values: Mapping[str, Any], segments: Mapping[str, Rule]
+) -> list[FileFault]:
+    """What is wrong with the segments a campaign names, whatever else is wrong with it."""
+    found: list[FileFault] = []
+    alone = {"name": "it", "purpose": "service", "trigger": "manual"}
+    trigger = None
+    with contextlib.suppress(ValidationError):
+        trigger = Campaign.model_validate({**alone, "trigger": values.get("trigger")}).trigger
     if isinstance(trigger, SegmentTrigger):
-        problem = _unknown_segment(Rule(segment=trigger.segment), segments)
-        if problem:
-            raise CampaignFault(problem, document.file, document.line(("trigger",)), "trigger.segment")
-    if mentions(campaign.audience, segments).origin and not isinstance(trigger, EventTrigger):
+        what = _unknown_segment(Rule(segment=trigger.segment), segments)
+        if what:
+            line = document.line(("trigger", "segment"))
+            found.append(CampaignFault(what, document.file, line, "trigger.segment"))
+    try:
+        audience = Campaign.model_validate({**alone, "audience": values.get("audience")}).audience
+    except ValidationError:
+        return found
+    if unknown := _unknown(CampaignFault, document, ("audience",), audience, segments):
+        return found + unknown
+    if trigger is not None and not isinstance(trigger, EventTrigger) and mentions(audience, segments).origin:
         what = "`until: event` needs a trigger of the kind {event: NAME}; nothing else has an event to look back from"
-        raise CampaignFault(what, document.file, document.line(("audience",)), "audience")
-    return campaign
+        found.append(CampaignFault(what, document.file, document.line(("audience",)), "audience"))
+    return found
 
 
 def _unknown_segment(rule: Rule, segments: Mapping[str, Rule]) -> str | None:
@@ -129,60 +149,34 @@ def _unknown_segment(rule: Rule, segments: Mapping[str, Rule]) -> str | None:
     return None
 
 
-def _place(
-    document: yaml.Document, above: yaml.Path_, rule: Rule, segments: Mapping[str, Rule]
-) -> yaml.Path_:
-    """Where the rule at `above` names a segment that is not there; else the rule itself."""
+def _unknown(
+    kind: type[FileFault],
+    document: yaml.Document,
+    above: yaml.Path_,
+    rule: Rule,
+    segments: Mapping[str, Rule],
+) -> list[FileFault]:
+    """Each place where the rule at `above` names a segment that is not there; else what is wrong with all of it."""
+    what = _unknown_segment(rule, segments)
+    if what is None:
+        return []
     unknown = {node.segment for node in rule.walk() if node.segment is not None} - set(segments)
 
-    def find(value: Any, path: yaml.Path_) -> yaml.Path_ | None:
-        if isinstance(value, str):
-            return path if value in unknown and path[-1] in ("segment", above[-1]) else None
+    def find(value: Any, path: yaml.Path_) -> Iterator[tuple[yaml.Path_, str]]:
+        if isinstance(value, str) and value in unknown and path[-1] in ("segment", above[-1]):
+            yield path, value
         inner = (
             value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
         )
-        return next((found for key, part in inner if (found := find(part, (*path, key)))), None)
+        for key, part in inner:
+            yield from find(part, (*path, key))
 
-    return find(document.values[str(above[0])], above) or above
-
-
-def _dotted(path: yaml.Path_) -> str:
-    return ".".join(str(part) for part in path)
-
-
-def _fault(
-    kind: type[FileFault], error: ValidationError, document: yaml.Document, above: tuple[str, ...]
-) -> FileFault:
-    """The first fault, at the deepest place the file has for it; a misspelt key explains a missing one."""
-    faults = error.errors(include_url=False, include_input=False)
-    chosen = next((n for n, each in enumerate(faults) if each["type"] == "extra_forbidden"), 0)
-    fault = faults[chosen]
-    path = _in_file((*above, *fault["loc"]), document.values, missing=fault["type"] == "missing")
-    what = fault_words(fault)
-    if above or fault["loc"][:1] == ("audience",):
-        what = rule_faults(error)[chosen][1]
-    elif fault["type"] == "extra_forbidden":
-        known = Campaign.model_fields if len(fault["loc"]) == 1 else ()
-        near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else "take it out or correct its spelling"
-        what = f"unknown key; {hint}"
-    elif fault["type"] == "missing":
-        what = "is missing; write it"
-    more = error.error_count() - 1
-    if more:
-        what += f" ({more} more fault{'s' if more > 1 else ''} after this one)"
-    return kind(what, document.file, document.line(path) or 1, _dotted(path) or None)
+    places = [
+        (path, _unknown_segment(Rule(segment=name), segments) or what)
+        for path, name in find(document.values[str(above[0])], above)
+    ] or [(above, what)]
+    return [kind(said, document.file, document.line(path), dotted(path)) for path, said in places]
 
 
-def _in_file(location: tuple[str | int, ...], values: Any, *, missing: bool) -> tuple[str | int, ...]:
-    """Drop the parts of pydantic's path that name union branches and not keys of the file."""
-    path: list[str | int] = []
-    here = values
-    for index, part in enumerate(location):
-        indexed = isinstance(here, list) and isinstance(part, int) and part < len(here)
-        if indexed or (isinstance(here, dict) and part in here):
-            here = here[part]
-            path.append(part)
-        elif missing and index == len(location) - 1:
-            path.append(part)  # it is named though the file has it not
-    return tuple(path)
+def _of_kind(kind: type[FileFault], fault: FileFault) -> FileFault:
+    return kind(fault.message, fault.file, fault.line, fault.key)

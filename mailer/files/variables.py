@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mailer.errors import SettingsError
+from mailer.errors import FileFault
 from mailer.files.whole import read_whole
 
 PREFIX = "MAILER_"
@@ -38,46 +38,61 @@ def without_blanks(value: Any) -> Any:
     return value
 
 
-def overlay(values: dict[str, Any], variables: Mapping[str, str], folder: Path) -> dict[Key, str]:
-    """Lay MAILER_A__B over values; which variable set which key. Files of secrets count from `folder`.
+def overlay(
+    values: dict[str, Any], variables: Mapping[str, str], folder: Path
+) -> tuple[dict[Key, str], list[FileFault]]:
+    """Lay MAILER_A__B over values: which variable set which key, and those that are no setting or cannot be read.
 
-    Raises:
-        SettingsError: a variable that is no setting, or cannot be read. Its value is never shown.
+    Files of secrets count from `folder`. No value is ever shown.
     """
     named: dict[Key, str] = {}
+    faults: list[FileFault] = []
     for variable in sorted(variables):
         if not variable.startswith(PREFIX) or variable.startswith(TESTS_OWN):
             continue
-        path = tuple(variable[len(PREFIX) :].lower().split("__"))
-        if path in {("file",), ("places",)}:
-            raise SettingsError(f"{variable} is not a setting; take it out of the environment")
-        text = variables[variable]
-        if path[-1].removesuffix(_FROM_FILE) in SECRETS and path[-1] not in SECRETS:
-            if not text:
-                continue
-            path = (*path[:-1], path[-1].removesuffix(_FROM_FILE))
-            text = _secret(folder / text, variable, variables)
-            if path in LISTS:
-                text = ",".join(text.splitlines())
-        named[_lay(values, path, text, variable)] = variable
-    return named
+        try:
+            key = _laid(values, variables, variable, folder)
+        except FileFault as fault:
+            faults.append(fault)
+            continue
+        if key is not None:
+            named[key] = variable
+    return named, faults
+
+
+def _laid(values: dict[str, Any], variables: Mapping[str, str], variable: str, folder: Path) -> Key | None:
+    """Lay one variable over values; the key it set, if it says anything.
+
+    Raises:
+        FileFault: it is no setting, or cannot be read.
+    """
+    path = tuple(variable[len(PREFIX) :].lower().split("__"))
+    if path in {("file",), ("places",)}:
+        raise FileFault(f"{variable} is not a setting; take it out of the environment")
+    text = variables[variable]
+    if path[-1].removesuffix(_FROM_FILE) in SECRETS and path[-1] not in SECRETS:
+        if not text:
+            return None
+        path = (*path[:-1], path[-1].removesuffix(_FROM_FILE))
+        text = _secret(folder / text, variable, variables)
+        if path in LISTS:
+            text = ",".join(text.splitlines())
+    return _lay(values, path, text, variable)
 
 
 def _secret(file: Path, variable: str, variables: Mapping[str, str]) -> str:
     """What a file of a secret holds, without the end of its last line."""
     beside = variable[: -len(_FROM_FILE)]
     if variables.get(beside):
-        raise SettingsError(f"{variable} and {beside} are both set; keep one of them")
+        raise FileFault(f"{variable} and {beside} are both set; keep one of them")
     try:
         text = read_whole(file, _MOST_SECRET).decode("utf-8-sig").rstrip("\r\n")
     except OSError as error:
-        raise SettingsError(f"{variable}: {file} cannot be read: {error.strerror}") from None
+        raise FileFault(f"{variable}: {file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise SettingsError(f"{variable}: {file} is not UTF-8 text") from None
+        raise FileFault(f"{variable}: {file} is not UTF-8 text") from None
     if not text.strip():
-        raise SettingsError(
-            f"{variable}: {file} holds nothing; write the secret there, or take the variable out"
-        )
+        raise FileFault(f"{variable}: {file} holds nothing; write the secret there, or take the variable out")
     return text
 
 
@@ -87,14 +102,14 @@ def _lay(values: dict[str, Any], path: tuple[str, ...], text: str, variable: str
     for number, name in enumerate(path, 1):
         if isinstance(place, list):
             if not name.isdecimal() or int(name) >= len(place):
-                raise SettingsError(
+                raise FileFault(
                     f"{variable} is not a setting: {'.'.join(map(str, key))} has no number {name}"
                 )
             step: Any = int(name)
         elif isinstance(place, dict):
             step = name
         else:
-            raise SettingsError(f"{variable} is not a setting: {key[-1]} has no keys below it")
+            raise FileFault(f"{variable} is not a setting: {key[-1]} has no keys below it")
         key = (*key, step)
         if number < len(path):
             place = place[step] if isinstance(place, list) else place.setdefault(name, {})
@@ -123,4 +138,4 @@ def _whole(text: str, variable: str) -> Any:
     try:
         return without_blanks(json.loads(text))
     except ValueError:  # its own sentence would show a part of it
-        raise SettingsError(f"{variable}: cannot be read as JSON") from None
+        raise FileFault(f"{variable}: cannot be read as JSON") from None

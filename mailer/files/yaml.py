@@ -21,6 +21,7 @@ from mailer.files.whole import read_whole
 MOST_BYTES = 1_000_000
 MOST_KEYS = 100_000  # aliases can make a short file unfold without end
 
+_TWICE = "a key is written twice; keep one of the two"
 TOO_DEEP = "is nested too deeply; a settings or campaign file is a page of text"
 
 Path_ = tuple[str | int, ...]
@@ -33,6 +34,7 @@ class Document:
     file: str
     values: dict[str, Any]
     lines: Mapping[Path_, int]
+    faults: tuple[FileFault, ...] = ()  # of what could be read past
 
     def line(self, path: Path_) -> int | None:
         """The line (1-based) of the key at `path`, or of the nearest key above it that the file has."""
@@ -44,6 +46,18 @@ class Document:
 
 class _Constructor(RoundTripConstructor):
     """The library's, but for what people write by mistake."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.twice: list[int] = []  # the lines of keys that were there before
+
+    def check_mapping_key(self, node: Any, key_node: Any, mapping: Any, key: Any, value: Any) -> bool:
+        """A key that is written twice is noted, and the others looked at. The first of the two counts meanwhile."""
+        try:
+            return bool(super().check_mapping_key(node, key_node, mapping, key, value))
+        except DuplicateKeyError:
+            self.twice.append(key_node.start_mark.line + 1)
+            return False
 
     def date(self, node: Any) -> Any:
         """A date that no calendar has stays text: the key's own check says what is wrong with it, and where."""
@@ -63,10 +77,10 @@ _Constructor.add_constructor("tag:yaml.org,2002:null", _Constructor.nothing)
 
 
 def read(path: Path) -> Document:
-    """Read one file that holds a mapping.
+    """Read one file that holds a mapping; its `faults` are what could be read past, such as a repeated key.
 
     Raises:
-        FileFault: not there, not text, not YAML, a repeated key, or not a mapping; with its line.
+        FileFault: not there, not text, not YAML, or not a mapping; with its line.
     """
     try:
         raw = read_whole(path, MOST_BYTES + 1)
@@ -99,10 +113,9 @@ def parse(text: str, file: str) -> Document:
     reader.allow_duplicate_keys = False
     try:
         loaded = reader.load(text)
-    except DuplicateKeyError as error:
-        # The library's own sentence quotes both values; one of them may be a password.
+    except DuplicateKeyError as error:  # `<<`, which is no key
         line = error.problem_mark.line + 1 if error.problem_mark is not None else None
-        raise FileFault("a key is written twice; keep one of the two", file, line) from None
+        raise FileFault(_TWICE, file, line) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark is not None else None
         problem = " ".join((error.problem or "nothing a reader knows").split())
@@ -119,13 +132,16 @@ def parse(text: str, file: str) -> Document:
     if not isinstance(loaded, CommentedMap):
         raise FileFault("must be a mapping of keys to values", file, 1)
     lines: dict[Path_, int] = {}
+    # The library's own sentence quotes both values; one of them may be a password.
+    faults = [FileFault(_TWICE, file, line) for line in reader.constructor.twice]
     try:
-        return Document(file, _plain(loaded, (), lines, file), lines)
+        values = _plain(loaded, (), lines, file, faults)
+        return Document(file, values, lines, tuple(faults))
     except RecursionError:
         raise FileFault(TOO_DEEP, file) from None
 
 
-def _plain(value: Any, path: Path_, lines: dict[Path_, int], file: str) -> Any:
+def _plain(value: Any, path: Path_, lines: dict[Path_, int], file: str, faults: list[FileFault]) -> Any:
     """Plain dicts, lists and scalars, noting each key's line on the way."""
     if len(lines) > MOST_KEYS:
         raise FileFault("unfolds to more than 100,000 keys; take the aliases out", file)
@@ -136,8 +152,9 @@ def _plain(value: Any, path: Path_, lines: dict[Path_, int], file: str) -> Any:
             position = value.lc.data.get(key) if value.lc.data else None
             lines[here] = position[0] + 1 if position is not None else lines.get(path, 1)
             if not isinstance(key, str | int):
-                raise FileFault(f"the key {key!r} is not a word", file, lines.get(here))
-            result[str(key)] = _plain(inner, here, lines, file)
+                faults.append(FileFault(f"the key {key!r} is not a word", file, lines.get(here)))
+                continue
+            result[str(key)] = _plain(inner, here, lines, file, faults)
         return result
     if isinstance(value, CommentedSeq):
         items = []
@@ -145,14 +162,15 @@ def _plain(value: Any, path: Path_, lines: dict[Path_, int], file: str) -> Any:
             here = (*path, index)
             position = value.lc.data.get(index) if value.lc.data else None
             lines[here] = position[0] + 1 if position is not None else lines.get(path, 1)
-            items.append(_plain(inner, here, lines, file))
+            items.append(_plain(inner, here, lines, file, faults))
         return items
-    return _scalar(value, file, lines.get(path))
-
-
-def _scalar(value: Any, file: str, line: int | None) -> Any:
     if isinstance(value, TaggedScalar) and not str(value.tag.value).startswith("tag:yaml.org,2002:"):
-        raise FileFault("text that begins with ! belongs in quotes", file, line)
+        faults.append(FileFault("text that begins with ! belongs in quotes", file, lines.get(path)))
+        return str(value)
+    return _scalar(value)
+
+
+def _scalar(value: Any) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):

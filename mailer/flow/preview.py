@@ -100,11 +100,12 @@ class Previews:
             try:
                 parts = self._published(campaign.template_folder)
             except TemplateFault as fault:
-                found.append(fault)
+                found += [fault, *fault.others]
                 continue
-            found.extend(await self._vet(campaign, parts, customers))
-            found.extend(each for each in self._remarks(campaign, parts) if each not in found)
-        return found
+            found += await self._vet(campaign, parts, customers)
+            found += self._remarks(campaign, parts)
+        once = {(each.file, each.line, each.key, each.message): each for each in found}
+        return list(once.values())
 
 
 def _html(rendered: Rendered) -> str:

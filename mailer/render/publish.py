@@ -50,40 +50,50 @@ def publish(template: str, read: TemplateSource, public_url: str, tenant_locale:
     `tenant_locale`, unless that language has a variant of the part.
 
     Raises:
-        TemplateFault: a part is missing, cannot be read or is unsafe; with file and line where there is one.
+        TemplateFault: a part is missing, cannot be read or is unsafe; with file and line where there is one, and with
+            the others found beside it.
     """
     names = {folder: read.names(folder) for folder in (template, LAYOUT)}
     files = _files(template, sorted(names[template]))
     published: dict[str, Any] = {"format": FORMAT, "template": template, "parts": {}, "images": {}}
     pages: dict[str, tuple[str, list[Piece]]] = {}
+    faults: list[TemplateFault] = []
     for file in files:
         path = f"{template}/{file.name}"
-        sandbox = HTML_SANDBOX if file.part == HTML else TEXT_SANDBOX
         layout = file.locale or _own_language(file.part, files, tenant_locale)
-        pieces = Flattener(template, layout, read, sandbox).flatten(path)
-        promoted: list[list[Any]] = []
-        if file.part == HTML:
-            promoted = offers(pieces)
-            pieces = markup.address_pictures(pieces, template, names, public_url)
-            if file.suffix == "mjml":
-                pieces = markup.compile_mjml(pieces, path)
-            pieces = inline_css(place(pieces), path, marked_only=file.suffix == "mjml")
-            pages[file.locale] = path, pieces
-            pieces = list(broken([*tracked.in_page(pieces)]))
-        elif file.part == TEXT:
-            pieces = [*tracked.in_text(pieces)]
-        elif file.part == SUBJECT:
-            pieces = [_one_line(piece) for piece in pieces]
-        source, origins = write(pieces)
-        for name in _check(source, origins, path, sandbox):
-            published["images"][name] = _picture(name, template, read, path)
-        part = {"file": path, "source": source, "origins": origins}
-        if promoted:
-            part["offers"] = promoted
+        sandbox = HTML_SANDBOX if file.part == HTML else TEXT_SANDBOX
+        try:
+            pieces = Flattener(template, layout, read, sandbox).flatten(path)
+            promoted = offers(pieces) if file.part == HTML else []
+            if file.part == HTML:
+                pieces = markup.address_pictures(pieces, template, names, public_url)
+                pages[file.locale] = path, _page(pieces, file, path)
+                pieces = list(broken([*tracked.in_page(pages[file.locale][1])]))
+            elif file.part == TEXT:
+                pieces = [*tracked.in_text(pieces)]
+            elif file.part == SUBJECT:
+                pieces = [_one_line(piece) for piece in pieces]
+            source, origins = write(pieces)
+            for name in _check(source, origins, path, sandbox, faults):
+                published["images"][name] = _picture(name, template, read, path)
+        except TemplateFault as fault:
+            faults.append(fault)
+            continue
+        part = {"file": path, "source": source, "origins": origins} | (
+            {"offers": promoted} if promoted else {}
+        )
         published["parts"].setdefault(file.part, {})[file.locale] = part
+    if faults:
+        raise replace(faults[0], others=tuple(faults[1:]))
     if TEXT not in published["parts"]:
         published["parts"] |= _texts(pages)
     return published
+
+
+def _page(pieces: list[Piece], file: PartFile, path: str) -> list[Piece]:
+    if file.suffix == "mjml":
+        pieces = markup.compile_mjml(pieces, path)
+    return inline_css(place(pieces), path, marked_only=file.suffix == "mjml")
 
 
 def _texts(pages: Mapping[str, tuple[str, list[Piece]]]) -> dict[str, dict[str, Any]]:
@@ -126,32 +136,39 @@ def _one_line(piece: Piece) -> Piece:
     return replace(piece, text=_BLANKS.sub(" ", piece.text)) if piece.kind == "text" else piece
 
 
-def _check(source: str, origins: Origins, path: str, sandbox: Sandbox) -> Iterator[str]:
-    """Refuse what the grammar allows and we do not; yields the names of pictures to take along."""
+def _check(
+    source: str, origins: Origins, path: str, sandbox: Sandbox, faults: list[TemplateFault]
+) -> Iterator[str]:
+    """Note what the grammar allows and we do not; yields the names of pictures to take along."""
 
-    def fault(message: str, line: int | None) -> TemplateFault:
+    def fault(message: str, line: int | None) -> None:
         file, number = origin(origins, line) or (path, 1)
-        return TemplateFault(message, file=file, line=number)
+        faults.append(TemplateFault(message, file=file, line=number))
 
     try:
         tree = sandbox.parse(source, path)
     except TemplateSyntaxError as error:
-        raise fault(error.message or "this is not a template", error.lineno) from None
+        fault(error.message or "this is not a template", error.lineno)
+        return
+    sound = len(faults)
     for node in tree.find_all((nodes.Filter, nodes.Test)):
         known = sandbox.filters if isinstance(node, nodes.Filter) else sandbox.tests
         if node.name not in known:
             kind = "filter" if isinstance(node, nodes.Filter) else "test"
-            raise fault(f"there is no {kind} named {node.name!r}", node.lineno)
-        if node.name == "safe" and not isinstance(node.node, nodes.Const):
-            raise fault("'safe' would let data write HTML; leave it out", node.lineno)
-        if node.name == "inline":
-            if not isinstance(node.node, nodes.Const) or not isinstance(node.node.value, str):
-                raise fault("'inline' needs the picture's name in quotes", node.lineno)
-            yield node.node.value
+            fault(f"there is no {kind} named {node.name!r}", node.lineno)
+        elif node.name == "safe" and not isinstance(node.node, nodes.Const):
+            fault("'safe' would let data write HTML; leave it out", node.lineno)
+        elif node.name == "inline":
+            if isinstance(node.node, nodes.Const) and isinstance(node.node.value, str):
+                yield node.node.value
+            else:
+                fault("'inline' needs the picture's name in quotes", node.lineno)
+    if len(faults) > sound:
+        return
     try:
         sandbox.compile(source, path)
     except TemplateSyntaxError as error:
-        raise fault(error.message or "this is not a template", error.lineno) from None
+        fault(error.message or "this is not a template", error.lineno)
 
 
 def _picture(name: str, template: str, read: TemplateSource, path: str) -> dict[str, str]:

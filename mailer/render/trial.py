@@ -14,8 +14,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mailer.errors import RenderError
+from mailer.render.beyond import Trials
 from mailer.render.guard import limit_memory, limit_processor
-from mailer.render.renderer import Template
 
 PROCESSOR = 30  # seconds of processor time
 
@@ -57,13 +57,13 @@ def _main() -> None:
     task = json.load(sys.stdin)
     limit_memory(task["memory"])
     limit_processor(PROCESSOR)
-    template = Template(task["parts"])
+    trials = Trials(task["parts"])
     for _name, context, locale, tenant_locale, zone in task["samples"]:
-        said = None
         try:
-            template.render(unpack(context), locale, tenant_locale, ZoneInfo(zone))
+            found = trials.faults(unpack(context), locale, tenant_locale, ZoneInfo(zone))
         except RenderError as error:
-            said = [error.message, error.file, error.line]
+            found = [error]
+        said = [[each.message, each.file, each.line] for each in found]
         sys.stdout.write(json.dumps(said) + "\n")
         sys.stdout.flush()
 

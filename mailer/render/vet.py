@@ -63,9 +63,7 @@ def _faults(template: str, samples: Sequence[Sample], out: bytes) -> list[Templa
     found: dict[tuple[str, int | None, str], tuple[str, list[str]]] = {}
     lines = out.splitlines()
     for sample, line in zip(samples, lines, strict=False):
-        said = json.loads(line)
-        if said is not None:
-            message, file, number = said
+        for message, file, number in json.loads(line):
             # What there is instead is another list for each customer, and the same fault.
             key = (file or template, number, message.partition(";")[0])
             found.setdefault(key, (message, []))[1].append(sample.name)

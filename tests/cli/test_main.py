@@ -93,6 +93,24 @@ def test_an_error_is_a_sentence_and_a_status(mailer: Mailer, words: str, ended: 
     assert said in answer.err
 
 
+def test_check_names_every_fault_and_others_count_them(mailer: Mailer) -> None:
+    Path("jobs/broken.yaml").write_text("purpose: none\ntrigger: {cron: often}\npriority: x\n")
+    answer = mailer("--json", "check")
+    rows = [json.loads(line) for line in answer.out.splitlines()]
+    assert [(row["line"], row["key"]) for row in rows] == [
+        (1, "purpose"),
+        (2, "trigger.cron"),
+        (3, "priority"),
+    ]
+    assert answer.err.count("jobs/broken.yaml:") == len(rows)
+    assert mailer("campaigns", "list").err.count("jobs/broken.yaml:") == 1
+    assert "(2 more faults after this one, see mailer check)" in mailer("campaigns", "show", "broken").err
+    Path("settings.yaml").write_text("relais: 1\nlisten: 1\n")
+    answer = mailer("--json", "check")
+    assert answer.status == 2
+    assert [json.loads(line)["line"] for line in answer.out.splitlines()] == [1, 2]
+
+
 def test_bytes_that_are_no_letters_are_named_and_keep_nobody_from_stopping(mailer: Mailer) -> None:
     odd = os.fsdecode(b"b\xfcro")
     for words in (["customers", "show", odd], ["customers", "erase", odd], ["coupons", "redeem", odd]):

@@ -7,6 +7,7 @@ from textwrap import dedent
 
 import pytest
 
+from mailer.core.fault_words import one_for_each
 from mailer.files import catalog
 
 GOOD = "purpose: commercial\ntrigger: manual\n"
@@ -64,7 +65,7 @@ def test_no_folder_is_a_fault_and_an_empty_one_is_not(tmp_path: Path) -> None:
         pytest.param(f"{HEAD}trigger:\n  anniversary: birthday\n  at: 25:00", "it.yaml:4: trigger.at: '25:00' is not",
                      id="time"),
         pytest.param(f"{HEAD}trigger: {{at: 2026-02-30T10:00}}", "it.yaml:2: trigger.at: ", id="30 February"),
-        pytest.param(f"{HEAD}trigger:\n  segment: nobody", "it.yaml:2: trigger.segment: there is no segment 'nobody'",
+        pytest.param(f"{HEAD}trigger:\n  segment: nobody", "it.yaml:3: trigger.segment: there is no segment 'nobody'",
                      id="trigger's segment"),
         pytest.param(f"{GOOD}audience: nobody", "it.yaml:3: audience: there is no segment 'nobody'", id="segment"),
         pytest.param(f"{GOOD}audience:\n  all:\n  - consent: comercial", "it.yaml:5: audience.all.0.consent: ",
@@ -101,10 +102,10 @@ def test_no_folder_is_a_fault_and_an_empty_one_is_not(tmp_path: Path) -> None:
                      "it.yaml:3: coupon: a coupon is worth a percent or an amount, not both", id="worth"),
         pytest.param(f"{GOOD}coupon: {{kind: static, code: 'A B'}}", "it.yaml:3: coupon.code: ", id="a blank"),
         pytest.param("purpose: service\ntrigger: manual\ncoupon: {kind: static, code: A}",
-                     "it.yaml:1: a service mail may carry no promotion", id="promotion"),
-        pytest.param("purpose: service\ntrigger: manual\nholdout: 5%", "it.yaml:1: service mail has no holdout",
+                     "it.yaml:3: coupon: a service mail may carry no promotion", id="promotion"),
+        pytest.param("purpose: service\ntrigger: manual\nholdout: 5%", "it.yaml:3: holdout: service mail has",
                      id="holdout"),
-        pytest.param("purpose: commercial\ntrigger: {incident: any}", "it.yaml:1: an outage notice is service mail",
+        pytest.param("purpose: commercial\ntrigger: {incident: any}", "it.yaml:2: trigger: an outage notice is",
                      id="outage"),
     ],
 )  # fmt: skip
@@ -112,10 +113,60 @@ def test_a_fault_says_where_and_what_to_do_and_stops_no_other(tmp_path: Path, te
     assert fault(tmp_path, text).startswith(said)
 
 
-def test_several_faults_of_a_file_are_counted(tmp_path: Path) -> None:
-    assert fault(tmp_path, "purpose: comercial\ntrigger: manual\npriority: -1").endswith(
-        "(1 more fault after this one)"
-    )
+SEVERAL = """\
+purpose: comercial
+trigger: {segment: nobody}
+trigger: manual
+name: it
+priority: -1
+audience:
+  all:
+  - segment: nobody
+  - any: [{segment: noone}, {consent: comercial}]
+goal:
+  event: a.b
+  witin: 3d
+once: daily
+"""
+
+
+def test_every_fault_of_a_file_is_named_once_in_the_order_of_its_lines(tmp_path: Path) -> None:
+    found = catalog.read(write(tmp_path, first=GOOD, it=SEVERAL))
+    assert set(found.campaigns) == {"first"}
+    assert [(each.line, each.key) for each in found.faults] == [
+        (1, "purpose"), (2, "trigger.segment"), (3, None), (4, "name"), (5, "priority"),
+        (9, "audience.all.1.any.1.consent"), (12, "goal.witin"), (13, "once"),
+    ]  # fmt: skip
+    assert len({str(each) for each in found.faults}) == len(found.faults)
+
+
+def test_what_is_known_of_the_segments_is_told_beside_other_faults(tmp_path: Path) -> None:
+    text = "purpose: comercial\naudience:\n  any:\n  - segment: nobody\n  - segment: goud\n"
+    segments = "gold: {attr: {tier: gold}}\nbad: {all: [{atr: {a: b}}, {consent: no}]}\n"
+    found = catalog.read(write(tmp_path, _segments=segments, it=text))
+    assert [str(each).removeprefix(f"{tmp_path}/").partition("; did")[0] for each in found.faults] == [
+        "_segments.yaml:2: bad.all.0.atr: unknown key",
+        "_segments.yaml:2: bad.all.1.consent: " + found.faults[1].message,
+        "it.yaml:1: purpose: write 'commercial' or 'service'",
+        "it.yaml:1: trigger: is missing; write it",
+        "it.yaml:4: audience.any.0.segment: there is no segment 'nobody'",
+        "it.yaml:5: audience.any.1.segment: there is no segment 'goud'",
+    ]
+    assert [line.partition("(")[2] for line in one_for_each(found.faults)] == [
+        "1 more fault after this one, see mailer check)",
+        "3 more faults after this one, see mailer check)",
+    ]
+
+
+def test_a_service_campaign_hears_of_all_that_does_not_go_with_it(tmp_path: Path) -> None:
+    text = "purpose: service\ntrigger: manual\ntopic: news\ncoupon: {kind: static, code: A}\nholdout: 5%\n"
+    found = catalog.read(write(tmp_path, it=text))
+    assert [(each.line, each.key) for each in found.faults] == [(3, "topic"), (4, "coupon"), (5, "holdout")]
+
+
+def test_a_misspelt_key_is_not_missing_besides(tmp_path: Path) -> None:
+    assert "did you mean 'trigger'?" in fault(tmp_path, "purpose: commercial\ntriger: manual\n")
+    assert "did you mean 'within'?" in fault(tmp_path, f"{GOOD}goal:\n  event: a.b\n  witin: 3d")
 
 
 @pytest.mark.parametrize("name", ["Spring", "spring offer", "-x", "x" * 64, "ş"])

@@ -15,6 +15,14 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
 )
 
 
+def told(text: str) -> list[str]:
+    """What is said of a text that is no good."""
+    try:
+        return [str(fault) for fault in yaml.parse(text, "f.yaml").faults]
+    except FileFault as fault:
+        return [str(fault)]
+
+
 @pytest.mark.parametrize(
     ("text", "values"),
     [
@@ -59,10 +67,10 @@ def test_values_are_plain(text: str, values: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_a_fault_says_where(text: str, said: str) -> None:
-    with pytest.raises(FileFault) as caught:
-        yaml.parse(text, "f.yaml")
-    assert str(caught.value).startswith(said)
-    assert "\n" not in str(caught.value)
+    found = told(text)
+    assert len(found) == 1
+    assert found[0].startswith(said)
+    assert "\n" not in found[0]
 
 
 @pytest.mark.parametrize(
@@ -82,15 +90,14 @@ def test_a_fault_says_where(text: str, said: str) -> None:
     ],
 )
 def test_no_fault_prints_a_value(text: str) -> None:
-    with pytest.raises(FileFault) as caught:
-        yaml.parse(text, "f.yaml")
-    assert "s3cret" not in str(caught.value)
+    assert "s3cret" not in "".join(told(text))
 
 
 def test_a_repeated_key_is_an_error_at_the_second() -> None:
-    with pytest.raises(FileFault, match=r"f.yaml:4: a key is written twice") as caught:
-        yaml.parse("a:\n  b: 1\n  c: 2\n  b: 3", "f.yaml")
-    assert caught.value.line == 4
+    document = yaml.parse("a:\n  b: 1\n  c: 2\n  b: 3\n  c: 4", "f.yaml")
+    assert [each.line for each in document.faults] == [4, 5]
+    assert str(document.faults[0]) == "f.yaml:4: a key is written twice; keep one of the two"
+    assert document.values == {"a": {"b": 1, "c": 2}}
 
 
 def test_lines_are_known_for_every_key_and_item() -> None:

@@ -62,3 +62,15 @@ def test_one_fault_in_a_layout_is_where_it_was_written(published: Callable[..., 
     }
     with pytest.raises(TemplateFault, match=r"^_layout/base\.html:3: put the value in quotes"):
         published(files)
+
+
+def test_every_fault_of_the_files_is_kept(published: Callable[..., dict[str, Any]]) -> None:
+    files = {
+        "subject.txt": "{{ a | nope }}", "body.html": "<p>{{ a | safe }}\n{{ b | nope }}</p>", "body.tr.html": "{{ a",
+    }  # fmt: skip
+    with pytest.raises(TemplateFault) as caught:
+        published(files)
+    found = [caught.value, *caught.value.others]
+    assert [(each.file, each.line) for each in found] == [
+        ("t/body.html", 1), ("t/body.html", 2), ("t/body.tr.html", 1), ("t/subject.txt", 1),
+    ]  # fmt: skip

@@ -62,3 +62,25 @@ async def test_a_bomb_goes_off_in_the_child(bomb: str, published: Published) -> 
 async def test_a_child_that_is_too_slow_is_ended(published: Published) -> None:
     [slow] = await vet(published({"body.txt": BOMBS["time"]}), [Sample("anyone", {})], patience=0.5)
     assert "was ended (for anyone)" in slow.message
+
+
+async def test_every_tag_that_fails_is_named(published: Published) -> None:
+    files = {
+        "subject.txt": "{{ customer.nick }} {{ customer.tier }}",
+        "body.html": "<p>{{ customer.a }}\n{{ customer.name | date }}\n{% if customer.b %}x{% endif %}{{ customer.c }}",
+        "body.tr.html": "{{ \n customer.d }}<p>{{ run.x }}",
+    }
+    samples = [
+        Sample(f"c{n}", {"customer": {"name": "A"}, "run": {}}, "tr" if n == 1 else "en", "en")
+        for n in range(3)
+    ]
+    found = await vet(published(files), samples)
+    assert [str(each).partition("; there is")[0] for each in found] == [
+        "t/subject.txt:1: there is no 'nick' here",
+        "t/subject.txt:1: there is no 'tier' here",
+        "t/body.html:1: there is no 'a' here",
+        found[3].file + ":2: " + found[3].message,
+        "t/body.html:3: there is no 'b' here",
+        "t/body.tr.html:1: there is no 'd' here",
+        "t/body.tr.html:2: there is no 'x' here (for c1)",
+    ]
