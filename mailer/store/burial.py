@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import CLAIMABLE, InDoubt, State
 from mailer.core.intent import Making, Orphan, Trace, bury
 from mailer.core.transition import Change, finished
+from mailer.store.bulk import among
+from mailer.store.claims import claimed_by
 from mailer.store.handoff import write
 from mailer.store.slots import give_back
-from mailer.store.tables import delivery, sender
+from mailer.store.tables import claim, delivery, sender
 
 
 class JournalsPort(Protocol):
@@ -58,13 +60,10 @@ async def let_go(
 ) -> Recovered:
     """Free everything a dead sender held, and sign it off. `traces` is its journal, none if there is none."""
     mine = delivery.c.sender_id == sender_id
-    free = await connection.scalars(
-        update(delivery)
-        .where(mine, delivery.c.state.in_(CLAIMABLE))
-        .values(sender_id=None)
-        .returning(delivery.c.id)
-    )
-    recovered = Recovered(released=len(free.all()))
+    claimed = among(delivery.c.id, await claimed_by(connection, sender_id), connection.dialect.name)
+    free = select(func.count()).select_from(delivery).where(claimed, delivery.c.state.in_(CLAIMABLE))
+    recovered = Recovered(released=await connection.scalar(free) or 0)
+    await connection.execute(delete(claim).where(claim.c.sender_id == sender_id))
     orphans = (
         await connection.execute(
             select(

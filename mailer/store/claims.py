@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     ScalarResult,
     Select,
+    and_,
     bindparam,
     exists,
     func,
@@ -20,6 +21,9 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from mailer.core.delivery import State
 from mailer.core.run import SENDABLE, RunState
@@ -27,6 +31,7 @@ from mailer.errors import Fenced
 from mailer.store.statements import Marking, Writing
 from mailer.store.switches import halted
 from mailer.store.tables import WAITING, campaign_state, delivery, run, sender
+from mailer.store.tables import claim as claim_table
 
 _CLAIM_LOCK = 7_021_002  # our number among PostgreSQL's advisory locks: one claim at a time
 
@@ -34,6 +39,29 @@ _CLAIM_LOCK = 7_021_002  # our number among PostgreSQL's advisory locks: one cla
 _WIDTHS = (1, 8, 64)
 
 _NO_RUN = -1  # fills a statement up to its width
+
+
+class _Claimed(FunctionElement[int]):
+    """The deliveries that senders have claimed and not begun."""
+
+    type = delivery.c.id.type
+    name = "claimed"
+    inherit_cache = True
+
+
+@compiles(_Claimed, "sqlite")
+def _claimed_sqlite(element: _Claimed, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ARG001 (signature is SQLAlchemy's)
+    return "(select json_each.value from claim cross join json_each(claim.deliveries))"
+
+
+@compiles(_Claimed, "postgresql")
+def _claimed_postgresql(element: _Claimed, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ARG001 (signature is SQLAlchemy's)
+    return "(select unnest(claim.deliveries) from claim)"
+
+
+def is_free() -> ColumnElement[bool]:
+    """Whether a delivery may be claimed: it waits, and nobody has it."""
+    return and_(text(WAITING), delivery.c.id.op("not in", is_comparison=True)(_Claimed()))
 
 
 def _is_paused() -> ColumnElement[bool]:
@@ -44,7 +72,7 @@ def _has_due(now: datetime) -> ColumnElement[bool]:
     # Not EXISTS: PostgreSQL would turn it into a join over the whole queue. This is one step into the index.
     first = (
         select(delivery.c.id)
-        .where(delivery.c.run_id == run.c.id, text(WAITING), delivery.c.not_before <= now)
+        .where(delivery.c.run_id == run.c.id, is_free(), delivery.c.not_before <= now)
         .order_by(delivery.c.not_before, delivery.c.id)
         .limit(1)
     )
@@ -81,6 +109,31 @@ async def require_lease(connection: AsyncConnection, sender_id: int) -> None:
         raise Fenced(f"The lease of sender {sender_id} ran out; its deliveries were given to others.")
 
 
+_MINE = select(claim_table.c.deliveries).where(
+    claim_table.c.sender_id == bindparam("mine", type_=claim_table.c.sender_id.type)
+)
+
+# Each changes the row as it is at that moment: one sender's claims and hand-offs are transactions that meet there.
+_ADD = Marking("update claim set deliveries = {with these} where sender_id = :mine")
+_TAKE_OUT = Marking("update claim set deliveries = {without these} where sender_id = :mine")
+
+
+async def claimed_by(connection: AsyncConnection, sender_id: int) -> list[int]:
+    """What this sender claimed and has not begun."""
+    return list(await connection.scalar(_MINE, {"mine": sender_id}) or ())
+
+
+async def hold(connection: AsyncConnection, sender_id: int, ids: Sequence[int]) -> None:
+    """This sender has claimed these, too. What a person cancels from now on never starts: the hand-off looks."""
+    await _ADD.run(connection, ids, mine=sender_id)
+
+
+async def let_go(connection: AsyncConnection, sender_id: int, ids: Sequence[int]) -> None:
+    """Of what this sender claimed, it holds these no longer."""
+    if ids:
+        await _TAKE_OUT.run(connection, ids, mine=sender_id)
+
+
 async def claim(
     connection: AsyncConnection,
     sender_id: int,
@@ -111,22 +164,13 @@ async def claim(
         touched.update(row.run_id for row in found)
     if not chosen:
         return []
-    await _TAKE.run(connection, chosen, mine=sender_id)
+    await hold(connection, sender_id, chosen)
     await connection.execute(
         update(run)
         .where(run.c.id.in_(touched), run.c.state == RunState.QUEUED)
         .values(state=RunState.RUNNING)
     )
     return chosen
-
-
-#: One claim at a time finds and takes. What a person cancelled in between is not ours and never starts.
-# Not the very words of WAITING: PostgreSQL would take the indexes that serve them, empty for all it knows, for a quick
-# way to the rows.
-_TAKE = Marking(
-    "update delivery set sender_id = :mine where id {these}"
-    " and state || '' in ('queued', 'deferred') and coalesce(sender_id, 0) = 0"
-)
 
 
 def _candidates(
@@ -155,7 +199,7 @@ def _statement(width: int) -> Select[Any]:
             )
             .where(
                 delivery.c.run_id == bindparam(f"run_{place}", type_=delivery.c.run_id.type),
-                text(WAITING),
+                is_free(),
                 delivery.c.not_before <= bindparam("now", type_=delivery.c.not_before.type),
             )
             .order_by(delivery.c.not_before, delivery.c.id)
@@ -174,9 +218,9 @@ def _statement(width: int) -> Select[Any]:
 #: What a person cancelled in between stays cancelled.
 _PUT_OFF = Writing(
     """
-    update delivery set not_before = given.until, sender_id = null
+    update delivery set not_before = given.until
     from {given}
-    where delivery.id = given.id and delivery.sender_id = :mine and delivery.state in ('queued', 'deferred')
+    where delivery.id = given.id and delivery.state in ('queued', 'deferred')
     """,
     {"id": "bigint", "until": "timestamptz"},
 )
@@ -184,14 +228,16 @@ _PUT_OFF = Writing(
 
 async def put_off(connection: AsyncConnection, sender_id: int, until: Mapping[int, datetime]) -> None:
     """Let go of deliveries this sender holds and has not begun, until their time comes."""
-    await _PUT_OFF.run(connection, sorted(until.items()), mine=sender_id)
+    mine = set(await claimed_by(connection, sender_id))
+    await _PUT_OFF.run(connection, sorted(pair for pair in until.items() if pair[0] in mine))
+    await let_go(connection, sender_id, list(until))
 
 
 async def count_due(connection: AsyncConnection, now: datetime) -> int:
     """How many deliveries could be claimed at `now`."""
     runs = open_runs(now).order_by(None).subquery()
     wanted = select(func.count()).where(
-        delivery.c.run_id.in_(select(runs.c.id)), text(WAITING), delivery.c.not_before <= now
+        delivery.c.run_id.in_(select(runs.c.id)), is_free(), delivery.c.not_before <= now
     )
     return int((await connection.execute(wanted)).scalar_one())
 
@@ -207,12 +253,12 @@ async def defer(connection: AsyncConnection, now: datetime, until: datetime, det
     runs = open_runs(now).order_by(None).subquery()
     some = (
         select(delivery.c.id)
-        .where(delivery.c.run_id.in_(select(runs.c.id)), text(WAITING), delivery.c.not_before <= now)
+        .where(delivery.c.run_id.in_(select(runs.c.id)), is_free(), delivery.c.not_before <= now)
         .limit(limit)
     )
     put_off: ScalarResult[int] = await connection.scalars(
         update(delivery)
-        .where(delivery.c.id.in_(some), text(WAITING))
+        .where(delivery.c.id.in_(some), is_free())
         .values(state=State.DEFERRED, not_before=until, reply=detail, updated_at=now)
         .returning(delivery.c.id)
     )

@@ -21,7 +21,7 @@ from mailer.store.blanking import blank_coupons, blank_mails, blank_returned, bl
 from mailer.store.dialect import slices
 from mailer.store.engine import Database
 from mailer.store.facts import Fact, move_coupons, record
-from mailer.store.tables import consent_entry, coupon, customer, delivery
+from mailer.store.tables import claim, consent_entry, coupon, customer, delivery
 
 #: Tables whose rows stay, without the customer.
 _STAY = frozenset({delivery.name, coupon.name, consent_entry.name})
@@ -113,20 +113,17 @@ async def _untold(connection: AsyncConnection, key: int) -> bool:
     return bool(await connection.scalar(select(refused)))
 
 
-async def _theirs(
-    connection: AsyncConnection, key: int, ext_id: str
-) -> Sequence[Row[Any, Any, Any, Any, Any]]:
+async def _theirs(connection: AsyncConnection, key: int, ext_id: str) -> Sequence[Row[Any, Any, Any, Any]]:
     rows = (
         await connection.execute(
-            select(
-                delivery.c.id, delivery.c.state, delivery.c.sender_id, delivery.c.reply, delivery.c.message_id
-            )
+            select(delivery.c.id, delivery.c.state, delivery.c.reply, delivery.c.message_id)
             .where(delivery.c.customer_id == key)
             .order_by(delivery.c.id)
             .with_for_update()
         )
     ).all()
-    if any(row.state == State.SENDING or row.sender_id is not None for row in rows):
+    claimed = {each for ids in await connection.scalars(select(claim.c.deliveries)) for each in ids}
+    if any(row.state == State.SENDING or row.id in claimed for row in rows):
         raise UsageError(
             f"A mail to {ext_id} is under way, or its sender was stopped in the middle; nothing is erased. "
             "Try again in a minute, while mailer is running."

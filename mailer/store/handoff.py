@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,10 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.consent import TOPIC
 from mailer.core.coupon import CouponState
-from mailer.core.delivery import CLAIMABLE, Skip, State
+from mailer.core.delivery import CLAIMABLE, Skip, State, Withdrawn
 from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Reminded, Start, Verdict, Wait
 from mailer.core.transition import Change, finished, stopped
-from mailer.store.claims import require_lease
+from mailer.store.claims import claimed_by, let_go, require_lease
 from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.slots import Places, give_back
 from mailer.store.statements import Marking, Reading, Writing, day, instant
@@ -37,9 +37,10 @@ async def advance(
     """Write what ended, then judge what wants to start; see `Ledger.advance`."""
     await require_lease(connection, sender_id)
     starting = [start.delivery_id for start in starts]
+    own = set(await claimed_by(connection, sender_id))
     if connection.dialect.name == "postgresql":
-        await _lock(connection, sender_id, {end.delivery_id for end in ends} | set(starting), starting)
-    mine = await _held(connection, sender_id, [end.delivery_id for end in ends])
+        await _lock(connection, {end.delivery_id for end in ends} | set(starting), starting)
+    mine = await _held(connection, sender_id, [end.delivery_id for end in ends], own)
     changes = {
         end.delivery_id: (finished(end, mine[end.delivery_id]), end.at)
         for end in ends
@@ -59,6 +60,7 @@ async def advance(
         verdict: Verdict = Wait(None)
         if (
             row is not None
+            and (row["sender_id"] is not None or start.delivery_id in own)
             and start.delivery_id not in changes
             and row["state"] in (*CLAIMABLE, State.SENDING)
         ):
@@ -76,23 +78,23 @@ async def advance(
         verdicts[lost] = Drop(State.SKIPPED, Skip.CAPPED)
         changes[lost] = stopped(Drop(State.SKIPPED, Skip.CAPPED), State(held[lost]["state"])), now
     going = [start for start in going if isinstance(verdicts[start.delivery_id], Go)]
+    # A start whose mark failed comes back as withdrawn: nobody knows whether it was only claimed, or begun.
+    back = {end.delivery_id for end in ends if isinstance(end.outcome, Withdrawn)} | set(starting)
+    await let_go(connection, sender_id, list(own & back))
     await write(connection, sender_id, now, changes)
     await _begin(connection, sender_id, now, going)
     return verdicts
 
 
-async def _lock(
-    connection: AsyncConnection, sender_id: int, wanted: Iterable[int], starting: Sequence[int]
-) -> None:
+async def _lock(connection: AsyncConnection, wanted: Iterable[int], starting: Sequence[int]) -> None:
     # First the locks, in the order of ids, then the facts in a statement of their own: it sees whatever was
     # committed while we waited, such as an unsubscribe.
-    await _LOCK.run(connection, list(wanted), mine=sender_id)
+    await _LOCK.run(connection, list(wanted))
     if starting:
         await _LOCK_CUSTOMERS.run(connection, starting)
 
 
-# The plus keeps PostgreSQL from walking through all that the sender ever held.
-_LOCK = Marking("select id from delivery where id {these} and +sender_id = :mine order by id for update")
+_LOCK = Marking("select id from delivery where id {these} order by id for update")
 # Alone, as sums over a customer's mails are taken under it.
 _LOCK_CUSTOMERS = Marking(
     "select id from customer where id in (select customer_id from delivery where id {these})"
@@ -110,6 +112,7 @@ _FACTS = Reading(
         "priority": "delivery.priority",
         "due_at": "delivery.due_at",
         "state": "delivery.state",
+        "sender_id": "delivery.sender_id",
         "zone": "customer.zone",
         "consent": "customer.consent",
         "run_state": "run.state",
@@ -132,13 +135,13 @@ _FACTS = Reading(
         on topical.email_key = delivery.email_key and topical.scope = '{TOPIC}' || run.topic
     left join coupon_reminder on coupon_reminder.delivery_id = delivery.id
     left join coupon on coupon.id = coupon_reminder.coupon_id
-    where delivery.id = wanted.id and delivery.sender_id = :mine
+    where delivery.id = wanted.id and coalesce(delivery.sender_id, :mine) = :mine
     """,
 )
 
 _HELD = Reading(
-    {"id": "delivery.id", "purpose": "delivery.purpose"},
-    "cross join delivery where delivery.id = wanted.id and delivery.sender_id = :mine",
+    {"id": "delivery.id", "purpose": "delivery.purpose", "sender_id": "delivery.sender_id"},
+    "cross join delivery where delivery.id = wanted.id and coalesce(delivery.sender_id, :mine) = :mine",
 )
 
 
@@ -176,7 +179,7 @@ def _facts(row: Mapping[str, Any], places: Places) -> HandoffFacts:
 async def write(
     connection: AsyncConnection, sender_id: int, now: datetime, changes: Mapping[int, tuple[Change, datetime]]
 ) -> None:
-    """Put deliveries this sender holds into their next states, and let go of them."""
+    """Put deliveries this sender is known to hold into their next states, and let go of them."""
     if not changes:
         return
     await _END.run(
@@ -204,9 +207,15 @@ async def write(
     )
 
 
-async def _held(connection: AsyncConnection, sender_id: int, ids: Sequence[int]) -> dict[int, str]:
-    """Which of these this sender holds still, and their purpose."""
-    return {row["id"]: row["purpose"] for row in await _HELD.rows(connection, ids, mine=sender_id)}
+async def _held(
+    connection: AsyncConnection, sender_id: int, ids: Sequence[int], claimed: Container[int]
+) -> dict[int, str]:
+    """Which of these this sender holds still, begun or `claimed`, and their purpose."""
+    return {
+        row["id"]: row["purpose"]
+        for row in await _HELD.rows(connection, ids, mine=sender_id)
+        if row["sender_id"] is not None or row["id"] in claimed
+    }
 
 
 async def _begin(connection: AsyncConnection, sender_id: int, now: datetime, going: Sequence[Start]) -> None:
@@ -215,7 +224,8 @@ async def _begin(connection: AsyncConnection, sender_id: int, now: datetime, goi
         await _BEGIN.run(connection, rows, mine=sender_id, now=now)
 
 
-# The plus keeps SQLite from walking through all that the sender holds, and through the rows for each of them.
+# The coalesce keeps databases from walking through all that the sender is sending, and through the rows for each of
+# them. Nobody's are those which this sender had claimed; the caller looked.
 _END = Writing(
     """
     update delivery set
@@ -230,7 +240,7 @@ _END = Writing(
         updated_at = :now,
         sender_id = null
     from {given}
-    where delivery.id = given.id and +delivery.sender_id = :mine
+    where delivery.id = given.id and coalesce(delivery.sender_id, :mine) = :mine
     """,
     {
         "id": "bigint", "state": "text", "reason": "text", "not_before": "timestamptz", "sent_at": "timestamptz",
@@ -245,9 +255,10 @@ _BEGIN = Writing(
         attempts = delivery.attempts + case when delivery.state = 'sending' then 0 else 1 end,
         state = 'sending',
         message_id = coalesce(delivery.message_id, given.message_id),
-        updated_at = :now
+        updated_at = :now,
+        sender_id = :mine
     from {given}
-    where delivery.id = given.id and +delivery.sender_id = :mine
+    where delivery.id = given.id and coalesce(delivery.sender_id, :mine) = :mine
     """,
     {"id": "bigint", "message_id": "text"},
 )

@@ -15,6 +15,7 @@ from mailer.core.handoff import Finish, SendJob, Start, Verdict
 from mailer.core.run import SENDABLE, RunState
 from mailer.errors import StoreBusy, UsageError
 from mailer.store import claims, handoff, sendjobs
+from mailer.store.bulk import among
 from mailer.store.engine import Database
 from mailer.store.facts import Fact, move_coupons, record
 from mailer.store.runs import reopen, tally
@@ -57,10 +58,11 @@ class Ledger:
     async def claimed(self, sender_id: int) -> list[int]:
         """What this sender holds and has not begun."""
         async with self._db.read() as connection:
-            mine = select(delivery.c.id).where(
-                delivery.c.sender_id == sender_id, delivery.c.state.in_(CLAIMABLE)
+            mine = await claims.claimed_by(connection, sender_id)
+            waiting = among(delivery.c.id, mine, self._db.dialect), delivery.c.state.in_(CLAIMABLE)
+            return list(
+                await connection.scalars(select(delivery.c.id).where(*waiting).order_by(delivery.c.id))
             )
-            return list(await connection.scalars(mine.order_by(delivery.c.id)))
 
     async def load(self, ids: Sequence[int]) -> list[SendJob]:
         """All a render needs of these deliveries, in the order given."""
@@ -101,15 +103,7 @@ class Ledger:
         if not ids:
             return
         async with self._db.write() as connection:
-            await connection.execute(
-                update(delivery)
-                .where(
-                    delivery.c.id.in_(ids),
-                    delivery.c.sender_id == sender_id,
-                    delivery.c.state.in_(CLAIMABLE),
-                )
-                .values(sender_id=None)
-            )
+            await claims.let_go(connection, sender_id, ids)
 
     async def put_off(self, sender_id: int, until: Mapping[int, datetime]) -> None:
         """Give back claimed deliveries whose turn comes later: nobody takes them before."""

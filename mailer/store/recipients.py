@@ -239,7 +239,7 @@ async def _cancel(conn: AsyncConnection, ids: Sequence[int], now: datetime) -> S
         back += await conn.scalars(
             update(delivery)
             .where(among(delivery.c.id, part, conn.dialect.name), delivery.c.state.in_(CLAIMABLE))
-            .values(state=State.CANCELLED, sender_id=None, updated_at=now)
+            .values(state=State.CANCELLED, updated_at=now)
             .returning(delivery.c.id)
         )
     return back

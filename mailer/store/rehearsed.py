@@ -19,6 +19,7 @@ from mailer.store.selection import unplanned
 from mailer.store.tables import (
     WAITING,
     campaign_state,
+    claim,
     customer,
     customer_date,
     customer_event,
@@ -50,7 +51,7 @@ class RehearsedCopy:
             await conn.execute(
                 update(campaign_state).values(first_seen_at=start, planned_at=None, baseline_at=None)
             )
-            for table in (lease, switch, segment_member):
+            for table in (claim, lease, switch, segment_member):
                 await conn.execute(delete(table))
 
     async def next_wait(self, after: datetime, due_before: datetime) -> datetime | None:

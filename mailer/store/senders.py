@@ -13,7 +13,7 @@ from mailer.store.burial import JournalsPort, Recovered, let_go
 from mailer.store.dialect import clock
 from mailer.store.engine import Database
 from mailer.store.leases import LONGEST, far_ahead
-from mailer.store.tables import delivery, sender
+from mailer.store.tables import claim, delivery, sender
 
 #: Seconds between two looks after which we cannot say that we looked on.
 _GAP = 15.0
@@ -57,7 +57,9 @@ class Senders:
                 )
                 .returning(sender.c.id)
             )
-            return int(made.scalar_one())
+            sender_id = int(made.scalar_one())
+            await connection.execute(insert(claim).values(sender_id=sender_id, deliveries=[]))
+        return sender_id
 
     async def renew(self, sender_id: int, lease_seconds: float) -> bool:
         """Keep the lease for longer; False when it was recovered: the sender is fenced and must stop.
@@ -143,6 +145,6 @@ class Senders:
     async def others_hold(self, mine: Collection[int] = ()) -> bool:
         """Whether any sender but `mine`, live or not yet recovered, holds deliveries."""
         async with self._db.read() as connection:
-            held = select(1).where(delivery.c.sender_id == sender.c.id).exists()
-            wanted = select(exists().where(sender.c.id.not_in(list(mine)), held))
-            return bool(await connection.scalar(wanted))
+            claims = select(claim.c.deliveries).where(claim.c.sender_id.not_in(list(mine)))
+            begun = exists().where(delivery.c.sender_id.is_not(None), delivery.c.sender_id.not_in(list(mine)))
+            return any(await connection.scalars(claims)) or bool(await connection.scalar(select(begun)))

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.shard import OF_ONE_RUN, OpenRun, Shard, wanting
 from mailer.errors import StoreError
-from mailer.store.claims import is_urgent, open_runs
+from mailer.store.claims import is_free, is_urgent, open_runs
 from mailer.store.engine import Database
-from mailer.store.tables import WAITING, delivery, run
+from mailer.store.tables import delivery, run
 
 _SWEEP_LOCK = 7_021_003  # our number among PostgreSQL's advisory locks: one look at a time
 
@@ -104,7 +104,7 @@ async def _open(
     """Runs with something to claim, the most urgent first; at most `most` deliveries of each are counted."""
     some = (
         select(delivery.c.id)
-        .where(delivery.c.run_id == run.c.id, text(WAITING), delivery.c.not_before <= now)
+        .where(delivery.c.run_id == run.c.id, is_free(), delivery.c.not_before <= now)
         .limit(most)
         .correlate(run)
         .subquery()

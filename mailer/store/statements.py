@@ -19,6 +19,22 @@ _JSON_COLUMN = re.compile(r"\{([a-z_.]+)\}")
 _VALUE = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 
 
+#: Numbers kept in one column, as SQLite and PostgreSQL add and take out those given.
+_NUMBERS = {
+    "{with these}": (
+        "(select json_group_array(value) from"
+        " (select value from json_each(deliveries) union all select value from json_each(:ids)))",
+        "deliveries || cast(:ids as bigint[])",
+    ),
+    "{without these}": (
+        "(select json_group_array(value) from json_each(deliveries)"
+        " where value not in (select value from json_each(:ids)))",
+        "array(select each from unnest(deliveries) as each"
+        " where each not in (select unnest(cast(:ids as bigint[]))))",
+    ),
+}
+
+
 class Reading:
     """A SELECT over deliveries, or customers, whose numbers are given as one value, `:ids`.
 
@@ -104,11 +120,18 @@ class Writing:
 
 
 class Marking:
-    """A statement that does the same to many rows, whose numbers are given as one value. `{these}` are the numbers."""
+    """A statement that does the same to many rows, whose numbers are given as one value.
+
+    `{these}` stands for being one of the numbers, `{with these}` and `{without these}` for a column `deliveries` of
+    numbers with them added or taken out.
+    """
 
     def __init__(self, statement: str) -> None:
-        self._sqlite = statement.replace("{these}", "in (select value from json_each(:ids))")
-        self._postgresql = _bound(statement.replace("{these}", "= any(cast(:ids as bigint[]))"))
+        lite = statement.replace("{these}", "in (select value from json_each(:ids))")
+        post = statement.replace("{these}", "= any(cast(:ids as bigint[]))")
+        for change, (on_sqlite, on_postgresql) in _NUMBERS.items():
+            lite, post = lite.replace(change, on_sqlite), post.replace(change, on_postgresql)
+        self._sqlite, self._postgresql = lite, _bound(post)
 
     async def run(self, connection: AsyncConnection, ids: Sequence[int], **values: Any) -> None:
         """Run it over all of them at once."""

@@ -64,7 +64,7 @@ class Unsubscribes:
     async def starting(self, email: str) -> bool:
         """Whether a commercial mail to this address is in `sending`."""
         marked = exists().where(
-            delivery.c.sender_id.is_not(None),  # few are: an index of its own
+            delivery.c.sender_id.is_not(None),  # the few being sent: an index of its own
             delivery.c.state == State.SENDING,
             delivery.c.purpose == COMMERCIAL,
             delivery.c.email_key == normalise_address(email),

@@ -17,7 +17,7 @@ from mailer.store.senders import Senders
 from mailer.store.switches import Switches
 from mailer.store.tables import delivery, run, sender
 from tests.cluster.dispatching import SIZE, Site, site, taken
-from tests.store.rows import NOW, a_delivery, a_run, a_sender, add_many, one
+from tests.store.rows import NOW, a_delivery, a_run, a_sender, add_many, claimed_by, one
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "procrastinate"])
@@ -46,7 +46,7 @@ async def test_everything_due_is_handed_out_once(at: Site) -> None:
     mine, theirs = await asyncio.gather(taken(first, one_sender), taken(second, other))
     assert len(mine + theirs) == len({*mine, *theirs}) == 2 * (3 * SIZE + 1)
     for ids, who in ((mine, one_sender), (theirs, other)):
-        assert all([(await one(at.database, delivery, each))["sender_id"] == who for each in ids[:3]])
+        assert all([await claimed_by(at.database, each) == who for each in ids[:3]])
     assert {(await one(at.database, run, of))["state"] for of in runs} == {RunState.RUNNING}
 
 

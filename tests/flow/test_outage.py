@@ -17,7 +17,7 @@ from mailer.store.engine import Database
 from mailer.store.senders import Senders
 from mailer.testing import FakeTransport
 from tests.flow.test_send import held, loop, sent_all, states
-from tests.store.rows import NOW, a_delivery, a_run, a_sender, add_many
+from tests.store.rows import NOW, a_claim, a_delivery, a_run, a_sender, add_many
 
 LEASE, RENEW, AWAY, WATCH = 1.5, 0.1, 2.0, 2.0  # seconds
 
@@ -91,7 +91,7 @@ async def test_a_database_away_for_longer_than_a_lease_leaves_no_doubt(
 async def test_whoever_recovers_has_seen_the_database_at_work(database: Database) -> None:
     fickle = Fickle(database)
     dead = await a_sender(database, lease_seconds=-1)
-    await a_delivery(database, sender_id=dead)
+    await a_claim(database, dead, await a_delivery(database))
     senders = Senders(fickle, 0.2)
     assert (await senders.recover(NOW)).released == 0, "the first look tells nothing"
     fickle.away = True

@@ -20,7 +20,7 @@ from mailer.flow.send import SenderConfig, SendLoop
 from mailer.store.engine import Database
 from mailer.store.ledger import Ledger
 from mailer.store.senders import Senders
-from mailer.store.tables import delivery, run, sender
+from mailer.store.tables import claim, delivery, run, sender
 from mailer.testing import FakeTransport
 from tests.flow import journals
 from tests.store.rows import NOW, a_customer_row, a_delivery, a_run, add_many, one
@@ -133,8 +133,9 @@ async def states(database: Database) -> dict[str, int]:
 async def held(database: Database) -> int:
     """Deliveries still held, and senders still signed on: at rest neither."""
     async with database.read() as connection:
-        rows = await connection.scalar(select(func.count()).where(delivery.c.sender_id.is_not(None)))
-        return int(rows or 0) + int(await connection.scalar(select(func.count()).select_from(sender)) or 0)
+        begun = select(func.count()).where(delivery.c.sender_id.is_not(None))
+        rest = [select(func.count()).select_from(each) for each in (claim, sender)]
+        return sum([int(await connection.scalar(each) or 0) for each in (begun, *rest)])
 
 
 async def test_a_large_run_goes_out_once_each_and_nothing_stays_held(database: Database) -> None:

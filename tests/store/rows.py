@@ -11,9 +11,10 @@ from sqlalchemy import Table, insert, select
 from mailer.core.customer import normalise_address
 from mailer.core.delivery import State
 from mailer.core.run import RunState
+from mailer.store.claims import hold
 from mailer.store.engine import Database
 from mailer.store.senders import Senders
-from mailer.store.tables import campaign_version, coupon, customer, delivery, delivery_event, run
+from mailer.store.tables import campaign_version, claim, coupon, customer, delivery, delivery_event, run
 
 #: The instant tests happen at, unless they say another.
 NOW = datetime(2027, 5, 10, 7, 0, tzinfo=UTC)
@@ -140,6 +141,20 @@ async def add_many(database: Database, run_id: int, count_: int, **values: Any) 
 async def a_sender(database: Database, lease_seconds: float = 60) -> int:
     """A sender that signed on with a lease."""
     return await Senders(database).register("host", 1, NOW, lease_seconds)
+
+
+async def claimed_by(database: Database, delivery_id: int) -> int | None:
+    """The sender that took a delivery up and has not begun it."""
+    async with database.read() as connection:
+        rows = (await connection.execute(select(claim.c.sender_id, claim.c.deliveries))).all()
+    return next((sender_id for sender_id, ids in rows if delivery_id in ids), None)
+
+
+async def a_claim(database: Database, sender_id: int, delivery_id: int) -> int:
+    """A delivery that a sender took up; its number."""
+    async with database.write() as connection:
+        await hold(connection, sender_id, [delivery_id])
+    return delivery_id
 
 
 async def events(database: Database, delivery_id: int) -> list[str]:

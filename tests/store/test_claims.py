@@ -16,7 +16,17 @@ from mailer.store.ledger import Ledger
 from mailer.store.senders import Senders
 from mailer.store.switches import Switches
 from mailer.store.tables import campaign_state, delivery, run
-from tests.store.rows import NOW, a_customer_row, a_delivery, a_run, a_sender, add_many, one, put
+from tests.store.rows import (
+    NOW,
+    a_customer_row,
+    a_delivery,
+    a_run,
+    a_sender,
+    add_many,
+    claimed_by,
+    one,
+    put,
+)
 
 CLAIMER = """
 import asyncio, sys
@@ -45,7 +55,7 @@ async def test_the_most_urgent_first_then_the_longest_due(database: Database) ->
     assert await ledger.claim(mine, NOW, 2) == [last]
     assert await ledger.claim(mine, NOW, 2) == []
     assert (await one(database, run, slow))["state"] == RunState.RUNNING
-    assert (await one(database, delivery, urgent))["sender_id"] == mine
+    assert [await claimed_by(database, each) for each in (urgent, first, last)] == [mine] * 3
 
 
 @pytest.mark.parametrize(
@@ -111,7 +121,7 @@ async def test_a_fenced_sender_claims_nothing(database: Database) -> None:
     await Senders(database).recover(NOW)
     with pytest.raises(Fenced):
         await ledger.claim(mine, NOW, 1)
-    assert (await one(database, delivery, found))["sender_id"] is None
+    assert await claimed_by(database, found) is None
 
 
 async def test_senders_of_one_process_never_share(database: Database) -> None:

@@ -25,7 +25,7 @@ from mailer.store.tables import (
     run,
 )
 from tests.store.persons import ADDRESS, SECRETS, WHO, a_person, erase, everything
-from tests.store.rows import NOW, a_coupon, a_customer_row, a_delivery, a_run, a_sender, add, one
+from tests.store.rows import NOW, a_claim, a_coupon, a_customer_row, a_delivery, a_run, a_sender, add, one
 
 
 async def counts(database: Database) -> dict[tuple[int, str], int]:
@@ -86,11 +86,12 @@ async def test_nothing_of_an_erased_person_is_left_and_the_ledger_adds_up(databa
 @pytest.mark.parametrize("state", ["sending", "claimed"])
 async def test_nobody_is_erased_while_a_mail_to_them_is_under_way(database: Database, state: str) -> None:
     numbers = await a_person(database)
-    values = {"state": State.SENDING} if state == "sending" else {"sender_id": await a_sender(database)}
-    async with database.write() as connection:
-        await connection.execute(
-            delivery.update().where(delivery.c.id == numbers["waiting"]).values(**values)
-        )
+    if state == "claimed":
+        await a_claim(database, await a_sender(database), numbers["waiting"])
+    else:
+        async with database.write() as connection:
+            mine = delivery.update().where(delivery.c.id == numbers["waiting"])
+            await connection.execute(mine.values(state=State.SENDING))
     before = await everything(database)
     with pytest.raises(UsageError, match="is under way, or its sender was stopped"):
         await erase(database)

@@ -27,7 +27,9 @@ from tests.store.rows import NOW, a_run, add_many
         pytest.param(
             "ix_delivery_claim", "run_id", f"{WAITING} and not_before <= :it", id="what a sender may claim"
         ),
-        pytest.param("ix_delivery_sender", "sender_id", "delivery.sender_id is not null", id="what is held"),
+        pytest.param(
+            "ix_delivery_sender", "sender_id", "delivery.sender_id is not null", id="what is being sent"
+        ),
     ],
 )
 async def test_a_partial_index_is_used(

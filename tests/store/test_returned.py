@@ -146,9 +146,9 @@ async def test_what_was_in_doubt_had_evidently_left(
 async def test_a_claimed_delivery_is_taken_back_from_its_sender(database: Database) -> None:
     sender = await rows.a_sender(database)
     run_id = await rows.a_run(database, purpose="service")
-    one = await rows.a_delivery(
-        database, run_id, state=State.QUEUED, attempts=1, sender_id=sender, purpose="service"
-    )
+    one = await rows.a_delivery(database, run_id, state=State.QUEUED, attempts=1, purpose="service")
+    await rows.a_claim(database, sender, one)
+    assert await Ledger(database).claimed(sender) == [one]
     await book(database, HARD, one)
     assert await Ledger(database).claimed(sender) == []
 

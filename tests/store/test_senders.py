@@ -13,7 +13,7 @@ from mailer.store.engine import Database
 from mailer.store.leases import LONGEST
 from mailer.store.senders import Senders
 from mailer.store.tables import coupon, delivery, delivery_event, sender
-from tests.store.rows import NOW, a_coupon, a_delivery, a_sender, events, one
+from tests.store.rows import NOW, a_claim, a_coupon, a_delivery, a_sender, claimed_by, events, one
 
 LATER = NOW + timedelta(minutes=2)
 
@@ -36,15 +36,16 @@ async def test_what_a_dead_sender_held(
     senders, dead = Senders(database), await a_sender(database, lease_seconds=-1)
     state, purpose = held
     alive = await a_sender(database)
-    found = await a_delivery(
-        database, state=state, purpose=purpose, sender_id=dead, message_id="<m@x>", attempts=1
-    )
+    begun = {"sender_id": dead} if state == "sending" else {}
+    found = await a_delivery(database, state=state, purpose=purpose, message_id="<m@x>", attempts=1, **begun)
+    if not begun:
+        await a_claim(database, dead, found)
     kept = await a_delivery(database, state="sending", sender_id=alive)
     promised = await a_coupon(database, found)
     recovered = await senders.recover(LATER)
     after = await one(database, delivery, found)
     assert {name: after[name] for name in row} == row
-    assert (after["sender_id"], after["attempts"]) == (None, 1)
+    assert (after["sender_id"], after["attempts"], await claimed_by(database, found)) == (None, 1, None)
     assert (await one(database, coupon, promised))["state"] == code
     counts = {name: getattr(recovered, name) for name in ("released", "in_doubt", "requeued")}
     assert counts == dict.fromkeys(counts, 0) | ({counted: 1} if counted else {})
@@ -68,10 +69,10 @@ async def test_two_recover_at_once(database: Database) -> None:
 async def test_a_sender_that_retires_leaves_nothing_held(database: Database) -> None:
     mine = await a_sender(database)
     found = await a_delivery(database, sender_id=mine, state="sending")
-    waiting = await a_delivery(database, sender_id=mine)
+    waiting = await a_claim(database, mine, await a_delivery(database))
     await Senders(database).retire(mine, NOW)
     assert (await one(database, delivery, found))["state"] == State.IN_DOUBT
-    assert (await one(database, delivery, waiting))["sender_id"] is None
+    assert await claimed_by(database, waiting) is None
     assert not await Senders(database).renew(mine, 30)
 
 

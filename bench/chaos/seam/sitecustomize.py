@@ -18,7 +18,7 @@ from sqlalchemy.engine.default import DefaultDialect
 
 SIGNS = {  # how a transaction of each kind is known by one of its statements; the last that fits counts
     "plan": "insert into delivery ",
-    "claim": "update delivery set sender_id = ",
+    "claim": "update claim set deliveries = ",
     "mark": "state = 'sending'",
     "outcome": "state = given.state",
     "recover": "delete from sender",

@@ -15,7 +15,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from mailer.store.tables import Id, Instant, Json, metadata
+from mailer.store.tables import Id, Instant, Json, Numbers, metadata
 
 TARGET = Path(__file__).parent / "versions" / "r0001.py"
 
@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "r0001"
 down_revision = None
@@ -35,6 +35,7 @@ depends_on = None
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Instant = sa.DateTime(timezone=True)
 Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Numbers = sa.JSON().with_variant(ARRAY(sa.BigInteger), "postgresql")
 
 
 def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
@@ -50,6 +51,8 @@ def _item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False
             return "Id"
         if item is Json:
             return "Json"
+        if item is Numbers:
+            return "Numbers"
     return False
 
 

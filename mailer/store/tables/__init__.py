@@ -5,7 +5,7 @@ except leases, which run on the database's own clock so that machines need not a
 """
 
 from mailer.store.tables.access import api_token
-from mailer.store.tables.columns import Id, Instant, Json, metadata
+from mailer.store.tables.columns import Id, Instant, Json, Numbers, metadata
 from mailer.store.tables.coupons import coupon, coupon_reminder
 from mailer.store.tables.incidents import incident, incident_recipient, incident_update
 from mailer.store.tables.mail import (
@@ -14,6 +14,7 @@ from mailer.store.tables.mail import (
     campaign_state,
     campaign_version,
     cap_slot,
+    claim,
     delivery,
     delivery_event,
     run,
@@ -40,10 +41,12 @@ __all__ = [
     "Id",
     "Instant",
     "Json",
+    "Numbers",
     "api_token",
     "campaign_state",
     "campaign_version",
     "cap_slot",
+    "claim",
     "consent_entry",
     "coupon",
     "coupon_reminder",

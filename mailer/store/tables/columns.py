@@ -16,7 +16,7 @@ from sqlalchemy import (
     MetaData,
     TypeDecorator,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 metadata = MetaData(
     naming_convention={
@@ -52,6 +52,7 @@ class Instant(TypeDecorator[datetime]):
 
 Id = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY counts up by itself on SQLite
 Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Numbers = JSON().with_variant(ARRAY(BigInteger), "postgresql")
 
 
 def key() -> Column[int]:

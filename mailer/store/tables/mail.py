@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from mailer.store.tables.columns import Instant, Json, key, metadata, reference
+from mailer.store.tables.columns import Id, Instant, Json, Numbers, key, metadata, reference
 
 campaign_state = Table(
     "campaign_state",
@@ -81,7 +81,7 @@ run = Table(
     Index(None, "state"),
 )
 
-#: A delivery a sender may claim. Written out wherever it is asked, so that the partial index serves.
+#: A delivery that has not begun. Written out wherever it is asked, so that the partial index serves.
 WAITING = "delivery.state in ('queued', 'deferred') and delivery.sender_id is null"
 
 _WAITING = WAITING.replace("delivery.", "")
@@ -118,7 +118,7 @@ delivery = Table(
     Column("sent_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
-    reference("sender_id", "sender.id"),  # who holds it; null: nobody
+    Column("sender_id", Id),  # who is sending it; written under the lock of that row, so no foreign key
     UniqueConstraint("run_id", "customer_id"),
     Index(
         "uq_delivery_once_key",
@@ -151,6 +151,15 @@ delivery = Table(
         sqlite_where=text(_UNSENT),
         postgresql_where=text(_UNSENT),
     ),
+)
+
+# What senders took up and have not begun, a row for each sender: a delivery's own row is large and in many indexes, and
+# is not written for it. Written under the lock of the sender's row, so without a foreign key.
+claim = Table(
+    "claim",
+    metadata,
+    Column("sender_id", Id, primary_key=True, autoincrement=False),
+    Column("deliveries", Numbers, nullable=False),
 )
 
 cap_slot = Table(  # a commercial mail's place on a customer's local day; the row decides between senders

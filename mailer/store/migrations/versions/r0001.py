@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 revision = "r0001"
 down_revision = None
@@ -14,6 +14,7 @@ depends_on = None
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Instant = sa.DateTime(timezone=True)
 Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+Numbers = sa.JSON().with_variant(ARRAY(sa.BigInteger), "postgresql")
 
 
 def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
@@ -51,6 +52,12 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("created_at", Instant, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_campaign_version")),
         sa.UniqueConstraint("campaign", "digest", name=op.f("uq_campaign_version_campaign_digest")),
+    )
+    op.create_table(
+        "claim",
+        sa.Column("sender_id", Id, autoincrement=False, nullable=False),
+        sa.Column("deliveries", Numbers, nullable=False),
+        sa.PrimaryKeyConstraint("sender_id", name=op.f("pk_claim")),
     )
     op.create_table(
         "customer",
@@ -382,7 +389,6 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("sender_id", Id, nullable=True),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_delivery_customer_id")),
         sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_delivery_run_id")),
-        sa.ForeignKeyConstraint(["sender_id"], ["sender.id"], name=op.f("fk_delivery_sender_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
         sa.UniqueConstraint("run_id", "customer_id", name=op.f("uq_delivery_run_id_customer_id")),
     )
