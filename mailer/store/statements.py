@@ -22,15 +22,21 @@ _VALUE = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 #: Numbers kept in one column, as SQLite and PostgreSQL add and take out those given.
 _NUMBERS = {
     "{with these}": (
-        "(select json_group_array(value) from"
-        " (select value from json_each(deliveries) union all select value from json_each(:ids)))",
+        (
+            "(select json_group_array(value) from"
+            " (select value from json_each(deliveries) union all select value from json_each(:ids)))"
+        ),
         "deliveries || cast(:ids as bigint[])",
     ),
     "{without these}": (
-        "(select json_group_array(value) from json_each(deliveries)"
-        " where value not in (select value from json_each(:ids)))",
-        "array(select each from unnest(deliveries) as each"
-        " where each not in (select unnest(cast(:ids as bigint[]))))",
+        (
+            "(select json_group_array(value) from json_each(deliveries)"
+            " where value not in (select value from json_each(:ids)))"
+        ),
+        (
+            "array(select each from unnest(deliveries) as each"
+            " where each not in (select unnest(cast(:ids as bigint[]))))"
+        ),
     ),
 }
 

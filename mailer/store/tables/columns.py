@@ -28,6 +28,10 @@ metadata = MetaData(
 )
 
 
+#: Where a column says which table it refers to, if no foreign key does.
+REFERS = "refers to"
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware instant. `timestamptz` on PostgreSQL; sortable UTC text on SQLite."""
 
@@ -63,3 +67,11 @@ def key() -> Column[int]:
 def reference(name: str, target: str, **options: Any) -> Column[int]:
     """The number of a row of `target`."""
     return Column(name, Id, ForeignKey(target), **options)
+
+
+def locked_reference(name: str, target: str, **options: Any) -> Column[int]:
+    """The same for rows that are only written while the one referred to is locked: no foreign key looks again.
+
+    PostgreSQL would look the row up, and lock it once more, for each that is written.
+    """
+    return Column(name, Id, info={REFERS: target.partition(".")[0]}, **options)

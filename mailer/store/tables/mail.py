@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-from mailer.store.tables.columns import Id, Instant, Json, Numbers, key, metadata, reference
+from mailer.store.tables.columns import Instant, Json, Numbers, key, locked_reference, metadata, reference
 
 campaign_state = Table(
     "campaign_state",
@@ -118,7 +118,7 @@ delivery = Table(
     Column("sent_at", Instant),
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
-    Column("sender_id", Id),  # who is sending it; written under the lock of that row, so no foreign key
+    locked_reference("sender_id", "sender.id"),  # who is sending it
     UniqueConstraint("run_id", "customer_id"),
     Index(
         "uq_delivery_once_key",
@@ -154,21 +154,21 @@ delivery = Table(
 )
 
 # What senders took up and have not begun, a row for each sender: a delivery's own row is large and in many indexes, and
-# is not written for it. Written under the lock of the sender's row, so without a foreign key.
+# is not written for it.
 claim = Table(
     "claim",
     metadata,
-    Column("sender_id", Id, primary_key=True, autoincrement=False),
+    locked_reference("sender_id", "sender.id", primary_key=True, autoincrement=False),
     Column("deliveries", Numbers, nullable=False),
 )
 
 cap_slot = Table(  # a commercial mail's place on a customer's local day; the row decides between senders
     "cap_slot",
     metadata,
-    reference("customer_id", "customer.id", primary_key=True),
+    locked_reference("customer_id", "customer.id", primary_key=True, autoincrement=False),
     Column("local_day", Date, primary_key=True),
     Column("slot", SmallInteger, primary_key=True),  # from 0
-    reference("delivery_id", "delivery.id", nullable=False, unique=True),
+    locked_reference("delivery_id", "delivery.id", nullable=False, unique=True),
 )
 
 delivery_event = Table(  # append-only facts about a delivery

@@ -54,6 +54,15 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.UniqueConstraint("campaign", "digest", name=op.f("uq_campaign_version_campaign_digest")),
     )
     op.create_table(
+        "cap_slot",
+        sa.Column("customer_id", Id, autoincrement=False, nullable=False),
+        sa.Column("local_day", sa.Date(), nullable=False),
+        sa.Column("slot", sa.SmallInteger(), nullable=False),
+        sa.Column("delivery_id", Id, nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "local_day", "slot", name=op.f("pk_cap_slot")),
+        sa.UniqueConstraint("delivery_id", name=op.f("uq_cap_slot_delivery_id")),
+    )
+    op.create_table(
         "claim",
         sa.Column("sender_id", Id, autoincrement=False, nullable=False),
         sa.Column("deliveries", Numbers, nullable=False),
@@ -425,17 +434,6 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         unique=True,
         sqlite_where=sa.text("state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"),
         postgresql_where=sa.text("state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"),
-    )
-    op.create_table(
-        "cap_slot",
-        sa.Column("customer_id", Id, nullable=False),
-        sa.Column("local_day", sa.Date(), nullable=False),
-        sa.Column("slot", sa.SmallInteger(), nullable=False),
-        sa.Column("delivery_id", Id, nullable=False),
-        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_cap_slot_customer_id")),
-        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_cap_slot_delivery_id")),
-        sa.PrimaryKeyConstraint("customer_id", "local_day", "slot", name=op.f("pk_cap_slot")),
-        sa.UniqueConstraint("delivery_id", name=op.f("uq_cap_slot_delivery_id")),
     )
     op.create_table(
         "coupon",
