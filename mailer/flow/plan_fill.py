@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Self
 
 from mailer.core.audience import Page, Selection
 from mailer.core.campaign import Campaign
@@ -20,8 +20,6 @@ from mailer.flow.plan_ports import People, RunBook
 from mailer.flow.plan_rows import Rows
 
 PAGE = 5_000  # customers read, decided and written at a time
-
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -80,11 +78,15 @@ class Filling:
             page = await pages(0, PAGE)
         target = _Target(campaign, occurrence, selection, run_id, due, now, moved)
         filled = Filled(run_id, grew=True)
-        while page is not None:
-            # The next page is read while this one is written: nothing asked there depends on what is written here.
-            more = page.count == PAGE
-            following = pages(page.last, PAGE) if more else _nobody()
-            page = await meanwhile(following, self._add(target, page, filled))
+        async with Abreast(self._book.abreast) as writing:
+            while page is not None:
+                # Whoever is odd may be a duplicate of somebody before; and of codes the first customers get the first.
+                if page.odd or campaign.coupon is not None:
+                    await writing.rest()
+                writing.begin(self._add(target, page, filled))
+                # The next page is read while this one is written: nothing asked there depends on what is written here.
+                page = await pages(page.last, PAGE) if page.count == PAGE else None
+                await writing.room()
         return filled
 
     async def _add(self, to: _Target, page: Page, filled: Filled) -> None:
@@ -99,16 +101,38 @@ class Filling:
         filled.missed += sum(len(each.customers) for each in batches if each.like.reason == Skip.MISSED)
 
 
-async def _nobody() -> Page | None:
-    return None
+class Abreast:
+    """Up to `most` things at a time; whatever fails is told once everything begun has ended."""
 
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._tasks: set[asyncio.Task[None]] = set()
 
-async def meanwhile(wanted: Coroutine[Any, Any, T], other: Coroutine[Any, Any, None]) -> T:
-    """What `wanted` gives, `other` having been done beside it; when `other` fails, that is told."""
-    task = asyncio.create_task(wanted)
-    try:
-        await other
-    except BaseException:
-        await asyncio.gather(task, return_exceptions=True)  # whatever it holds is given back first
-        raise
-    return await task
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                await self.rest()
+        finally:  # whatever they hold is given back first
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """One more; `room` was asked for before."""
+        self._tasks.add(asyncio.create_task(work))
+
+    async def room(self) -> None:
+        """Returns when another may begin."""
+        await self._until(self._most - 1)
+
+    async def rest(self) -> None:
+        """Returns when everything begun is done."""
+        await self._until(0)
+
+    async def _until(self, left: int) -> None:
+        while len(self._tasks) > left:
+            done, _others = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                await task  # or its error
+                self._tasks.discard(task)

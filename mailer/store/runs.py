@@ -135,6 +135,11 @@ class Runs(Campaigns):
         self._new_code = new_code
         self._shards = shards
 
+    @property
+    def abreast(self) -> int:
+        """How many parts of a run may be written at the same time: SQLite has one writer."""
+        return 1 if self._db.dialect == "sqlite" else 2
+
     async def open(self, new: NewRun, now: datetime) -> OpenRun:
         """Write a run down, or find the one that stands."""
         async with self._db.write() as conn:
