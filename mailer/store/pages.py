@@ -18,7 +18,6 @@ from sqlalchemy import (
     bindparam,
     case,
     cast,
-    exists,
     false,
     func,
     literal,
@@ -35,6 +34,7 @@ from mailer.core.delivery import HOLDING
 from mailer.core.once import ESCAPES
 from mailer.core.policy import Candidate
 from mailer.store.bulk import among
+from mailer.store.dialect import has_one
 from mailer.store.segment_context import SegmentContext
 from mailer.store.selection import chosen, is_chosen
 from mailer.store.slots import APART
@@ -130,7 +130,9 @@ def _suppressed(dialect: str) -> ColumnElement[str]:
     found = select(cast(whole(suppression.c.scope, suppression.c.reason), Text)).where(
         suppression.c.email_key == customer.c.email_key
     )
-    return case((exists().where(suppression.c.email_key == customer.c.email_key), found.scalar_subquery()))
+    return case(
+        (has_one(suppression, suppression.c.email_key == customer.c.email_key), found.scalar_subquery())
+    )
 
 
 #: Written out, so that the partial index of once-keys serves: of a bound value SQLite cannot know that it is in there.
@@ -146,7 +148,7 @@ def _held(watch: Watch) -> ColumnElement[bool]:
             for each in watch.once
         )
     )
-    return exists().where(delivery.c.once_key == keys, text(HOLDS))
+    return has_one(delivery, delivery.c.once_key == keys, text(HOLDS))
 
 
 def _here(zones: frozenset[str | None]) -> ColumnElement[bool]:
@@ -171,25 +173,25 @@ def _recent(now: datetime) -> ColumnElement[bool]:
 def _odd(watch: Watch, context: SegmentContext) -> Iterator[ColumnElement[bool]]:
     """Reasons to look at somebody alone."""
     if watch.campaign is not None:
-        yield exists().where(
-            delivery.c.campaign == watch.campaign, delivery.c.customer_id == customer.c.id,
+        yield has_one(
+            delivery, delivery.c.campaign == watch.campaign, delivery.c.customer_id == customer.c.id,
             delivery.c.state.in_(HOLDING),
         )  # fmt: skip
     if watch.shared:
         another = customer.alias("another")
         yield and_(
             customer.c.email_key != "",
-            exists().where(another.c.email_key == customer.c.email_key, another.c.id != customer.c.id),
+            has_one(another, another.c.email_key == customer.c.email_key, another.c.id != customer.c.id),
         )
     if watch.moved:
         yield among(customer.c.email_key, watch.moved, context.dialect)
     if watch.capped:
-        yield exists().where(delivery.c.customer_id == customer.c.id, text(UNSENT))
+        yield has_one(delivery, delivery.c.customer_id == customer.c.id, text(UNSENT))
     for selection in watch.foreseen:
         yield and_(*is_chosen(selection, context))
     for name, start, end in watch.events:
-        yield exists().where(
-            customer_event.c.customer_id == customer.c.id, customer_event.c.name == name,
+        yield has_one(
+            customer_event, customer_event.c.customer_id == customer.c.id, customer_event.c.name == name,
             customer_event.c.at > start, customer_event.c.at <= end,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, exists, or_, select, tuple_
 
 from mailer.core.audience import Selection
 from mailer.store.bulk import among
+from mailer.store.dialect import has_none
 from mailer.store.segment_context import SegmentContext, origin
 from mailer.store.segments import where
 from mailer.store.tables import customer, customer_date, customer_event, delivery, run, segment_member
@@ -92,12 +93,16 @@ def _related(selection: Selection) -> Iterator[ColumnElement[bool]]:
     """What other tables tell."""
     if selection.outside is not None:
         name, occurrence = selection.outside
-        yield ~exists().where(
-            run.c.campaign == name, run.c.occurrence == occurrence,
-            delivery.c.run_id == run.c.id, delivery.c.customer_id == customer.c.id,
-        )  # fmt: skip
+        theirs = run.join(delivery, delivery.c.run_id == run.c.id)
+        yield has_none(
+            theirs,
+            run.c.campaign == name,
+            run.c.occurrence == occurrence,
+            delivery.c.customer_id == customer.c.id,
+        )
     if selection.run_id is not None:
-        yield ~exists().where(delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id)
+        mine = delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id
+        yield has_none(delivery, *mine)
     if selection.entered is not None:
         campaign, entered_at = selection.entered
         # From the few who are owed something to the customers, not the other way round.
@@ -109,9 +114,8 @@ def _related(selection: Selection) -> Iterator[ColumnElement[bool]]:
             )
         )
     if selection.entering is not None:
-        yield ~exists().where(
-            segment_member.c.campaign == selection.entering, segment_member.c.customer_id == customer.c.id
-        )
+        known = segment_member.c.campaign == selection.entering, segment_member.c.customer_id == customer.c.id
+        yield has_none(segment_member, *known)
 
 
 def unplanned(name: str, campaign: str, since: datetime, until: datetime) -> Select[Any]:

@@ -5,14 +5,20 @@ Partial indexes serve only where their condition is written out: of a bound valu
 
 from __future__ import annotations
 
+from zoneinfo import ZoneInfo
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer.core.audience import KeyRule, Selection, Watch
 from mailer.core.handoff import Go, Start
+from mailer.core.segment import Rule
+from mailer.core.segment_facts import EvalContext
 from mailer.store import claims, handoff, sendjobs
+from mailer.store.audience import Audience
 from mailer.store.engine import Database
-from mailer.store.pages import HOLDS
+from mailer.store.pages import HOLDS, as_page, page_of
 from mailer.store.senders import Senders
 from mailer.store.tables import WAITING
 from mailer.store.tables.mail import UNSENT
@@ -63,6 +69,28 @@ async def test_a_sender_reads_what_it_names_of_tables_postgresql_knows_nothing_o
     assert len(verdicts) == 20
     assert before.keys() == {"customer", "delivery"}
     assert max(after[table] - before[table] for table in before) < 600, "20 must be found among 3,000"
+
+
+@pytest.mark.parametrize("standing", [True, False], ids=["a run that grows", "a run nobody wrote down"])
+async def test_a_planner_reads_what_a_page_needs_of_tables_postgresql_knows_nothing_of(
+    postgresql_url: str, standing: bool
+) -> None:
+    database = await Database.connect(postgresql_url)
+    await add_many(database, await a_run(database), 3_000)  # that wait, for everybody
+    mine = await a_run(database) if standing else None
+    selection = Selection(Rule.model_validate({}), run_id=mine, outside=None if standing else ("offer", "1"))
+    watch = Watch(NOW, (KeyRule(frozenset({None}), "offer:", ":1"),), "offer", shared=True, capped=True)
+    people = Audience(database, lambda: EvalContext(now=NOW, tenant_zone=ZoneInfo("Europe/Istanbul")))
+    async with database.read() as connection:
+        context = await people._context(NOW)
+        asked = page_of(selection, watch, context)
+        before = await rows_read(connection)
+        page = as_page((await connection.execute(asked, {"after": 0, "limit": 100})).all())
+        after = await rows_read(connection)
+    await database.close()
+    assert page is not None
+    assert page.count == 100
+    assert max(after[table] - before[table] for table in before) < 600, "a page of 100 among 3,000"
 
 
 async def rows_read(connection: AsyncConnection) -> dict[str, int]:
