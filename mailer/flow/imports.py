@@ -18,6 +18,9 @@ from mailer.core.merge import Fate, Merged, Noted
 from mailer.core.point_row import PointRow, read_point
 from mailer.flow.lots import Keep, Leases, Progress, Rows, lots, open_import, settle, tally
 
+#: New rows in one import after which the database looks at its tables.
+MANY = 1_000
+
 T = TypeVar("T")
 
 
@@ -34,6 +37,9 @@ class CustomerStore(Merging, Protocol):
     def rehearsal(self) -> AbstractAsyncContextManager[Merging]:
         """Answers alike, writes nothing."""
 
+    async def survey(self) -> None:
+        """Many rows came at once: let the database look what it has, before it is asked."""
+
 
 class Adding(Protocol):
     """Where events go."""
@@ -47,6 +53,9 @@ class EventStore(Adding, Protocol):
 
     def rehearsal(self) -> AbstractAsyncContextManager[Adding]:
         """Answers alike, writes nothing."""
+
+    async def survey(self) -> None:
+        """The same as for customers."""
 
 
 class PointStore(Protocol):
@@ -96,6 +105,8 @@ class CustomerImport:
             async for lot in lots(rows, self._reader.read, report, progress):
                 await keep()
                 self._count(lot, await store.merge(lot, now), report)
+            if report.created >= MANY and not dry_run:
+                await self._store.survey()
         return report
 
     def _count(self, lot: Sequence[CustomerRow], merged: Sequence[Merged], report: ImportReport) -> None:
@@ -124,6 +135,8 @@ class EventImport:
             async for lot in lots(rows, self._reader.read, report, progress):
                 await keep()
                 settle(report, await store.add(lot, now))
+            if report.created >= MANY and not dry_run:
+                await self._store.survey()
         return report
 
 

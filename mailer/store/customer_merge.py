@@ -42,6 +42,10 @@ class CustomerMerge:
             await _write(connection, stored, merged, now)
         return merged
 
+    async def survey(self) -> None:
+        """Many rows came at once: let the database look what it has."""
+        await self._database.survey(customer, customer_date, consent_entry)
+
     @asynccontextmanager
     async def rehearsal(self) -> AsyncIterator[RehearsedMerge]:
         """The same, writing nothing."""

@@ -62,6 +62,10 @@ class Events:
             for row, fate in zip(rows, fates, strict=True)
         ]
 
+    async def survey(self) -> None:
+        """Many rows came at once: let the database look what it has."""
+        await self._database.survey(customer_event)
+
     async def different(self, rows: Sequence[EventRow]) -> set[str]:
         """Which of these events, by id, were stored with other content than this."""
         columns = customer_event.c

@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from mailer.core.customer import PartialDate
 from mailer.core.customer_row import FIELDS, CustomerReader
@@ -20,7 +20,7 @@ from mailer.errors import UsageError
 from mailer.files.rows import RowFile
 from mailer.files.zones import load_zones
 from mailer.flow import lots as of_lots
-from mailer.flow.imports import CustomerImport, EventImport, ListLoad, PointImport
+from mailer.flow.imports import MANY, CustomerImport, EventImport, ListLoad, PointImport
 from mailer.store.customer_merge import CustomerMerge
 from mailer.store.customers import Customers
 from mailer.store.engine import Database
@@ -511,3 +511,17 @@ async def test_json_lines_of_events_and_points_from_files(desk: Desk, tmp_path: 
         assert counts(await desk._points.run(rows, now=NOW)) == (1, 0, 0, 0)
     async with desk.database.read() as connection:
         assert await connection.scalar(select(func.count()).select_from(service_point)) == 1
+
+
+async def test_postgresql_knows_how_much_a_large_import_brought(postgresql_url: str) -> None:
+    database = await Database.connect(postgresql_url)
+    desk = Desk(database)
+    many = [{"id": f"c{number}", "email": f"c{number}@b.co"} for number in range(MANY)]
+    seen = text("select reltuples from pg_class where relname = 'customer'")
+    assert (await desk.bring(*many, dry_run=True)).created == MANY
+    async with database.read() as connection:
+        assert await connection.scalar(seen) == -1, "as long as nobody looked"
+    assert (await desk.bring(*many)).created == MANY
+    async with database.read() as connection:
+        assert await connection.scalar(seen) == MANY
+    await database.close()
