@@ -131,11 +131,11 @@ async def _published(
 
 async def _look(pids: list[int], looks: list[tuple[Memory, float]]) -> None:
     """Look again and again what the senders, and all of our processes, have of memory."""
-    everybody = {os.getpid(), *pids, *map(parent, pids)}
+    others = {os.getpid(), *map(parent, pids)}
     while True:
         # In a thread: Linux walks through all of their pages, and meanwhile this process has to plan.
-        mine, whole = await asyncio.to_thread(lambda: (memory(pids), memory(everybody)))
-        looks.append((mine, whole.together))
+        mine, theirs = await asyncio.to_thread(lambda: (memory(pids), memory(others)))
+        looks.append((mine, mine.together + theirs.together))
         await asyncio.sleep(_MEMORY_LOOK)
 
 

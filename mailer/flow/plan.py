@@ -214,7 +214,7 @@ class Planner:
             await self._book.open(new, now)
             report.runs.append(f"{campaign.name} {occasion.key}")
             return
-        begun: int | None = None
+        begun: int | None = None  # filled as one not written down: nobody is in it, so nobody is asked
         if run_id is None and chosen is not None:
             begun, state = await self._begin(campaign, new, now), RunState.PLANNING
         half_planned = state in (None, RunState.PLANNING)
@@ -244,9 +244,7 @@ class Planner:
             run_id, grew = filled.run_id, grew or filled.grew
             report.added += filled.added
             report.missed += filled.missed
-        run_id = (
-            begun if run_id is None else run_id
-        )  # nobody is in one just begun: not for whom it is filled, either
+        run_id = begun if run_id is None else run_id
         if run_id is not None and (grew or state is RunState.PLANNING):
             await self._book.release(run_id, now, missed=missed)
             report.runs.append(f"{campaign.name} {occasion.key}")
