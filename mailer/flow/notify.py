@@ -90,11 +90,11 @@ class Notifier:
             UsageError: an area that cannot be read, or a list nobody loaded.
         """
         reach = await self.reach(area)
-        fate = await self._teller.foresee(area.checked(), now)
-        left_out = {id_: why for id_, why in fate.items() if why is not None}
+        foreseen = await self._teller.foresee(area.checked(), now)
+        left_out = foreseen or {}
         return Foreseen(
             reach=reach,
-            told=len(fate) - len(left_out),
+            told=0 if foreseen is None else reach.count - len(left_out),
             left_out=dict(Counter(left_out.values()).most_common()),
             examples=tuple(list(left_out.items())[:SAMPLES]),
         )

@@ -57,8 +57,13 @@ class RecipientStore(Protocol):
     async def sweep(self, of: Incident, campaign: str, now: datetime) -> int:
         """Take back what older updates still have queued."""
 
-    def look(self, of: Incident, campaign: str, *, joining: bool) -> AsyncIterator[Sequence[Person]]:
-        """Everyone there may be something to decide about, in parts; without `joining` only who was before."""
+    def look(
+        self, of: Incident, campaign: str, *, joining: bool, unhindered: bool = True
+    ) -> AsyncIterator[Sequence[Person]]:
+        """Everyone there may be something to decide about, in parts; without `joining` only who was before.
+
+        Without `unhindered` only those whose address may keep them from being told.
+        """
 
     async def write(self, wanted: Publication, now: datetime) -> int | None:
         """Carry out a part of a publication; how many notices were queued. None: overtaken by an update."""
@@ -156,22 +161,24 @@ class Teller:
         for name in self._versions.incident_campaigns():
             await self._tell(incident_id, name, now)
 
-    async def foresee(self, area: Area, now: datetime) -> dict[str, str | None]:
-        """Everybody an outage there would be about, by the shop's id, and why they would not be told; None: they would.
+    async def foresee(self, area: Area, now: datetime) -> dict[str, str] | None:
+        """Who would not be told of an outage there, by the shop's id, and why; None: no campaign tells of any.
 
         It is decided as if one had just been published, and nothing is written. Planned work tells the same people,
         later.
         """
-        found: dict[str, str | None] = {}
+        found: dict[str, str] | None = None
         for campaign in self._versions.incident_campaigns():
-            async for everybody, decided in self._imagined(area, campaign, now):
+            left_out: dict[str, str] = {}
+            # Where the audience narrows nobody, whose address is good and nobody else's is told: most are.
+            narrowed = asks(self._rule(campaign))
+            async for everybody, decided in self._imagined(area, campaign, now, unhindered=narrowed):
                 fate: dict[str, str | None] = {each.id: AUDIENCE for each in everybody if each.affected}
                 ids = {each.customer_key: each.id for each in everybody}
                 for step in decided:
                     fate |= {ids[notice.customer_key]: notice.skip for notice in step.notices}
-                for id_, skip in fate.items():
-                    if id_ not in found or found[id_] is not None:
-                        found[id_] = skip
+                left_out |= {id_: why for id_, why in fate.items() if why is not None}
+            found = left_out if found is None else {id_: why for id_, why in found.items() if id_ in left_out}
         return found
 
     async def somebody(self, area: Area, now: datetime) -> None:
@@ -183,7 +190,7 @@ class Teller:
         for campaign in self._versions.incident_campaigns():
             if not asks(self._rule(campaign)):
                 return
-            async for _everybody, decided in self._imagined(area, campaign, now):
+            async for _everybody, decided in self._imagined(area, campaign, now, unhindered=True):
                 if any(step.notices for step in decided):
                     return
         raise UsageError(
@@ -191,12 +198,13 @@ class Teller:
         )
 
     async def _imagined(
-        self, area: Area, campaign: str, now: datetime
+        self, area: Area, campaign: str, now: datetime, *, unhindered: bool
     ) -> AsyncIterator[tuple[Sequence[Person], list[Step]]]:
         """What would be decided, part by part, of an outage that had just been published there."""
         first = Update(1, IncidentState.INVESTIGATING, "", area, now, "")
         imagined = Incident(_NOBODYS, planned=False, opened_at=now, updates=(first,), published_at=now)
-        async for everybody in self._recipients.look(imagined, campaign, joining=True):
+        looked_at = self._recipients.look(imagined, campaign, joining=True, unhindered=unhindered)
+        async for everybody in looked_at:
             yield everybody, steps(imagined, await self._addressed(campaign, everybody, now), self._hours)
 
     async def milestones(self, now: datetime) -> set[datetime]:

@@ -11,11 +11,11 @@ from sqlalchemy import RowMapping, insert, or_, select, update
 from mailer.core.area import Area, Reach
 from mailer.core.incident import CLOSED, Incident, IncidentState, Update
 from mailer.errors import UsageError
+from mailer.store.addresses import addresses, count_unreachable
 from mailer.store.affected import affected_ids, affected_points, anybody, unknown_lists, unmappable
 from mailer.store.bulk import among
 from mailer.store.dialect import slices
 from mailer.store.incident_outcomes import Outcomes, newest_update
-from mailer.store.recipients import addresses, count_unreachable
 from mailer.store.tables import customer, incident, incident_update
 
 

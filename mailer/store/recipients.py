@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import CLAIMABLE, State
@@ -15,13 +15,14 @@ from mailer.core.notice import Person, RecipientState
 from mailer.core.publication import Publication, Record
 from mailer.core.run import NewDelivery, RunState
 from mailer.core.standing import Kind, Told, standing
+from mailer.store.addresses import addresses, hindered
 from mailer.store.affected import Point, affected_points
 from mailer.store.bulk import among, rows_of
 from mailer.store.dialect import insert, slices
 from mailer.store.engine import Database
 from mailer.store.runs import insert_deliveries, open_run
 from mailer.store.shards import Shards, announce
-from mailer.store.tables import customer, delivery, incident, incident_recipient, run, suppression
+from mailer.store.tables import customer, delivery, incident, incident_recipient, run
 from mailer.store.unsettled import unsettled
 
 #: Customers decided and written at a time: about a tenth of a second of the one writer's time.
@@ -29,48 +30,6 @@ CHUNK = 4_000
 
 #: The first part is small: what is urgent begins to leave at once.
 FIRST_CHUNK = 200
-
-
-class Address(NamedTuple):
-    """Where a customer can be written to."""
-
-    id: str  # the shop's id
-    email: str
-    address: str  # normalised
-    zone: str | None  # IANA; none: the tenant's
-    suppressed: bool  # for everybody, service mail too
-
-
-def _dead() -> ColumnElement[bool]:
-    return exists().where(suppression.c.email_key == customer.c.email_key, suppression.c.scope == "all")
-
-
-async def count_unreachable(conn: AsyncConnection, keys: Sequence[int]) -> int:
-    """How many of these customers have no address, or a dead one."""
-    wanted = select(func.count()).select_from(customer).where(or_(customer.c.email_key == "", _dead()))
-    found = 0
-    for part in slices(keys):
-        found += await conn.scalar(wanted.where(among(customer.c.id, part, conn.dialect.name))) or 0
-    return found
-
-
-async def addresses(conn: AsyncConnection, keys: Sequence[int]) -> dict[int, Address]:
-    """The addresses of customers, by customer.id."""
-    dead = _dead()
-    wanted = select(
-        customer.c.id,
-        customer.c.ext_id,
-        customer.c.email,
-        customer.c.email_key,
-        customer.c.zone,
-        dead.label("dead"),
-    )
-    dialect = conn.dialect.name
-    return {
-        key: Address(*rest)
-        for part in slices(keys)
-        for key, *rest in (await conn.execute(wanted.where(among(customer.c.id, part, dialect)))).all()
-    }
 
 
 class Recipients:
@@ -105,14 +64,17 @@ class Recipients:
         return swept
 
     async def look(
-        self, of: Incident, campaign: str, *, joining: bool = True
+        self, of: Incident, campaign: str, *, joining: bool = True, unhindered: bool = True
     ) -> AsyncIterator[Sequence[Person]]:
         """Everyone there may be something to decide about, in parts; who share an address come together.
 
-        Without `joining` only those it was about before.
+        Without `joining` only those it was about before. Without `unhindered` only those whose address may keep
+        them from being told.
         """
         async with self._db.read() as conn:
             wanted = await unsettled(conn, of, campaign, joining=joining)
+            if not unhindered:
+                wanted = await hindered(conn, wanted)
         done: set[int] = set()
         for part in (wanted[:FIRST_CHUNK], *slices(wanted[FIRST_CHUNK:], CHUNK)):
             if not part:
