@@ -131,3 +131,10 @@ class StoreBusy(StoreError):
 
 class Fenced(MailerError):
     """The lease of this sender ran out: it must stop, and nothing it holds may start."""
+
+
+def why(error: Exception) -> str:
+    """What is wrong, where an error ends nothing; of a fault of ours its kind, too."""
+    if isinstance(error, MailerError):
+        return str(error)
+    return f"something we did not expect went wrong ({type(error).__name__}: {error})"

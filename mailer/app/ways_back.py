@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import structlog
+
 from mailer.app.base import Tell
 from mailer.core.bounce import Returned
 from mailer.core.token import BadToken
 from mailer.core.verp import ReturnPath
-from mailer.errors import MailerError, SettingsError, StoreError
+from mailer.errors import SettingsError, StoreError, why
 from mailer.flow.returns import Returns, Taken
 from mailer.inbound import reading
 from mailer.inbound.hooks import Hooks
@@ -23,6 +25,8 @@ from mailer.inbound.listener import Door, Listener, listen
 from mailer.inbound.maildir import MaildirBox
 from mailer.inbound.proof import Forged, Malformed
 from mailer.settings import Settings
+
+log = structlog.get_logger()
 
 _MOMENTS = (0.1, 0.2, 0.4, 0.8)  # seconds; then it is to be brought again
 
@@ -100,15 +104,12 @@ class WaysBack:
         try:
             await self.look()
             self._told.pop("look", None)
-        except MailerError as trouble:
-            self._wait(str(trouble))
-        except Exception as trouble:  # noqa: BLE001 - whatever a mail or a mail server says, mails go on being sent
-            self._wait(f"something we did not expect went wrong ({type(trouble).__name__}: {trouble}).")
-
-    def _wait(self, why: str) -> None:
-        if self._told.get("look") != why:
-            self._told["look"] = why
-            self._tell(f"Mail that came back waits: {why}")
+        except Exception as trouble:  # whatever a mail or a mail server says, mails go on being sent
+            said = why(trouble)
+            if self._told.get("look") != said:
+                self._told["look"] = said
+                log.debug("look_failed", exc_info=trouble)
+                self._tell(f"Mail that came back waits: {said}")
 
     def _knows(self, address: str) -> bool:
         """Whether it is an address we made, or the one complaints go to."""

@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import structlog
+
 from mailer.core.agenda import Group, Occasion, agenda, by_hand, window_start
 from mailer.core.audience import Selection
 from mailer.core.calendar import LeapDay, local_date
@@ -20,7 +22,7 @@ from mailer.core.policy import Rules
 from mailer.core.run import NewRun, RunState
 from mailer.core.segment import Rule
 from mailer.core.trigger import EventTrigger, IncidentTrigger, ManualTrigger, SegmentTrigger
-from mailer.errors import FeedFault, FileFault, MailerError
+from mailer.errors import FeedFault, FileFault, MailerError, why
 from mailer.flow.issue import FeedsPort, Issues
 from mailer.flow.looks import Looks
 from mailer.flow.plan_caps import Yielding
@@ -30,6 +32,8 @@ from mailer.flow.plan_fill import Filling
 from mailer.flow.plan_ports import KnownCampaign, People, RunBook, Version
 from mailer.flow.plan_rows import Rows
 from mailer.flow.score import Scoring
+
+log = structlog.get_logger()
 
 MOST_BY_HAND = 1_000  # runs of one campaign started by hand on one day
 
@@ -119,9 +123,9 @@ class Planner:
                 report.faults.append(f"The campaign {campaign.name} cannot go out: {fault}{again}")
             except MailerError:
                 raise
-            except Exception as fault:  # noqa: BLE001 - a fault of ours with one campaign is no reason to send nothing
-                why = f"something we did not expect went wrong ({type(fault).__name__}: {fault})"
-                report.faults.append(f"The campaign {campaign.name} cannot be planned: {why}")
+            except Exception as fault:  # a fault of ours with one campaign is no reason to send nothing
+                log.debug("planning_failed", campaign=campaign.name, exc_info=fault)
+                report.faults.append(f"The campaign {campaign.name} cannot be planned: {why(fault)}")
             if report.missed > before:
                 report.faults.append(_missed(campaign, report.missed - before))
         if not events_only:

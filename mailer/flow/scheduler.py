@@ -13,7 +13,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[import-untyped]  # it ships no types
 
 from mailer.core.campaign import Campaign
-from mailer.errors import MailerError, StoreError
+from mailer.errors import MailerError, StoreError, why
 from mailer.flow.plan import Planner, PlanReport
 
 log = structlog.get_logger()
@@ -148,7 +148,7 @@ class Scheduler:
             return started
 
     async def keep(self, stop: asyncio.Event) -> None:
-        """Plan until told to stop. What goes wrong with the database is told and tried again."""
+        """Plan until told to stop. Trouble with the database, and a fault of ours, is told and tried again."""
         due, whole, told = asyncio.Event(), True, ""
         due.set()
 
@@ -179,8 +179,9 @@ class Scheduler:
                 except Exception as trouble:
                     if isinstance(trouble, MailerError) and not isinstance(trouble, StoreError):
                         raise
-                    if _why(trouble) != told:  # once, however long it lasts
-                        told = _why(trouble)
+                    if why(trouble) != told:  # once, however long it lasts
+                        told = why(trouble)
+                        log.debug("planning_failed", exc_info=trouble)
                         self._tell(f"Planning waits: {told}")
                     wake(not wanted)
                     with contextlib.suppress(TimeoutError):
@@ -192,14 +193,19 @@ class Scheduler:
 
     async def _keep_looking(self, wake: Callable[[bool], None]) -> None:
         """Look again and again, beside planning; what may have been found is planned at once."""
+        told = ""
         while self._looks is not None:
             try:
                 if await self.look_once():
                     wake(False)
+                told = ""
             except StoreError:
                 pass  # planning tells of it
-            except Exception as trouble:  # noqa: BLE001 - nobody waits for us: we would just be gone
-                self._tell(f"Who entered a segment cannot be seen: {_why(trouble)}")
+            except Exception as trouble:  # nobody waits for us: we would just be gone
+                if why(trouble) != told:
+                    told = why(trouble)
+                    log.debug("looking_failed", exc_info=trouble)
+                    self._tell(f"Who entered a segment cannot be seen: {told}")
             await asyncio.sleep(LOOKS_EVERY)
 
     @asynccontextmanager
@@ -222,10 +228,3 @@ class Scheduler:
             await asyncio.sleep(RENEW_SECONDS)
             with contextlib.suppress(StoreError):
                 await self._leases.renew(name, self._owner, LEASE_SECONDS)
-
-
-def _why(trouble: Exception) -> str:
-    """What is wrong; of a fault of ours, which is no reason to stop what goes well, its kind too."""
-    if isinstance(trouble, MailerError):
-        return str(trouble)
-    return f"something we did not expect went wrong ({type(trouble).__name__}: {trouble})"

@@ -187,3 +187,27 @@ async def test_a_fault_of_ours_ends_no_program_that_sends(
     passes = Passes(fails=3, how=KeyError("odd"))
     said = await kept(sqlite_database, passes, lambda: bool(passes.made))
     assert said == ["Planning waits: something we did not expect went wrong (KeyError: 'odd')"]
+
+
+async def test_looks_that_go_wrong_are_told_once(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.flow.scheduler.LOOKS_EVERY", 0.001)
+    enough = asyncio.Event()
+
+    class Odd(Looks):
+        async def take(self, _now: datetime) -> bool:
+            self.taken += 1
+            if self.taken == 3:
+                enough.set()
+            raise KeyError("odd")
+
+    said: list[str] = []
+    stop = asyncio.Event()
+    running = asyncio.create_task(scheduler(sqlite_database, Passes(), said.append, looks=Odd()).keep(stop))
+    await asyncio.wait_for(enough.wait(), PATIENCE)
+    stop.set()
+    await asyncio.wait_for(running, PATIENCE)
+    assert said == [
+        "Who entered a segment cannot be seen: something we did not expect went wrong (KeyError: 'odd')"
+    ]

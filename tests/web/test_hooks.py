@@ -221,7 +221,7 @@ async def test_whatever_a_mail_server_says_mails_go_on_being_sent(hooked: Stand,
     assert not looking.done()
     stop.set()
     await looking
-    assert [each.partition(" (")[2] for each in told] == ["ValueError: half a letter)."], "once"
+    assert [each.partition(" (")[2] for each in told] == ["ValueError: half a letter)"], "once"
 
 
 def test_nothing_is_taken_unless_it_is_set(stand: Stand) -> None:
