@@ -23,7 +23,7 @@ from mailer.core.run import NewRun, RunState
 from mailer.core.segment import Rule
 from mailer.core.trigger import EventTrigger, IncidentTrigger, ManualTrigger, SegmentTrigger
 from mailer.errors import FeedFault, FileFault, MailerError, why
-from mailer.flow.issue import FeedsPort, Issues
+from mailer.flow.issue import FeedsPort, Issues, Prospects
 from mailer.flow.looks import Looks
 from mailer.flow.plan_caps import Yielding
 from mailer.flow.plan_entries import EntryPlanning
@@ -75,7 +75,10 @@ class Planner:
         self._version = version
         self._zone = rules.zone
         self._leap_day = leap_day
-        yielding = Yielding(campaigns=campaigns, people=people, rules=rules, leap_day=leap_day)
+        self._prospects = Prospects(book, people, feeds)
+        yielding = Yielding(
+            campaigns=campaigns, people=people, prospects=self._prospects, rules=rules, leap_day=leap_day
+        )
         self._rows = Rows(people, rules, currency, yielding)
         self._filling = Filling(book, people, self._rows)
         self._events = EventPlanning(
@@ -105,6 +108,7 @@ class Planner:
         the campaigns to look at; none: all. What takes a look at all customers is `looks`' affair.
         """
         report = PlanReport()
+        self._prospects.begin(now)
         seen = await self._book.seen(list(self._campaigns), now)
         self._rows.paused = {name for name, known in seen.items() if known.paused}
         done, asleep = [], []
@@ -150,6 +154,7 @@ class Planner:
         await self._scoring.see_to([chosen.rule], now)
         group = Group(now, chosen.zones, chosen.days)
         occasion = Occasion(next(key for key in keys if key not in taken), day, (group,), now)
+        self._prospects.begin(now)
         report = PlanReport()
         await self._plan_occasion(campaign, occasion, now, None, report, chosen=chosen.rule)
         return occasion.key, report.added

@@ -17,6 +17,7 @@ from mailer.core.policy import OWN_ACTION_EVENT, Candidate, Rules, claim, local_
 from mailer.core.quiet import held_until
 from mailer.core.run import NewDelivery
 from mailer.core.trigger import EventTrigger
+from mailer.flow.issue import Prospects
 from mailer.flow.plan_ports import Decider, People
 
 Claims = dict[int, list[Claim]]
@@ -27,9 +28,16 @@ class Yielding:
     """Caps a chunk of rows that are about to be written."""
 
     def __init__(
-        self, *, campaigns: Mapping[str, Campaign], people: People, rules: Rules, leap_day: LeapDay
+        self,
+        *,
+        campaigns: Mapping[str, Campaign],
+        people: People,
+        prospects: Prospects,
+        rules: Rules,
+        leap_day: LeapDay,
     ) -> None:
         self._campaigns = campaigns
+        self._prospects = prospects
         self._people = people
         self._rules = rules
         self._leap_day = leap_day
@@ -115,14 +123,7 @@ class Yielding:
         self, other: Campaign, zones: Collection[str | None], window: tuple[datetime, datetime]
     ) -> Iterator[tuple[Occasion, Group, Selection]]:
         """What falls due in the window, and for whom."""
-        now, until = window
-        just_before = now - timedelta(
-            microseconds=1
-        )  # what falls due this very instant may not be planned yet
-        occasions = agenda(
-            other, zones, start=just_before, now=until, tenant=self._rules.zone, leap_day=self._leap_day
-        )
-        for occasion in occasions:
+        for occasion in self._occasions(other, zones, window):
             for group in occasion.groups:
                 yield (
                     occasion,
@@ -137,6 +138,17 @@ class Yielding:
                     ),
                 )
 
+    def _occasions(
+        self, other: Campaign, zones: Collection[str | None], window: tuple[datetime, datetime]
+    ) -> list[Occasion]:
+        now, until = window
+        just_before = now - timedelta(
+            microseconds=1
+        )  # what falls due this very instant may not be planned yet
+        return agenda(
+            other, zones, start=just_before, now=until, tenant=self._rules.zone, leap_day=self._leap_day
+        )
+
     async def _later_days(
         self,
         other: Campaign,
@@ -148,8 +160,18 @@ class Yielding:
         zones = {candidate.zone for candidate, _row in wanted}
         keys = tuple(candidate.key for candidate, _row in wanted)
         for occasion, group, selection in self._later_occasions(other, zones, window):
+            if not await self._goes_out(other, occasion, window):
+                continue
             found = await self._people.chunk(replace(selection, keys=keys), window[0], 0, len(keys))
             self._add(other, await decider(other, occasion.key, found, group.due), found, claims)
+
+    async def _goes_out(self, other: Campaign, occasion: Occasion, window: tuple[datetime, datetime]) -> bool:
+        """Whether the occasion becomes a run with something in it. Its first customers may live elsewhere."""
+        due = occasion.groups[0].due
+        if other.content is not None:
+            found = self._occasions(other, await self._people.zones(), window)
+            due = next((each.groups[0].due for each in found if each.key == occasion.key), due)
+        return await self._prospects.goes_out(other, occasion.key, due)
 
     async def _later_events(
         self,

@@ -143,6 +143,22 @@ PLAYS = {
         own={"high": BY_HAND | {"priority": 80}, "low": BY_HAND},
         unforeseen=[skipped("high", "2027-05-10", "a", "capped")],
     ),
+    "an issue without anything new is nothing to yield to": Play(
+        [people(LONG_AGO, *who("a"), {"id": "far", "timezone": "America/New_York"}),
+         *look("2027-03-20T10:00:00Z"),
+         did("2027-03-22T10:00:00Z", post("p", "2027-03-22T09:00:00Z")),
+         rehearse("2027-03-22T12:00:00Z", "2027-03-24T00:00:00Z"),
+         *look("2027-03-23T06:30:00Z", "2027-03-23T07:00:00Z", "2027-03-23T14:00:00Z"),
+         rehearse("2027-03-29T12:00:00Z", "2027-03-31T00:00:00Z"),
+         *look("2027-03-30T06:30:00Z", "2027-03-30T07:00:00Z", "2027-03-30T13:00:00Z", "2027-03-30T14:00:00Z")],
+        [skipped("low", "2027-03-23", "a", "capped"), skipped("low", "2027-03-23", "far", "capped"),
+         sent("newsletter", "2027-03-23", "a", "2027-03-23T07:00:00Z"),
+         sent("newsletter", "2027-03-23", "far", "2027-03-23T14:00:00Z"),
+         sent("low", "2027-03-30", "a", "2027-03-30T06:30:00Z"),
+         sent("low", "2027-03-30", "far", "2027-03-30T13:00:00Z")],
+        stock=("newsletter",),
+        own={"low": BY_HAND | {"trigger": {"cron": "30 9 * * tue"}, "priority": 10}},
+    ),
     "case 10": Play(
         [people(LONG_AGO, {"id": "born", "birthday": "--04-05", "postal_code": "34710"}, *who("gone", "stays")),
          do("2027-04-04T19:00:00Z", "campaigns", "run", "offer"),  # waits for the morning
