@@ -128,8 +128,13 @@ def is_store_trouble(error: DBAPIError) -> bool:
         return True
     if "invalid connection option" in str(error.orig):
         return True
-    # sqlite3's plain DatabaseError: not a database; SQLSTATE 42501: no right to the tables
-    return type(error.orig).__name__ == "DatabaseError" or _sqlstate(error) == "42501"
+    # sqlite3's plain DatabaseError: not a database
+    return type(error.orig).__name__ == "DatabaseError" or _sqlstate(error) in _UNFIT
+
+
+#: A table, a column or a unique row is not there (PostgreSQL, appendix A).
+_OF_ANOTHER_VERSION = {"42P01", "42703", "42P10"}
+_UNFIT = _OF_ANOTHER_VERSION | {"42501"}  # or there is no right to it
 
 
 def is_busy(error: DBAPIError) -> bool:
@@ -143,12 +148,19 @@ def explain(error: BaseException, where: str) -> str:
     cause = getattr(error, "orig", None) or error
     said = str(cause).strip().splitlines()[0].rstrip(".") if str(cause).strip() else type(cause).__name__
     said = re.sub(r"(?i)(password\s*=\s*)\S+", r"\1***", said)
+    # In whatever language it says so.
+    if isinstance(error, DBAPIError) and _sqlstate(error) in _OF_ANOTHER_VERSION:
+        return f"The database {where} {_ANOTHER_VERSION.format(said=said)}"
     for pattern, advice in _ADVICE:
         if re.search(pattern, said):
-            return f"The database {where} {advice}"
+            return f"The database {where} {advice.format(said=said)}"
     return f"The database {where} cannot be used: {said}."
 
 
+_ANOTHER_VERSION = (
+    "was made by another version of mailer than this one ({said}). Run `mailer migrate`; where that changes nothing, it "
+    "is of a state in development: name a new one in database_url and import your data again."
+)
 _ADVICE = (
     (r"unable to open database file", "cannot be opened; its folder must exist and be writable."),
     (r"database is locked|database table is locked|lock timeout",
@@ -160,6 +172,7 @@ _ADVICE = (
     (r"disk I/O error", "could not be read or written; look at its disk, and at limits on the size of files."),
     (r"malformed", "is damaged; restore it from a backup."),
     (r"deadlock detected|could not serialize", "was busy with a conflicting change; try again."),
+    (r"no such (column|table)|has no column named|ON CONFLICT clause", _ANOTHER_VERSION),
 )  # fmt: skip
 
 

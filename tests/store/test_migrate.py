@@ -144,6 +144,23 @@ async def stamp(database: Database, revision: str) -> None:
         await connection.execute(text("update alembic_version set version_num = :to"), {"to": revision})
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "select gone from customer", "select 1 from gone", "insert into customer (gone) values (1)",
+        "insert into list_member (list, customer_id) values ('x', 1) on conflict (list) do nothing",
+    ],
+)  # fmt: skip
+async def test_a_database_of_another_state_of_development_says_what_to_do(
+    database: Database, asked: str
+) -> None:
+    with pytest.raises(
+        StoreError, match=r"made by another version of mailer than this one \(.+\)\. Run `mailer mi"
+    ):
+        async with database.write() as connection:
+            await connection.exec_driver_sql(asked)
+
+
 async def test_a_newer_database_is_refused(database: Database) -> None:
     await stamp(database, "r9999")
     for act in (migrate.require, migrate.upgrade):
