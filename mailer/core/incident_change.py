@@ -145,10 +145,18 @@ def check(update: Update, eta: datetime | None, promised: datetime | None) -> No
     """Refuse what cannot be published; `eta` and `promised` are those just given.
 
     Raises:
-        UsageError: no title, one that cannot be a subject, or an estimate or promise that is already over.
+        UsageError: no title, one that cannot be a subject, a message for one language alone, or an estimate or
+            promise that is already over.
     """
     if not update.title.strip():
-        raise UsageError("An incident needs a title; give one with --title")
+        more = " and no language" if update.titles else ""
+        raise UsageError(f"An incident needs a title; give one with --title{more}")
+    if update.messages and not update.message.strip():  # or `ETA=18:00` would be for whoever reads "eta"
+        tongues = ", ".join(dict(update.messages))
+        raise UsageError(
+            f"There is a message for those who read {tongues!r}, and none for everybody else; "
+            "give one without a language, too"
+        )
     for title in (update.title, *dict(update.titles).values()):
         if len(title) > LONGEST_TITLE or not title.isprintable() or "=?" in title:
             raise UsageError(

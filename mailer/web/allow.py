@@ -38,7 +38,7 @@ async def looked_at(app: ASGIApp, scope: Scope, receive: Receive, send: Send) ->
 
     async def without_content(message: Message) -> None:
         if message["type"] == "http.response.body":
-            if message["more_body"]:
+            if message.get("more_body"):
                 return
             message["body"] = b""
         await send(message)

@@ -222,3 +222,12 @@ def test_words_in_other_languages_stand_until_the_plain_ones_change() -> None:
 def test_words_in_other_languages_have_the_same_bounds(change: Change) -> None:
     with pytest.raises(UsageError):
         after(an_incident(), change)
+
+
+def test_nobody_is_left_without_a_message_that_others_read() -> None:
+    with pytest.raises(
+        UsageError, match="There is a message for those who read 'eta', and none for everybody"
+    ):
+        after(an_incident(message=""), Change(messages=(("eta", "18:00"),)))
+    with pytest.raises(UsageError, match="give one with --title and no language"):
+        after(an_incident(title=""), Change(titles=(("en", "Outage"),)))
