@@ -14,7 +14,7 @@ from mailer.cli.invocation import run, this
 from mailer.cli.output import counted, errors, shown, tell
 from mailer.core import customer_row, event_row, point_row
 from mailer.core.address import read_address
-from mailer.core.importing import MOST_EXAMPLES, Alike, Change, Columns, ImportReport
+from mailer.core.importing import Alike, Change, Columns, ImportReport
 from mailer.errors import UsageError
 from mailer.files.rows import RowFile
 
@@ -231,8 +231,8 @@ def open_rows(
 def _show_changes(report: ImportReport) -> None:
     for change in report.changes:
         tell(_change(change))
-    if len(report.changes) >= MOST_EXAMPLES:
-        tell(f"These are the first {MOST_EXAMPLES} changes; the others are not shown.")
+    if report.changed > len(report.changes):
+        tell(f"These are the first {len(report.changes)} of {report.changed} changes.")
 
 
 def _change(change: Change) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -122,9 +122,9 @@ class ImportReport:
     removed: int | None = None  # lists: members of before who are none now
     rejected: list[RowFault] = field(default_factory=list)
     placeholders: int = 0  # dates such as 1970-01-01 that no greeting will go out for
-    warned: int = 0
     warnings: list[RowFault] = field(default_factory=list)  # taken all the same
     alike: dict[tuple[str, str], Alike] = field(default_factory=dict)  # warnings by column and sentence
+    changed: int = 0  # fields, counted as changes are
     changes: list[Change] = field(default_factory=list)
 
     @property
@@ -133,9 +133,8 @@ class ImportReport:
         return self.created + self.updated + self.unchanged + len(self.rejected)
 
     def warn(self, warnings: Iterable[RowFault]) -> None:
-        """Count warnings, and keep the first few, and the first of each kind."""
+        """Keep the first few warnings; and count each kind, with the first of it."""
         for warning in warnings:
-            self.warned += 1
             kind = (warning.field, warning.reason)
             if kind in self.alike or len(self.alike) < MOST_EXAMPLES:
                 alike = self.alike.setdefault(kind, Alike())
@@ -145,12 +144,10 @@ class ImportReport:
             if len(self.warnings) < MOST_EXAMPLES:
                 self.warnings.append(warning)
 
-    def show(self, changes: Iterable[Change]) -> None:
-        """Keep the first few changes."""
-        for change in changes:
-            if len(self.changes) >= MOST_EXAMPLES:
-                return
-            self.changes.append(change)
+    def show(self, changes: Sequence[Change]) -> None:
+        """Count changes, and keep the first few."""
+        self.changed += len(changes)
+        self.changes += changes[: MOST_EXAMPLES - len(self.changes)]
 
     def as_json(self) -> dict[str, Any]:
         """As the contract writes it."""

@@ -53,7 +53,9 @@ def test_a_renaming_that_cannot_be_read_is_wrong_usage(maps: list[str]) -> None:
 
 def test_the_report_is_the_contracts_and_keeps_only_a_few_examples() -> None:
     report = ImportReport(created=2, rejected=[RowFault(3, "email", "No.")])
-    report.show(Change(str(n), "id", None, n) for n in range(1000))
+    report.show([Change(str(n), "id", None, n) for n in range(MOST_EXAMPLES)])
+    assert report.changed == len(report.changes) == MOST_EXAMPLES
+    report.show([Change(str(n), "id", None, n) for n in range(980)])
     report.warn(RowFault(n, "timezone", "Unknown.") for n in range(1000))
     assert report.as_json() == {
         "created": 2,
@@ -61,7 +63,7 @@ def test_the_report_is_the_contracts_and_keeps_only_a_few_examples() -> None:
         "unchanged": 0,
         "rejected": [{"line": 3, "field": "email", "reason": "No."}],
     }
-    assert (len(report.changes), len(report.warnings), report.warned) == (MOST_EXAMPLES, MOST_EXAMPLES, 1000)
+    assert (len(report.changes), len(report.warnings), report.changed) == (MOST_EXAMPLES, MOST_EXAMPLES, 1000)
     assert report.alike == {("timezone", "Unknown."): Alike(1000, [0, 1, 2, 3, 4])}
 
 
