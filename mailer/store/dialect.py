@@ -158,8 +158,8 @@ def explain(error: BaseException, where: str) -> str:
 
 
 _ANOTHER_VERSION = (
-    "was made by another version of mailer than this one ({said}). Run `mailer migrate`; where that changes nothing, it "
-    "is of a state in development: name a new one in database_url and import your data again."
+    "was made by another version of mailer than this one ({said}). Run `mailer migrate`; where that changes nothing, "
+    "it is of a state in development: name a new one in database_url and import your data again."
 )
 _ADVICE = (
     (r"unable to open database file", "cannot be opened; its folder must exist and be writable."),
