@@ -121,11 +121,13 @@ class Database:
     async def survey(self, *tables: Table) -> None:
         """Let PostgreSQL look how much it has of what in these tables; by itself it does within about a minute.
 
-        SQLite's queries are written so that they need no such knowledge.
+        Where it cannot, somebody vacuums them, say, nothing is lost but a little speed. SQLite's queries are written so
+        that they need no such knowledge.
         """
         if self.dialect == "postgresql":
-            async with self.write() as connection:
-                await connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
+            with suppress(StoreError):
+                async with self.write() as connection:
+                    await connection.exec_driver_sql(f"ANALYZE {', '.join(table.name for table in tables)}")
 
     async def checkpoint(self) -> None:
         """Bring the write-ahead log of an SQLite file into it and empty it, as far as readers let us."""

@@ -13,9 +13,9 @@ from sqlalchemy import delete, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
 from mailer.errors import SettingsError, StoreBusy, StoreError
-from mailer.store import dialect
+from mailer.store import dialect, engine
 from mailer.store.engine import Database
-from mailer.store.tables import switch
+from mailer.store.tables import customer, switch
 from tests.store.rows import NOW
 
 
@@ -248,6 +248,20 @@ async def test_a_full_database_is_one_sentence_and_nothing_is_written(sqlite_dat
         await write(sqlite_database, *(f"{number}" + "x" * 1000 for number in range(200)))
     async with sqlite_database.read() as connection:
         assert (await connection.execute(select(switch))).all() == []
+
+
+async def test_a_survey_that_has_to_wait_for_too_long_is_left_out(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(engine._POSTGRESQL, "lock_timeout", "50ms")
+    database = await Database.connect(postgresql_url)
+    async with database.write() as connection:
+        await connection.exec_driver_sql(
+            "lock table customer in share update exclusive mode"
+        )  # as VACUUM does
+        await database.survey(customer)
+    await database.survey(customer)
+    await database.close()
 
 
 async def test_a_connection_cut_by_the_server_is_replaced(postgresql_database: Database) -> None:
