@@ -14,7 +14,9 @@ from mailer.core.incident_change import Change, check, check_schedule, next_upda
 from mailer.core.incident_texts import Texts, merged
 from mailer.core.pace import Hours
 from mailer.errors import UsageError
-from mailer.flow.tell import PeoplePort, Planned, PublicIncidents, RecipientStore, Teller, Versions
+from mailer.flow.foresight import Foresight
+from mailer.flow.tell import Planned, Teller
+from mailer.flow.tell_ports import PeoplePort, PublicIncidents, RecipientStore, Versions
 
 SAMPLES = 20
 
@@ -81,7 +83,8 @@ class Notifier:
         hours: Hours,
     ) -> None:
         self._incidents = incidents
-        self._teller = Teller(incidents, recipients, versions, people, domain, hours)
+        self._foresight = Foresight(recipients, versions, people, hours)
+        self._teller = Teller(incidents, recipients, versions, self._foresight, domain, hours)
 
     async def preview(self, area: Area, now: datetime) -> Foreseen:
         """Whom an area would cover, and who of them would be told.
@@ -90,7 +93,7 @@ class Notifier:
             UsageError: an area that cannot be read, or a list nobody loaded.
         """
         reach = await self.reach(area)
-        foreseen = await self._teller.foresee(area.checked(), now)
+        foreseen = await self._foresight.left_out(area.checked(), now)
         left_out = foreseen or {}
         return Foreseen(
             reach=reach,
@@ -144,7 +147,7 @@ class Notifier:
         await self._somebody(first.area)
         if publish:
             await self._teller.ready()
-            await self._teller.somebody(first.area, now)
+            await self._foresight.somebody(first.area, now)
         number = await self._incidents.create(first, planned=planned, published=publish)
         await self._teller.tell(number, now)
         return number
@@ -163,7 +166,7 @@ class Notifier:
         check_schedule(replace(found.current, at=now), found.current.starts_at, found.current.ends_at)
         await self._somebody(found.current.area)
         await self._teller.ready()
-        await self._teller.somebody(found.current.area, now)
+        await self._foresight.somebody(found.current.area, now)
         await self._incidents.publish(incident_id, now)
         await self._teller.tell(incident_id, now)
         return found.current.area

@@ -2,91 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from mailer.core.area import Area
-from mailer.core.audience import Selection
-from mailer.core.campaign import Campaign
-from mailer.core.incident import CLOCK, Incident, IncidentState, Update
+from mailer.core.incident import CLOCK, Incident
 from mailer.core.incident_change import Change, next_update
-from mailer.core.notice import Person, Step, steps
+from mailer.core.notice import steps
 from mailer.core.pace import Hours
 from mailer.core.plain import instant_text
 from mailer.core.planned import announcing, asks_zones, milestones, next_by_clock
-from mailer.core.policy import Candidate
-from mailer.core.publication import Publication, Publisher, publication
-from mailer.core.segment import Rule, among_affected
+from mailer.core.publication import Publisher, publication
 from mailer.errors import MailerError, UsageError
-from mailer.flow.recheck import asks
+from mailer.flow.foresight import Foresight
+from mailer.flow.tell_ports import PublicIncidents, RecipientStore, Versions
 
 #: A first notice that was with the relay when the incident ended may turn out accepted this much later.
 LATE = timedelta(hours=24)
-
-#: Why somebody affected is not told who is not in the audience of the campaign that would.
-AUDIENCE = "audience"
-
-_NOBODYS = 0  # the number of no incident: nobody was told anything of it
-
-
-class PublicIncidents(Protocol):
-    """The incidents people may be told of."""
-
-    async def get(self, incident_id: int) -> Incident | None:
-        """An incident with its updates."""
-
-    async def public(self, closed_since: datetime) -> Sequence[int]:
-        """Published incidents, open or closed after that instant."""
-
-    async def append(self, incident_id: int, new: Update) -> None:
-        """Write the next update, unless somebody else did."""
-
-    async def zones(self, area: Area) -> Collection[str | None]:
-        """The time zones of those an area covers; None: the tenant's."""
-
-    async def alarm(self, incident_id: int, number: int) -> bool:
-        """Note that the promise of an update was not kept; whether nobody had noted it."""
-
-
-class RecipientStore(Protocol):
-    """Where it is kept who has been told what."""
-
-    async def sweep(self, of: Incident, campaign: str, now: datetime) -> int:
-        """Take back what older updates still have queued."""
-
-    def look(
-        self, of: Incident, campaign: str, *, joining: bool, unhindered: bool = True
-    ) -> AsyncIterator[Sequence[Person]]:
-        """Everyone there may be something to decide about, in parts; without `joining` only who was before.
-
-        Without `unhindered` only those whose address may keep them from being told.
-        """
-
-    async def write(self, wanted: Publication, now: datetime) -> int | None:
-        """Carry out a part of a publication; how many notices were queued. None: overtaken by an update."""
-
-
-class Versions(Protocol):
-    """The campaigns an incident starts."""
-
-    def incident_campaigns(self) -> Sequence[str]:
-        """Names of the enabled campaigns with the trigger `{incident: any}`."""
-
-    def campaign(self, name: str) -> Campaign:
-        """A campaign by its name."""
-
-    async def version_for(self, campaign: str) -> int:
-        """The version a run of a campaign is released with; raises the campaign's fault."""
-
-
-class PeoplePort(Protocol):
-    """Customers, as segments see them."""
-
-    async def chunk(self, selection: Selection, now: datetime, after: int, limit: int) -> Sequence[Candidate]:
-        """Those of a selection, by number above `after`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +40,11 @@ class Teller:
         incidents: PublicIncidents,
         recipients: RecipientStore,
         versions: Versions,
-        people: PeoplePort,
+        foresight: Foresight,
         domain: str,
         hours: Hours,
     ) -> None:
-        self._people = people
+        self._foresight = foresight
         self._incidents = incidents
         self._recipients = recipients
         self._versions = versions
@@ -160,52 +92,6 @@ class Teller:
         """Tell everyone concerned the current update of a published incident."""
         for name in self._versions.incident_campaigns():
             await self._tell(incident_id, name, now)
-
-    async def foresee(self, area: Area, now: datetime) -> dict[str, str] | None:
-        """Who would not be told of an outage there, by the shop's id, and why; None: no campaign tells of any.
-
-        It is decided as if one had just been published, and nothing is written. Planned work tells the same people,
-        later.
-        """
-        found: dict[str, str] | None = None
-        for campaign in self._versions.incident_campaigns():
-            left_out: dict[str, str] = {}
-            # Where the audience narrows nobody, whose address is good and nobody else's is told: most are.
-            narrowed = asks(self._rule(campaign))
-            async for everybody, decided in self._imagined(area, campaign, now, unhindered=narrowed):
-                fate: dict[str, str | None] = {each.id: AUDIENCE for each in everybody if each.affected}
-                ids = {each.customer_key: each.id for each in everybody}
-                for step in decided:
-                    fate |= {ids[notice.customer_key]: notice.skip for notice in step.notices}
-                left_out |= {id_: why for id_, why in fate.items() if why is not None}
-            found = left_out if found is None else {id_: why for id_, why in found.items() if id_ in left_out}
-        return found
-
-    async def somebody(self, area: Area, now: datetime) -> None:
-        """Ask whether the audience of a campaign has anybody of those an area covers, where it narrows them.
-
-        Raises:
-            UsageError: none has.
-        """
-        for campaign in self._versions.incident_campaigns():
-            if not asks(self._rule(campaign)):
-                return
-            async for _everybody, decided in self._imagined(area, campaign, now, unhindered=True):
-                if any(step.notices for step in decided):
-                    return
-        raise UsageError(
-            "Nobody affected is in the audience of the campaign that would tell them, so nobody would be told"
-        )
-
-    async def _imagined(
-        self, area: Area, campaign: str, now: datetime, *, unhindered: bool
-    ) -> AsyncIterator[tuple[Sequence[Person], list[Step]]]:
-        """What would be decided, part by part, of an outage that had just been published there."""
-        first = Update(1, IncidentState.INVESTIGATING, "", area, now, "")
-        imagined = Incident(_NOBODYS, planned=False, opened_at=now, updates=(first,), published_at=now)
-        looked_at = self._recipients.look(imagined, campaign, joining=True, unhindered=unhindered)
-        async for everybody in looked_at:
-            yield everybody, steps(imagined, await self._addressed(campaign, everybody, now), self._hours)
 
     async def milestones(self, now: datetime) -> set[datetime]:
         """Every instant at which planned work does something, if nobody changes its schedule."""
@@ -256,7 +142,7 @@ class Teller:
         queued = 0
         publisher = None
         async for everybody in self._recipients.look(incident, campaign, joining=joining):
-            people = await self._addressed(campaign, everybody, now)
+            people = await self._foresight.addressed(campaign, everybody, now)
             decided = steps(incident, people, self._hours, joining=joining)
             if not decided:
                 continue
@@ -268,19 +154,6 @@ class Teller:
                     return queued
                 queued += added
         return queued
-
-    async def _addressed(self, campaign: str, people: Sequence[Person], now: datetime) -> Sequence[Person]:
-        """Without those who would join and are not in the campaign's audience. Whoever was told goes on to hear."""
-        rule = self._rule(campaign)
-        joiners = tuple(each.customer_key for each in people if each.affected and not each.standing.known)
-        if not joiners or not asks(rule):
-            return people
-        found = await self._people.chunk(Selection(rule, keys=joiners), now, 0, len(joiners))
-        others = set(joiners).difference(each.key for each in found)
-        return [each for each in people if each.customer_key not in others]
-
-    def _rule(self, campaign: str) -> Rule:
-        return among_affected(self._versions.campaign(campaign).audience)
 
     async def _zones(self, incident: Incident, now: datetime) -> list[ZoneInfo]:
         """The zones of the affected, where a decision at `now` may hang on them."""
