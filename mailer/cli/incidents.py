@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from mailer.cli import incident_views
 from mailer.cli.incident_options import (
     AreaFile,
     Ends,
@@ -46,6 +48,7 @@ incidents = typer.Typer(no_args_is_help=True, help="Tell everyone affected by an
 
 def register(cli: typer.Typer) -> None:
     """Add the verbs."""
+    incident_views.register(incidents)
     cli.add_typer(incidents, name="incidents", rich_help_panel="Outages")
 
 
@@ -90,6 +93,7 @@ def preview(
             )
             if not app.incident_campaigns():
                 tell(_NO_CAMPAIGN)
+            await _say_unused(app, new.area.services)
 
     run(work())
 
@@ -126,6 +130,7 @@ def open_incident(
             _number(number)
             if not draft:
                 await _say_reach(app, number, new.area)
+            await _say_unused(app, new.area.services)
 
     run(work())
 
@@ -204,6 +209,7 @@ def update(
                 if await app.incidents.is_draft(incident)
                 else f"Update {number} of incident {incident} is published."
             )
+            await _say_unused(app, change.services or ())
 
     run(work())
 
@@ -234,52 +240,16 @@ def cancel(incident: Id, message: Message = None) -> None:
     run(work())
 
 
-@incidents.command("list")
-def list_incidents() -> None:
-    """Every incident."""
-
-    async def work() -> None:
-        async with this.app() as app:
-            await this.out.stream(
-                app.incidents.list(this.clock()),
-                (
-                    *("id", "title", "state", "opened_at", "starts_at", "update", "reached", "unreachable"),
-                    *("next_update", "overdue", "draft"),
-                ),
-                "There was no incident so far.",
-            )
-
-    run(work())
-
-
-@incidents.command("show")
-def show(
-    incident: Id,
-    unreachable: Annotated[
-        bool, typer.Option("--unreachable", help="Only those who cannot be reached by mail, one a line.")
-    ] = False,
-) -> None:
-    """One incident: its updates, whom they reached, and who cannot be reached by mail."""
-
-    async def work() -> None:
-        async with this.app() as app:
-            if not unreachable:
-                this.out.one(await app.incidents.show(incident, this.clock()))
-                return
-            await this.out.stream(
-                app.incidents.unreachable(incident),
-                ("customer", "address", "points"),
-                "Everybody affected can be reached by mail.",
-            )
-
-    run(work())
-
-
 def _number(number: int) -> None:
     if this.json:
         this.out.one({"id": number})
     else:
         print(number)  # noqa: T201 - the number is what scripts read
+
+
+async def _say_unused(app: Any, services: Sequence[str]) -> None:
+    for said in await app.incidents.strangers(services):
+        tell(said)
 
 
 async def _say_reach(app: Any, number: int, area: Area) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import difflib
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from mailer.core.geo import Polygon
 from mailer.core.postal import read_pattern
 from mailer.errors import UsageError
+
+_NEAR, _SOME = 3, 10  # services named in a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,17 @@ class Foreseen:
     told: int  # customers who would get the first notice
     left_out: Mapping[str, int]  # why others would not, in the words of the ledger, or `audience` → how many
     examples: tuple[tuple[str, str], ...]  # some of them: the shop's id, and why
+
+
+def unused_service(name: str, known: Collection[str]) -> str:
+    """What is said of a service that no customer and no point has, with names that are near."""
+    spelt = {each.casefold(): each for each in sorted(known)}
+    near = [spelt[each] for each in difflib.get_close_matches(name.casefold(), spelt, n=_NEAR)]
+    said = f"No customer and no point has the service {name!r:.100}"
+    if near:
+        return f"{said}; did you mean {' or '.join(map(repr, near))}?"
+    some = ", ".join(sorted(known)[:_SOME]) + (", …" if len(known) > _SOME else "")
+    return f"{said}; there is {some}." if known else f"{said}, nor any other."
 
 
 def patterns(texts: Iterable[str]) -> tuple[str, ...]:

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from mailer.core.area import Area, Foreseen, Reach
+from mailer.core.area import Area, Foreseen, Reach, unused_service
 from mailer.core.incident import OPENING, Incident, IncidentState, Update
 from mailer.core.incident_change import Change, check, check_schedule, next_update
+from mailer.core.incident_facts import as_facts
 from mailer.core.incident_texts import Texts, merged
+from mailer.core.incident_why import as_row
 from mailer.core.pace import Hours
 from mailer.errors import UsageError
+from mailer.flow.fate import Fates, HouseholdStore, PlacesPort
 from mailer.flow.foresight import Foresight
 from mailer.flow.tell import Planned, Teller
-from mailer.flow.tell_ports import PeoplePort, PublicIncidents, RecipientStore, Versions
+from mailer.flow.tell_ports import PeoplePort, PublicIncidents, Versions
 
 SAMPLES = 20
 
 
-class IncidentStore(PublicIncidents, Protocol):
+class IncidentStore(PublicIncidents, PlacesPort, Protocol):
     """Where incidents are kept."""
 
     async def create(self, first: Update, *, planned: bool, published: bool) -> int:
@@ -51,6 +54,12 @@ class IncidentStore(PublicIncidents, Protocol):
     async def unknown_lists(self, names: Sequence[str]) -> Sequence[str]:
         """Names that no list has."""
 
+    async def unused(self, services: Sequence[str]) -> Sequence[str]:
+        """Services that no customer and no point has."""
+
+    async def services(self) -> Collection[str]:
+        """Every service that one has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draft:
@@ -76,7 +85,7 @@ class Notifier:
     def __init__(
         self,
         incidents: IncidentStore,
-        recipients: RecipientStore,
+        recipients: HouseholdStore,
         versions: Versions,
         people: PeoplePort,
         domain: str,
@@ -85,6 +94,7 @@ class Notifier:
         self._incidents = incidents
         self._foresight = Foresight(recipients, versions, people, hours)
         self._teller = Teller(incidents, recipients, versions, self._foresight, domain, hours)
+        self._fates = Fates(self._teller, self._foresight, recipients, versions, hours)
 
     async def preview(self, area: Area, now: datetime) -> Foreseen:
         """Whom an area would cover, and who of them would be told.
@@ -228,25 +238,27 @@ class Notifier:
         """One incident: its updates, how far its notices got, and who cannot be reached by mail."""
         found = await self._get(incident_id)
         outcome = await self._incidents.outcome(incident_id)
-        current = found.current
-        return {
-            "id": found.id,
-            "reference": found.reference,
-            "title": current.title,
-            "state": current.state.value,
-            "planned": found.planned,
-            "opened_at": found.opened_at,
-            "published_at": found.published_at,
-            "starts_at": current.starts_at,
-            "ends_at": current.ends_at,
-            "lead": current.lead,
-            "update": current.number,
-            "next_update": current.next_update,
-            "overdue": found.overdue(now),
-            "area": _area(current.area),
-            "updates": [_update(each) for each in found.updates],
-            **outcome,
-        }
+        return {**as_facts(found, now), **outcome}
+
+    async def explain(self, incident_id: int, customer: str, now: datetime) -> Sequence[dict[str, Any]]:
+        """Why a customer was told of an incident, or was not: a row for each campaign that tells of them.
+
+        Raises:
+            UsageError: there is no such incident, or no such customer.
+        """
+        found = await self._get(incident_id)
+        where = await self._incidents.whereabouts(customer, found.current.area)
+        if where is None:
+            raise UsageError(f"There is no customer {customer!r}; see mailer customers list")
+        notices = await self._incidents.notices(incident_id, where.customer_key)
+        fates = await self._fates.of(found, where.customer_key, notices, now)
+        return [as_row(customer, found, where, fate) for fate in fates]
+
+    async def strangers(self, services: Sequence[str]) -> Sequence[str]:
+        """A sentence for each of the services that no customer and no point has."""
+        unused = await self._incidents.unused(services)
+        known = await self._incidents.services() if unused else ()
+        return [unused_service(name, known) for name in unused]
 
     async def plan_open(self, now: datetime) -> Planned:
         """Tell whoever joined since; see `Teller.plan_open`."""
@@ -270,28 +282,6 @@ class Notifier:
     async def _somebody(self, area: Area) -> None:
         await self._known(area)
         if not await self._incidents.anybody(area):
-            raise UsageError("Nobody is affected, so nobody would be told; check the services, area and list")
-
-
-def _area(area: Area) -> dict[str, Any]:
-    """An area as people read it: polygons are counted."""
-    return {**area.as_json(), "polygons": len(area.polygons)}
-
-
-def _update(of: Update) -> dict[str, Any]:
-    return {
-        "number": of.number,
-        "state": of.state.value,
-        "title": of.title,
-        "message": of.message,
-        "titles": dict(of.titles),
-        "messages": dict(of.messages),
-        "eta": of.eta,
-        "next_update": of.next_update,
-        "starts_at": of.starts_at,
-        "ends_at": of.ends_at,
-        "urgent": of.urgent,
-        "area": _area(of.area),
-        "at": of.at,
-        "by": of.by,
-    }
+            said = await self.strangers(area.services)
+            todo = " ".join(said) or "Check the services, area and list"
+            raise UsageError(f"Nobody is affected, so nobody would be told. {todo}")

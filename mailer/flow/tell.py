@@ -110,7 +110,7 @@ class Teller:
             incident = await self._incidents.get(number)
             if incident is None or not incident.planned:
                 return incident
-            state = next_by_clock(incident, await self._zones(incident, now), now)
+            state = next_by_clock(incident, await self.zones(incident, now), now)
             if state is None:
                 return incident
             try:
@@ -138,7 +138,7 @@ class Teller:
         if incident is None or incident.published_at is None:
             return 0
         await self._recipients.sweep(incident, campaign, now)
-        joining = announcing(incident, await self._zones(incident, now), now)
+        joining = announcing(incident, await self.zones(incident, now), now)
         queued = 0
         publisher = None
         async for everybody in self._recipients.look(incident, campaign, joining=joining):
@@ -155,7 +155,7 @@ class Teller:
                 queued += added
         return queued
 
-    async def _zones(self, incident: Incident, now: datetime) -> list[ZoneInfo]:
+    async def zones(self, incident: Incident, now: datetime) -> list[ZoneInfo]:
         """The zones of the affected, where a decision at `now` may hang on them."""
         if not asks_zones(incident, now):
             return []

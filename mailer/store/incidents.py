@@ -15,11 +15,12 @@ from mailer.store.addresses import addresses, count_unreachable
 from mailer.store.affected import affected_ids, affected_points, anybody, unknown_lists, unmappable
 from mailer.store.bulk import among
 from mailer.store.dialect import slices
-from mailer.store.incident_outcomes import Outcomes, newest_update
+from mailer.store.incident_outcomes import newest_update
+from mailer.store.incident_places import Places
 from mailer.store.tables import customer, incident, incident_update
 
 
-class Incidents(Outcomes):
+class Incidents(Places):
     """Incidents on the database, with what their notices came to. Each method is one transaction."""
 
     async def create(self, first: Update, *, planned: bool, published: bool) -> int:
