@@ -19,14 +19,14 @@ def remarks(parts: Mapping[str, Any], *, commercial: bool, in_earnest: bool) -> 
     `in_earnest`: the tenant writes from a domain of their own, not from one reserved for examples (RFC 2606 §2, 3).
     """
     written = [
-        (name, part)
+        part
         for name, variants in parts["parts"].items()
         for part in variants.values()
         if name != SUBJECT and not part.get("derived")
     ]
     if in_earnest:
-        yield from _nowhere([part for _name, part in written])
-    for _name, part in written:
+        yield from _nowhere(written)
+    for part in written:
         if commercial and not _LEAVING.search(part["source"]):
             yield TemplateFault(
                 "shows no link to unsubscribe; write {{ links.unsubscribe }}, or extend _layout/base.html",
@@ -40,7 +40,8 @@ def _nowhere(written: Sequence[Mapping[str, Any]]) -> Iterator[TemplateFault]:
     found = [(part["file"], place[0]) for part in written if (place := _NOWHERE.search(part["source"]))]
     if found:
         file, address = found[0]
-        others = f", in {len(found) - 1} more files, too" if len(found) > 1 else ""
+        more = len(found) - 1
+        others = f", in {more} more {'file' if more == 1 else 'files'}, too" if more else ""
         yield TemplateFault(
             f"leads to {address}, which nobody can open; write an address of your own{others}",
             file,

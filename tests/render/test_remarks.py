@@ -37,6 +37,14 @@ def test_a_link_to_an_address_kept_for_examples_is_remarked_on(
     assert said(published, page, in_earnest=False) == []
 
 
+@pytest.mark.parametrize(("more", "said_of_them"), [(1, "1 more file,"), (2, "2 more files,")])
+def test_a_template_is_remarked_on_once(published: Published, more: int, said_of_them: str) -> None:
+    page = f'<p><a href="https://kardelen.example/en">Shop</a></p>{LEAVE}'
+    files = {"body.html": page, **{f"body.{each}.html": page for each in ("tr", "de")[:more]}}
+    (sentence,) = map(str, remarks(published(files), commercial=True, in_earnest=True))
+    assert said_of_them in sentence
+
+
 def test_a_commercial_page_shows_how_to_leave(published: Published) -> None:
     (sentence,) = said(published, "<p>Hello</p>")
     assert sentence.startswith("t/body.html: warning: shows no link to unsubscribe")
