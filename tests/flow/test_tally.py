@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import pytest
 
@@ -10,42 +10,24 @@ from mailer.core.delivery import Accepted, InDoubt, Outcome, Phase, Refused, Rep
 from mailer.core.message import Message
 from mailer.errors import RelayError, StoreError
 from mailer.flow.tally import CountedSession, Tally
+from mailer.testing import FakeTransport
 
 MESSAGE = Message("a@k.example", "b@x.example", b"", "<1@k>")
 REPLY = Reply(250, "ok")
 
 
-class Scripted:
+class Scripted(FakeTransport):
     """A connection that answers as it is told to."""
 
     def __init__(self, *answers: Outcome, ready: TryLater | RelayError | None = None) -> None:
-        self.answers = list(answers)
+        answering = iter(answers)
+        super().__init__(lambda _message: next(answering))
         self.trouble = ready
-
-    def turn(self) -> bool:
-        return True
-
-    def elsewhere(self) -> bool:
-        return False
 
     async def ready(self) -> TryLater | None:
         if isinstance(self.trouble, RelayError):
             raise self.trouble
         return self.trouble
-
-    async def send(
-        self,
-        message: Message,
-        may_start: Callable[[], bool],
-        *,
-        before_dot: Callable[[], None] | None = None,
-        follow: Callable[[], Message | None] | None = None,
-    ) -> Outcome:
-        del message, before_dot, follow
-        return self.answers.pop(0) if may_start() else TryLater(Phase.MAIL)
-
-    async def close(self) -> None:
-        self.trouble = None
 
 
 class Book:
