@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 from mailer.app.reporting import Reporting
+from mailer.core.capped import Mail, winners
+from mailer.core.delivery import Skip
 from mailer.errors import UsageError
 from mailer.flow.erase import Forgetting, Forgotten
 from mailer.flow.lots import PATIENCE_SECONDS
 from mailer.flow.person import Persons
+from mailer.store.capped import Capped
 from mailer.store.dossier import Dossiers
 from mailer.store.erasure import Erasure
+
+_PAGE = 500  # deliveries looked at together
 
 
 class People(Reporting):
@@ -21,7 +29,29 @@ class People(Reporting):
     @cached_property
     def persons(self) -> Persons:
         """Stories, exports and copies of mails."""
-        return Persons(Dossiers(self.db), self.ledger, lambda: self.composer)
+        return Persons(Dossiers(self.db), self.ledger, lambda: self.composer, self.winners)
+
+    async def winners(self, deliveries: Sequence[int]) -> dict[int, tuple[Mail, ...]]:
+        """The mails that won the places of those of the deliveries that were capped, where they are known."""
+        cap = self.rules.cap
+        return {
+            mine.id: winners(mine, others, cap, ZoneInfo(mine.zone) if mine.zone else self.rules.zone)
+            for mine, others in await Capped(self.db).rivals(deliveries)
+        }
+
+    async def deliveries(self, rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+        """Rows of the ledger, each with the mails that won the place it was refused."""
+        async with aclosing(cast("AsyncGenerator[dict[str, Any]]", rows)) as given:
+            async for page in _pages(given):
+                won = await self.winners([row["id"] for row in page if row["reason"] == Skip.CAPPED])
+                for row in page:
+                    of = won.get(row["id"], ())
+                    yield row | {
+                        "yielded_to": [
+                            {"delivery": each.id, "campaign": each.campaign, "occurrence": each.occurrence}
+                            for each in of
+                        ]
+                    }
 
     async def customer_story(self, customer: str) -> dict[str, Any]:
         """All that is known of a customer: every send and every skip with its reason in words, and the timeline.
@@ -39,7 +69,7 @@ class People(Reporting):
             "consent_entries": await self.customers.consent_entries(customer),
             "deliveries": [
                 {**row, "why": rows.get(row["id"], "")}
-                async for row in self.ledger.list(None, None, None, customer)
+                async for row in self.deliveries(self.ledger.list(None, None, None, customer))
             ],
             "timeline": story["timeline"],
         }
@@ -62,3 +92,14 @@ class People(Reporting):
             UsageError: there is none, or it cannot be done now.
         """
         return await self.forgetting.erase(customer, self.clock(), secrets.token_hex(16), patience=patience)
+
+
+async def _pages(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[list[dict[str, Any]]]:
+    page: list[dict[str, Any]] = []
+    async for row in rows:
+        page.append(row)
+        if len(page) == _PAGE:
+            yield page
+            page = []
+    if page:
+        yield page

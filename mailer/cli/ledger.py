@@ -124,7 +124,8 @@ def list_deliveries(
 
     async def work() -> None:
         async with this.app(load=False) as app:
-            rows = app.ledger.list(campaign, run_id, state, customer)
+            rows = app.deliveries(app.ledger.list(campaign, run_id, state, customer))
+            rows = rows if this.json else _named(rows)
             narrowed = any(each is not None for each in (campaign, run_id, state, customer))
             empty = (
                 "No delivery fits; see mailer deliveries without options."
@@ -134,6 +135,14 @@ def list_deliveries(
             await this.out.stream(rows, _DELIVERY_COLUMNS, empty)
 
     run(work())
+
+
+async def _named(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    """For people: who won is a part of the reason."""
+    async with given_back(rows):
+        async for row in rows:
+            won = ", ".join(each["campaign"] for each in row["yielded_to"])
+            yield row | {"reason": f"{row['reason']}: {won}"} if won else row
 
 
 @deliveries.command("settle")

@@ -138,8 +138,9 @@ def _told(fate: Fate, *, gone: bool) -> tuple[str, str]:
         word = "left" if last["kind"] == Kind.UNAFFECTED else "told"
         return word, f"was sent {kind} of update {number} at {sent_at}{since}"
     if state in CLAIMABLE:
-        at = instant_text(last["not_before"])
-        return "waits", f"gets {kind} of update {number}: it {why(state, None)}, not before {at}{since}"
+        held = last["not_before"] > last["updated_at"]
+        at = f", not before {instant_text(last['not_before'])}" if held else ""
+        return "waits", f"gets {kind} of update {number}: it {why(state, None)}{at}{since}"
     if state is State.SKIPPED:
         return _left_out(last["reason"], fate)
     return str(state), f"was to get {kind} of update {number}: it {why(state, last['reason'])}{since}"

@@ -117,11 +117,12 @@ def _mails(mails: Iterable[Row], events: Iterable[Row], *, no_address: bool) -> 
             yield _line(mail["not_before"], state, f"{_name(mail)} {why(state, reason)}.", **of)
         elif state in _ENDS and (mail["id"], state) not in told and reason != "bounced":
             end = "was not sent: there is no address" if no_address and reason == Skip.NOT_ELIGIBLE else None
-            yield _line(mail["updated_at"], state, f"{_name(mail)} {end or _end(state, reason)}.", **of)
+            end = end or _end(state, reason, mail.get("won"))
+            yield _line(mail["updated_at"], state, f"{_name(mail)} {end}.", **of)
 
 
-def _end(state: str, reason: str | None) -> str:
-    said = why(state, reason)
+def _end(state: str, reason: str | None, won: str | None = None) -> str:
+    said = won or why(state, reason)
     if state == State.SKIPPED:
         return f"was not sent: {said}" if reason else said
     return f"could not be delivered: {said}" if state == State.FAILED and reason else said
@@ -147,11 +148,12 @@ _TOLD: Mapping[str, tuple[str, tuple[str, ...]]] = {
 }
 
 
-def _told(kind: str, detail: Row) -> str:
+def _told(kind: str, detail: Row, won: str | None = None) -> str:
     """What an event says of its mail, whose name comes before."""
     match kind:
         case EventKind.FAILED | EventKind.SKIPPED:
-            return _end(kind, detail.get("reason")) + _said(detail, "reply", "detail")
+            named = won if detail.get("reason") == Skip.CAPPED else None
+            return _end(kind, detail.get("reason"), named) + _said(detail, "reply", "detail")
         case EventKind.SETTLED:
             how = "counts as sent" if detail.get("as") == "sent" else "goes out again"
             return f"was in doubt and {how}"
@@ -169,7 +171,7 @@ def _told(kind: str, detail: Row) -> str:
 def _events(mails: Mapping[int, Row], events: Iterable[Row]) -> Iterator[dict[str, Any]]:
     for row in events:
         mail = mails[row["delivery_id"]]
-        sentence = f"{_name(mail)} {_told(row['kind'], row['detail'] or {})}."
+        sentence = f"{_name(mail)} {_told(row['kind'], row['detail'] or {}, mail.get('won'))}."
         yield _line(row["at"], row["kind"], sentence, campaign=mail["campaign"], delivery=mail["id"])
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from mailer.core.capped import Mail, said
+from mailer.core.delivery import Skip
 from mailer.core.explain import why
 from mailer.core.handoff import SendJob
 from mailer.core.message import Message, Rendered
@@ -34,6 +36,10 @@ class ComposerPort(Protocol):
     def compose(self, job: SendJob, now: datetime) -> Message: ...
 
 
+#: The mails that won the places of capped deliveries, by these, where they are known.
+Winners = Callable[[Sequence[int]], Awaitable[Mapping[int, Sequence[Mail]]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Copy:
     """A mail made once more."""
@@ -50,8 +56,11 @@ class Copy:
 class Persons:
     """Questions about one customer."""
 
-    def __init__(self, dossiers: DossierPort, jobs: JobsPort, composer: Callable[[], ComposerPort]) -> None:
+    def __init__(
+        self, dossiers: DossierPort, jobs: JobsPort, composer: Callable[[], ComposerPort], winners: Winners
+    ) -> None:
         self._dossiers = dossiers
+        self._winners = winners
         self._jobs = jobs
         self._composer = composer
 
@@ -62,7 +71,13 @@ class Persons:
             UsageError: there is no such customer.
         """
         dossier = await self._dossiers.read(customer)
-        mails = [{**row, "why": why(row["state"], row["reason"])} for row in dossier["deliveries"]]
+        capped = [row["id"] for row in dossier["deliveries"] if row["reason"] == Skip.CAPPED]
+        won = {number: said(mails) for number, mails in (await self._winners(capped)).items()}
+        for row in dossier["deliveries"]:
+            row["won"] = won.get(row["id"])
+        mails = [
+            {**row, "why": row["won"] or why(row["state"], row["reason"])} for row in dossier["deliveries"]
+        ]
         return {"mails": mails, "timeline": timeline(dossier)}
 
     async def export(self, customer: str) -> dict[str, Any]:

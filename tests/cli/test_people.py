@@ -47,6 +47,25 @@ def test_a_story_tells_every_mail_and_shows_it(shop: Mailer) -> None:
     assert f"A has no delivery {number}" in other.err
 
 
+def test_who_won_a_place_is_named(shop: Mailer) -> None:
+    low = '{"purpose": "commercial", "trigger": "manual", "priority": 10, "template": "offer", "coupon": '
+    Path("jobs/low.yaml").write_text(
+        low + '{"kind": "generated", "prefix": "LO", "percent": 5, "valid": "7d"}}'
+    )
+    assert shop("campaigns", "run", "low", *NOW).status == 0
+    told = shop("customers", "show", "C", *NOW)
+    (facts,) = shop("customers", "show", "C", "--json", *NOW).rows
+    first, second = facts["deliveries"]  # type: ignore[misc]
+    won = f"offer of 2027-04-02 (delivery {first['id']}) had the place"
+    assert f"low of 2027-04-02 was not sent: {won}." in told.out
+    assert (second["reason"], second["why"]) == ("capped", won)
+    rows = shop("deliveries", "--customer", "C", "--json", *NOW).rows
+    assert [row["yielded_to"] for row in rows] == [
+        [], [{"delivery": first["id"], "campaign": "offer", "occurrence": "2027-04-02"}],
+    ]  # fmt: skip
+    assert "capped: offer" in shop("deliveries", "--customer", "C", *NOW).out
+
+
 def test_an_export_is_whole_and_no_cell_of_it_is_a_formula(shop: Mailer) -> None:
     whole = json.loads(shop("customers", "export", "C").out)
     assert (whole["email"], whole["first_name"], whole["services"]) == ("cem@x.example", "=1+1", ["fibre"])
