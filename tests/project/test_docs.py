@@ -78,8 +78,9 @@ def test_every_example_is_of_a_kind_that_is_tried() -> None:
 
 @pytest.mark.parametrize("block", of_kind("yaml", "campaign"))
 def test_a_campaign_example_can_be_used(block: Block, tmp_path: Path) -> None:
+    beside = [each.body for each in blocks("yaml") if (each.page, each.kind) == (block.page, "segments")]
     segments = (ROOT / "jobs" / catalog.SEGMENTS_FILE).read_text("utf-8")
-    (tmp_path / catalog.SEGMENTS_FILE).write_text(segments, "utf-8")
+    (tmp_path / catalog.SEGMENTS_FILE).write_text("\n".join([segments, *beside]), "utf-8")
     (tmp_path / "example.yaml").write_text(block.body, "utf-8")
     found = catalog.read(tmp_path)
     assert [str(fault) for fault in found.faults] == []
