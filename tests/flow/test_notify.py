@@ -306,6 +306,35 @@ async def test_preview(desk: Notifier, database: Database) -> None:
         await desk.preview(Area(postal=("3?",)), T0)
 
 
+async def test_a_preview_of_all_an_area_has_finds_whoever_hears_nothing(
+    desk: Notifier, database: Database
+) -> None:
+    for name, email in (
+        ("A2", "a@x.example"),
+        ("mute", ""),
+        ("dead", "dead@x.example"),
+        ("far", "b@x.example"),
+    ):
+        home = (
+            "06100" if name == "far" else "34722"
+        )  # who shares an address and is not affected keeps nobody from it
+        await a_customer_row(database, name, postal_code=home, email=email)
+    async with database.write() as conn:
+        for name in ("A", "B"):
+            email = f"{name.lower()}@x.example"
+            await conn.execute(
+                update(customer).where(customer.c.ext_id == name).values(email=email, email_key=email)
+            )
+    await put(
+        database, suppression, email_key="dead@x.example", scope="all", reason="bounced", source="x", at=T0
+    )
+    found = await desk.preview(Area.of(postal=["34*"]), T0)
+    assert (found.reach.count, found.told) == (6, 3)
+    assert dict(found.examples) == {"A2": "duplicate", "mute": "not_eligible", "dead": "suppressed"}
+    await desk.open(Draft("Fibre fault", Area.of(postal=["34*"])), now=T0, by="ayse")
+    assert sum("queued" in row for row in await ledger(database)) == found.told
+
+
 async def test_a_preview_decides_as_the_planner_will(database: Database) -> None:
     await a_customer_row(database, "A", postal_code="34710", locale="tr", email="a@x.example")
     await a_customer_row(database, "A2", postal_code="34710", locale="tr", email="a@x.example")
