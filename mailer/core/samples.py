@@ -148,6 +148,7 @@ def _incident(state: str) -> dict[str, Any]:
     planned = state in _PLANNED
     return {
         "id": 1, "title": "Fiber kesintisi", "state": state, "update": 1, "message": "Kablo hasarı.",
+        "titles": {"en": "Fibre outage"}, "messages": {"en": "A cable was damaged."},
         "started_at": SOME_DAY.isoformat(), "eta": later, "next_update": None, "reference": "INC-1",
         "planned": planned, "starts_at": SOME_DAY.isoformat() if planned else None,
         "ends_at": later if planned else None, "services": ["fibre"],
