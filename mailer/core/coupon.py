@@ -62,6 +62,11 @@ class _Coupon(BaseModel):
         """The amount in ten-thousandths of the currency's unit."""
         return None if self.amount is None else int(self.amount * E4)
 
+    @property
+    def scarce(self) -> bool:
+        """Whether there may be too few for all."""
+        return self.budget is not None
+
 
 class GeneratedCoupon(_Coupon):
     """A code of our own making for each delivery."""
@@ -75,6 +80,11 @@ class PoolCoupon(_Coupon):
 
     kind: Literal["pool"]
     pool: Annotated[str, Field(min_length=1, max_length=MOST_NAME)]
+
+    @property
+    def scarce(self) -> bool:
+        """Always: a pool holds what was loaded."""
+        return True
 
 
 class StaticCoupon(_Coupon):
@@ -91,6 +101,11 @@ class ReminderCoupon(BaseModel):
 
     kind: Literal["reminder"]
     of: Annotated[str, Field(min_length=1, max_length=63)]
+
+    @property
+    def scarce(self) -> bool:
+        """Never: each customer is shown their own."""
+        return False
 
 
 CouponSpec = Annotated[

@@ -80,8 +80,8 @@ class Filling:
         filled = Filled(run_id, grew=True)
         async with Abreast(self._book.abreast) as writing:
             while page is not None:
-                # Whoever is odd may be a duplicate of somebody before; and of codes the first customers get the first.
-                if page.odd or campaign.coupon is not None:
+                # Whoever is odd may be a duplicate of somebody before; and where codes are few the first get them.
+                if page.odd or (campaign.coupon is not None and campaign.coupon.scarce):
                     await writing.rest()
                 writing.begin(self._add(target, page, filled))
                 # The next page is read while this one is written: nothing asked there depends on what is written here.

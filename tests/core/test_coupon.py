@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import re
 from datetime import date
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -11,7 +12,7 @@ from mailer.core.coupon import ALPHABET, CouponSpec, last_day, make_code, pool_n
 from mailer.core.duration import Duration
 from mailer.errors import UsageError
 
-SPEC: TypeAdapter[object] = TypeAdapter(CouponSpec)
+SPEC: TypeAdapter[Any] = TypeAdapter(CouponSpec)
 
 
 def test_a_code_is_its_prefix_and_ten_letters_nobody_confuses() -> None:
@@ -20,6 +21,21 @@ def test_a_code_is_its_prefix_and_ten_letters_nobody_confuses() -> None:
     assert len(codes) == 2_000
     assert all(re.fullmatch(f"DG-[{ALPHABET}]{{10}}", code) for code in codes)
     assert set("ILO01").isdisjoint(ALPHABET)
+
+
+@pytest.mark.parametrize(
+    ("given", "scarce"),
+    [
+        ({"kind": "generated", "prefix": "DG"}, False),
+        ({"kind": "generated", "prefix": "DG", "budget": 5}, True),
+        ({"kind": "static", "code": "YAZ"}, False),
+        ({"kind": "static", "code": "YAZ", "budget": 5}, True),
+        ({"kind": "pool", "pool": "gift"}, True),
+        ({"kind": "reminder", "of": "birthday"}, False),
+    ],
+)
+def test_whether_there_may_be_too_few_codes(given: dict[str, object], scarce: bool) -> None:
+    assert SPEC.validate_python(given).scarce is scarce
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import func, insert, select
 
 from mailer.flow.plan_fill import PAGE, Abreast
 from mailer.store.engine import Database
-from mailer.store.tables import customer
+from mailer.store.tables import coupon, customer
 from tests.flow.planning import LONG_AGO, OFFER, Shop, at
 
 
@@ -72,8 +72,10 @@ async def test_a_failure_is_told_once_everything_has_ended(where: str) -> None:
     assert ended == [True]
 
 
-async def test_over_several_pages_the_oldest_of_an_address_gets_the_mail(database: Database) -> None:
-    shop = Shop(database, offer=OFFER)
+async def test_over_several_pages_the_oldest_of_an_address_gets_the_mail_and_each_its_code(
+    database: Database,
+) -> None:
+    shop = Shop(database, offer=OFFER | {"coupon": {"kind": "generated", "prefix": "YZ", "percent": 10}})
     many = 2 * PAGE + 50
     twins = {3: "twin@shop.example", PAGE + 7: "twin@shop.example", many - 2: "twin@shop.example"}
     rows = [
@@ -92,3 +94,6 @@ async def test_over_several_pages_the_oldest_of_an_address_gets_the_mail(databas
     assert added == many
     assert [who for who, said in found if said == "duplicate"] == [f"p{PAGE + 7}", f"p{many - 2}"]
     assert sum(said == "queued" for _who, said in found) == many - 2
+    async with database.read() as connection:
+        codes = select(func.count(coupon.c.code.distinct()), func.count(coupon.c.delivery_id.distinct()))
+        assert (await connection.execute(codes)).one() == (many - 2, many - 2)
