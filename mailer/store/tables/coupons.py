@@ -60,7 +60,13 @@ coupon = Table(
         sqlite_where=text("kind = 'static'"),
         postgresql_where=text("kind = 'static'"),
     ),
-    Index("ix_coupon_pool_state", "pool", "state"),
+    Index(
+        "ix_coupon_pool_state",
+        "pool",
+        "state",
+        sqlite_where=text("pool is not null"),
+        postgresql_where=text("pool is not null"),
+    ),
     Index("ix_coupon_campaign_state", "campaign", "state"),
 )
 

@@ -463,7 +463,14 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     op.create_index("ix_coupon_campaign_state", "coupon", ["campaign", "state"], unique=False)
     op.create_index(op.f("ix_coupon_customer_id"), "coupon", ["customer_id"], unique=False)
     op.create_index(op.f("ix_coupon_delivery_id"), "coupon", ["delivery_id"], unique=False)
-    op.create_index("ix_coupon_pool_state", "coupon", ["pool", "state"], unique=False)
+    op.create_index(
+        "ix_coupon_pool_state",
+        "coupon",
+        ["pool", "state"],
+        unique=False,
+        sqlite_where=sa.text("pool is not null"),
+        postgresql_where=sa.text("pool is not null"),
+    )
     op.create_index(
         "ix_coupon_static",
         "coupon",
