@@ -17,8 +17,6 @@ from mailer.core.plain import instant_text
 from mailer.core.postal import matches
 from mailer.core.standing import Kind
 
-#: The ledger's words that mean something narrower of a notice.
-_SKIPS = {str(Skip.NOT_ELIGIBLE): "no_address"}
 _NAMED = 3  # points in a sentence
 
 

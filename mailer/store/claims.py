@@ -227,7 +227,12 @@ _PUT_OFF = Writing(
 
 
 async def put_off(connection: AsyncConnection, sender_id: int, until: Mapping[int, datetime]) -> None:
-    """Let go of deliveries this sender holds and has not begun, until their time comes."""
+    """Let go of deliveries this sender holds and has not begun, until their time comes.
+
+    Raises:
+        Fenced: they were given to others.
+    """
+    await require_lease(connection, sender_id)
     mine = set(await claimed_by(connection, sender_id))
     await _PUT_OFF.run(connection, sorted(pair for pair in until.items() if pair[0] in mine))
     await let_go(connection, sender_id, list(until))

@@ -106,7 +106,11 @@ class Ledger:
             await claims.let_go(connection, sender_id, ids)
 
     async def put_off(self, sender_id: int, until: Mapping[int, datetime]) -> None:
-        """Give back claimed deliveries whose turn comes later: nobody takes them before."""
+        """Give back claimed deliveries whose turn comes later: nobody takes them before.
+
+        Raises:
+            Fenced: this sender's lease ran out, and they were given to others.
+        """
         if not until:
             return
         async with self._db.write() as connection:

@@ -17,12 +17,11 @@ from mailer.core.incident import CLOSED
 from mailer.core.metrics import Counts, Present
 from mailer.core.pacing import Bucket
 from mailer.core.run import ENDED, RunState
-from mailer.store.claims import open_runs
+from mailer.store.claims import is_free, open_runs
 from mailer.store.dialect import clock
 from mailer.store.engine import Database
 from mailer.store.switches import HALT
 from mailer.store.tables import (
-    WAITING,
     campaign_state,
     coupon,
     delivery,
@@ -145,7 +144,7 @@ async def _oldest(connection: AsyncConnection, now: datetime) -> dict[str, datet
     """Of what a sender could take now. Each run's first delivery is the first of its stretch of the index."""
     first = (
         select(func.min(delivery.c.not_before, type_=delivery.c.not_before.type))
-        .where(delivery.c.run_id == run.c.id, text(WAITING))
+        .where(delivery.c.run_id == run.c.id, is_free())
         .correlate(run)
         .scalar_subquery()
     )

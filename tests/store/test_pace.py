@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from mailer.core.pacing import AHEAD, HOLD, Limit, Want
+from mailer.errors import Fenced
 from mailer.store.engine import Database
 from mailer.store.ledger import Ledger
 from mailer.store.pace import Paces
@@ -141,7 +142,9 @@ async def test_what_is_put_off_is_nobodys_until_its_time(database: Database) -> 
     later = NOW.replace(hour=9)
     await ledger.put_off(mine, {first: later, second: later})
     await ledger.put_off(mine, {})
-    await ledger.put_off(mine + 1, {third: later})  # not that one's
+    await ledger.put_off(await a_sender(database), {third: later})  # not that one's
+    with pytest.raises(Fenced):
+        await ledger.put_off(mine + 100, {third: later})
     assert await ledger.claimed(mine) == [third]
     assert await ledger.claim(mine, NOW, 10) == []
     assert sorted(await ledger.claim(mine, later, 10)) == [first, second]
