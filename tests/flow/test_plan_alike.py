@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 
 from mailer.core.audience import Page, Pages, Selection, Watch
 from mailer.core.once import once_key
@@ -169,7 +169,7 @@ async def planned(shop: Shop, definition: dict[str, Any], given: list[dict[str, 
     ]  # fmt: skip
     wanted = (
         select(run.c.occurrence, run.c.state, customer.c.ext_id, delivery.c.once_key, *columns,
-               coupon.c.code, coupon.c.valid_until)
+               func.substr(coupon.c.code, 1, 3), coupon.c.valid_until)  # whose code it is is chance; who has one is not
         .join_from(delivery, run, run.c.id == delivery.c.run_id)
         .join(customer, customer.c.id == delivery.c.customer_id)
         .outerjoin(coupon, coupon.c.delivery_id == delivery.c.id)
