@@ -52,6 +52,10 @@ class Watch:
     every: float  # seconds
 
 
+#: After a change it is looked at once, and again so many ticks later: what is written shows before it can be read.
+LOOKS = (0, 1, 2, 4, 8, 16)
+
+
 class Embedded:
     """The dispatcher of one machine: a share is whatever is due at that moment; of service mail only if `urgent`."""
 
@@ -60,6 +64,7 @@ class Embedded:
         self._urgent = urgent
         self._watch = watch
         self._seen: object = None
+        self._passed = LOOKS[-1]  # looks at the mark since it last changed
 
     async def take(self, sender_id: int, now: datetime, limit: int) -> list[int]:
         return await self._ledger.claim(sender_id, now, limit, urgent=self._urgent)
@@ -76,7 +81,8 @@ class Embedded:
         for _ in range(math.ceil(seconds / self._watch.every)):
             await asyncio.sleep(self._watch.every)
             before, self._seen = self._seen, self._watch.mark()
-            if before != self._seen:
+            self._passed = 0 if before != self._seen else self._passed + 1
+            if self._passed in LOOKS:
                 with contextlib.suppress(StoreError):  # whoever takes hears of it
                     if await self._ledger.pending(self._watch.clock(), urgent=self._urgent):
                         return

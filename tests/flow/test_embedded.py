@@ -35,3 +35,32 @@ async def test_a_waiting_sender_looks_as_soon_as_somebody_wrote_what_is_due(
         await waiting
     assert (time.monotonic() - begun < patience) is at_once
     await other.close()
+
+
+class Late:
+    """A ledger in which what was written can be read only at the third look."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    async def pending(self, *_asked: object, **_how: object) -> bool:
+        self.looks += 1
+        return self.looks > 2
+
+
+@pytest.mark.parametrize(("marks", "woken"), [([1, 2], True), ([1], True), ([], False)])
+async def test_a_change_is_looked_for_again_as_it_shows_before_it_can_be_read(
+    marks: list[int], woken: bool
+) -> None:
+    late, left = Late(), iter(marks)
+    seen: list[object] = [None]
+
+    def mark() -> object:
+        seen[0] = next(left, seen[0])
+        return seen[0]
+
+    dispatcher = Embedded(late, watch=Watch(mark, lambda: NOW, 0.001))  # type: ignore[arg-type]  # asked for nothing else
+    begun = time.monotonic()
+    await dispatcher.wait(1.0)
+    assert (time.monotonic() - begun < 0.5) is woken
+    assert late.looks == (3 if woken else 0)

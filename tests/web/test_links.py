@@ -21,7 +21,7 @@ from tests.core.test_tracking import CHROME
 from tests.store import rows
 from tests.store.rows import NOW
 from tests.web.conftest import Stand
-from tests.web.test_public import everything, take_away, threads_to_end
+from tests.web.test_public import everything, threads_to_end
 
 SHOP = "https://kardelen.example/linen?x=1#top"
 
@@ -101,14 +101,18 @@ async def test_the_picture_is_always_there(stand: Stand) -> None:
     assert [detail["by"] for _kind, detail in await booked(stand)] == ["human", "machine"]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {each.name: each.read_bytes() for each in folder.glob("mailer.db*")}
+def put_away(folder: Path) -> None:
+    """Let a folder stand where the database was; `bring_back` undoes it."""
+    (folder / "away").mkdir()
+    for each in list(folder.glob("mailer.db*")):
+        each.rename(folder / "away" / each.name)
+    (folder / "mailer.db").mkdir()
 
 
-def bring_back(folder: Path, kept: dict[str, bytes]) -> None:
+def bring_back(folder: Path) -> None:
     (folder / "mailer.db").rmdir()
-    for name, content in kept.items():
-        (folder / name).write_bytes(content)
+    for each in (folder / "away").iterdir():
+        each.rename(folder / each.name)
 
 
 def forgeries(stand: Stand) -> list[str]:
@@ -169,8 +173,7 @@ async def test_what_may_be_the_begin_of_a_rush_is_not_judged_yet(stand: Stand) -
 async def test_clicks_lead_on_and_wait_while_the_database_is_away(stand: Stand, tmp_path: Path) -> None:
     mail = await rows.a_delivery(stand.app.db)
     await stand.app.db.close()
-    kept = contents(tmp_path)
-    take_away(tmp_path / "mailer.db")
+    put_away(tmp_path)
     async with person(stand) as client:
         assert (await client.get(link(stand, mail))).status_code == 302
         assert (await client.get(picture(stand, mail))).content == PICTURE
@@ -181,7 +184,7 @@ async def test_clicks_lead_on_and_wait_while_the_database_is_away(stand: Stand, 
     stop.set()
     await keeping
     await threads_to_end()
-    bring_back(tmp_path, kept)
+    bring_back(tmp_path)
     assert [kind for kind, _detail in await booked(stand)] == ["clicked", "opened"]
 
 
