@@ -97,7 +97,8 @@ class Filling:
             chunk = await self._people.chunk(odd, to.now, 0, len(page.odd))
             rows = await self._rows.of(to.campaign, to.occurrence, chunk, to.run_id, to.due, to.now, to.moved)
             batches += self._rows.together(to.campaign, to.occurrence, chunk, rows, to.due)
-        filled.added += await self._book.add(to.run_id, [], to.now, batches)
+        added = await self._book.add(to.run_id, [], to.now, batches)
+        filled.added += added  # read after the wait: the page beside this one has counted meanwhile
         filled.missed += sum(len(each.customers) for each in batches if each.like.reason == Skip.MISSED)
 
 

@@ -70,7 +70,7 @@ class Trials:
                     locale: {
                         **entry,
                         "source": _PRINTED.sub(
-                            lambda tag, at=(name, locale): (  # type: ignore[misc]
+                            lambda tag, at=(name, locale): (  # type: ignore[misc]  # a lambda has no types
                                 '{{ ""' + "\n" * tag[0].count("\n") + "}}"
                                 if (*at, tag.start()) in out
                                 else tag[0]

@@ -77,7 +77,7 @@ async def test_over_several_pages_the_oldest_of_an_address_gets_the_mail_and_eac
 ) -> None:
     shop = Shop(database, offer=OFFER | {"coupon": {"kind": "generated", "prefix": "YZ", "percent": 10}})
     many = 2 * PAGE + 50
-    twins = {3: "twin@shop.example", PAGE + 7: "twin@shop.example", many - 2: "twin@shop.example"}
+    twins = {3: "twin@shop.example", many - 2: "twin@shop.example"}  # between them a page that waits for none
     rows = [
         {
             "ext_id": f"p{number}", "email": (address := twins.get(number, f"p{number}@shop.example")),
@@ -92,8 +92,8 @@ async def test_over_several_pages_the_oldest_of_an_address_gets_the_mail_and_eac
     _key, added = await shop.planner().run_by_hand(shop.campaigns["offer"], at("2026-05-01T07:00"))
     found = [row.split()[1:3] for row in await shop.rows()]
     assert added == many
-    assert [who for who, said in found if said == "duplicate"] == [f"p{PAGE + 7}", f"p{many - 2}"]
-    assert sum(said == "queued" for _who, said in found) == many - 2
+    assert [who for who, said in found if said == "duplicate"] == [f"p{many - 2}"]
+    assert sum(said == "queued" for _who, said in found) == many - 1
     async with database.read() as connection:
         codes = select(func.count(coupon.c.code.distinct()), func.count(coupon.c.delivery_id.distinct()))
-        assert (await connection.execute(codes)).one() == (many - 2, many - 2)
+        assert (await connection.execute(codes)).one() == (many - 1, many - 1)
