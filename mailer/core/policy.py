@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -77,6 +77,10 @@ def decide(
     """Whether `candidate` gets `campaign`, due at `due`, planned at `now`."""
     zone = ZoneInfo(candidate.zone) if candidate.zone else rules.zone
     expires = expires_at(due, campaign.ttl, campaign.ends_at, zone)
+    if own_action_at is not None:
+        # They agreed by the very act this answers. The date of what stands is that of their last word, and
+        # who presses the button twice has said it again a second after the first one fell due.
+        candidate = replace(candidate, consent_at=None)
     reason = _skip(candidate, campaign, rules, due=due, now=now, zone=zone)
     if reason is not None:
         return Decision(State.SKIPPED, reason, due, expires)

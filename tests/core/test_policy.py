@@ -77,6 +77,21 @@ def test_the_reason_nobody_is_left_out_without(
 
 
 @pytest.mark.parametrize(
+    ("who", "own_action", "reason"),
+    [
+        pytest.param({"consent_at": DUE + timedelta(seconds=1)}, DUE, None, id="confirmed once more"),
+        pytest.param({"consent": "no", "consent_at": DUE + MINUTE}, DUE, Skip.NO_CONSENT, id="revoked since"),
+        pytest.param({"consent_at": DUE + MINUTE}, None, Skip.NO_CONSENT, id="agreed after the cut"),
+    ],
+)
+def test_a_confirmation_is_itself_the_consent_of_what_answers_it(
+    who: dict[str, Any], own_action: datetime | None, reason: Skip | None
+) -> None:
+    decision = decide(someone(**who), campaign(), RULES, due=DUE, now=DUE + MINUTE, own_action_at=own_action)
+    assert decision.reason == reason
+
+
+@pytest.mark.parametrize(
     ("late", "state"),
     [
         pytest.param(timedelta(), State.QUEUED, id="in time"),

@@ -452,7 +452,7 @@ async def test_two_events_of_a_customer_found_at_once_make_one_mail_and_one_skip
     database: Database, once: Any
 ) -> None:
     shop = await shop_of(database, welcome={**WELCOME, "once": once})
-    await shop.customer("a")
+    await shop.customer("a", consent_at=at("2027-05-11T07:01"))  # what they confirmed last is what stands
     for minute in ("07:00", "07:01"):
         await shop.event("consent.confirmed", "a", f"2027-05-11T{minute}")
     await shop.plan("2027-05-11T07:02")
