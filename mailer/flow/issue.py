@@ -1,4 +1,4 @@
-"""What is new for the next issue of a newsletter: since the last one that went out; and whether there will be one."""
+"""What is new for the next issue of a newsletter, since the last one that went out; and what will go out at all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from mailer.core.campaign import Campaign
 from mailer.core.content import Content, FeedContent
+from mailer.core.coupon import PoolCoupon, ReminderCoupon
 from mailer.core.post import PUBLISHED, Post, new_posts, shown, unfit
 from mailer.core.run import RunState
 
@@ -21,6 +22,13 @@ class PastPort(Protocol):
     async def posts(self, name: str, after: datetime | None, until: datetime) -> list[dict[str, Any]]: ...
     async def last_issue(self, campaign: str) -> datetime | None: ...
     async def carried(self, campaign: str) -> Collection[str]: ...
+
+
+class StockPort(PastPort, Protocol):
+    """And what codes there are to promise."""
+
+    async def pool_empty(self, pool: str) -> bool: ...
+    async def used(self, campaign: str) -> int: ...
 
 
 class FeedsPort(Protocol):
@@ -61,28 +69,48 @@ class Issues:
 
 
 class Prospects:
-    """Whether what falls due later will go out at all, as far as is known now: lower mails yield to no empty issue.
+    """Whether what falls due later will go out at all, as far as is known now.
 
-    Each question is answered once in a pass.
+    Lower mails yield to no empty issue, nor to a coupon there is no code for; should codes be loaded in time after
+    all, the lower mail has the day. Each question is answered once in a pass.
     """
 
-    def __init__(self, book: RunsPort, past: PastPort, feeds: FeedsPort) -> None:
+    def __init__(self, book: RunsPort, past: StockPort, feeds: FeedsPort) -> None:
         self._book = book
+        self._stock = past
         self._feeds = _Believed(feeds)
         self._issues = Issues(past, self._feeds)
         self._known: dict[tuple[str, str], bool] = {}
+        self._codes: dict[str, bool] = {}
 
     def begin(self, now: datetime) -> None:
         """A pass begins: what was known before may have changed."""
         self._known.clear()
+        self._codes.clear()
         self._feeds.begin(now)
 
     async def goes_out(self, campaign: Campaign, occurrence: str, due: datetime) -> bool:
-        """Whether a run stands, or there is something for the issue that is due then."""
+        """Whether a run stands, or there is something for the issue that is due then; and codes, if it gives any."""
+        if not await self.has_codes(campaign):
+            return False
         asked = campaign.name, occurrence
         if asked not in self._known:
             self._known[asked] = await self._look(campaign, occurrence, due)
         return self._known[asked]
+
+    async def has_codes(self, campaign: Campaign) -> bool:
+        """Whether its pool and its budget leave a code for one customer more, or it promises none."""
+        if campaign.name not in self._codes:
+            self._codes[campaign.name] = await self._count(campaign)
+        return self._codes[campaign.name]
+
+    async def _count(self, campaign: Campaign) -> bool:
+        spec = campaign.coupon
+        if spec is None or isinstance(spec, ReminderCoupon):
+            return True
+        if isinstance(spec, PoolCoupon) and await self._stock.pool_empty(spec.pool):
+            return False
+        return spec.budget is None or await self._stock.used(campaign.name) < spec.budget
 
     async def _look(self, campaign: Campaign, occurrence: str, due: datetime) -> bool:
         standing = (await self._book.ids(campaign.name, [occurrence])).get(occurrence)

@@ -183,6 +183,8 @@ class Yielding:
         claims: Claims,
     ) -> None:
         now, until = window
+        if not await self._prospects.has_codes(other):
+            return
         events = await self._people.events_of(
             trigger.event,
             other.name,

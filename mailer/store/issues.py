@@ -1,4 +1,4 @@
-"""What the shop published, and what earlier issues of a newsletter carried."""
+"""What there is for mails to come: posts, what earlier issues of a newsletter carried, and codes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mailer.core.delivery import HOLDING
 from mailer.core.post import LATE_EVENT
 from mailer.core.run import RunState
 from mailer.store.engine import Database
+from mailer.store.pools import Pools
 from mailer.store.tables import customer_event, delivery, run
 
 #: Runs that no customer got an issue of.
@@ -18,10 +19,18 @@ _NO_ISSUE = (RunState.SKIPPED_EMPTY, RunState.MISSED, RunState.CANCELLED)
 
 
 class PastIssues:
-    """Questions about posts and issues. Reads only."""
+    """Questions about posts, issues and codes. Reads only."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
+
+    async def pool_empty(self, pool: str) -> bool:
+        """Whether no code of the pool is left."""
+        return await Pools(self._db).empty(pool)
+
+    async def used(self, campaign: str) -> int:
+        """How many codes of a campaign count towards its budget."""
+        return await Pools(self._db).used(campaign)
 
     async def posts(self, name: str, after: datetime | None, until: datetime) -> list[dict[str, Any]]:
         """Events about the shop in (after, until], newest first: what a newsletter may carry.

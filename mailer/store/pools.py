@@ -57,6 +57,12 @@ class Pools:
             for pool, *counts in rows
         ]
 
+    async def empty(self, pool: str) -> bool:
+        """Whether no code is left that nobody was given."""
+        left = select(coupon.c.id).where(coupon.c.pool == pool, coupon.c.state == CouponState.AVAILABLE)
+        async with self._database.read() as connection:
+            return await connection.scalar(left.order_by(coupon.c.id).limit(1)) is None
+
     async def used(self, campaign: str) -> int:
         """How many codes of a campaign count towards its budget."""
         wanted = select(func.count()).where(coupon.c.campaign == campaign, coupon.c.state.in_(COUNTED))

@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from mailer.store.engine import Database
-from mailer.store.tables import coupon, delivery
+from mailer.store.tables import cap_slot, coupon, delivery
 from tests.flow.planning import BIRTHDAY, Shop, at
 from tests.store.planned import fill
+from tests.store.rows import put
 
 TUESDAY = "2027-05-11T07:00"
 NEWS: dict[str, Any] = {"purpose": "commercial", "trigger": {"cron": "0 10 * * tue"}, "priority": 20}
@@ -41,6 +42,69 @@ async def test_a_mail_that_gets_no_coupon_stands_in_no_other_ones_way(
     assert await shop.rows("news") == [
         "2027-05-11 ayse capped",
         "2027-05-11 bora queued 2027-05-11T07:00Z",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("promise", "codes", "news"),
+    [
+        pytest.param(POOL, [], "queued 2027-05-11T06:00Z", id="an empty pool"),
+        pytest.param(POOL, ["C1"], "capped", id="a pool with a code"),
+        pytest.param(
+            {"kind": "generated", "prefix": "DG", "budget": 1}, [], "queued 2027-05-11T06:00Z", id="spent"
+        ),
+        pytest.param({"kind": "generated", "prefix": "DG", "budget": 2}, [], "capped", id="a budget left"),
+        pytest.param({"kind": "reminder", "of": "other"}, [], "capped", id="a reminder"),
+    ],
+)  # fmt: skip
+async def test_a_mail_yields_to_no_coupon_of_later_that_day_there_is_no_code_for(
+    database: Database, promise: dict[str, Any], codes: list[str], news: str
+) -> None:
+    morning = {**NEWS, "trigger": {"cron": "0 9 * * tue"}}
+    shop = Shop(database, birthday={**BIRTHDAY, "coupon": promise}, news=morning)
+    await shop.customer("early", birthday="1990-05-10")
+    await shop.customer("ayse", birthday="1990-05-11")
+    await shop.seen()
+    await shop.plan("2027-05-10T07:00")  # takes one of the budget, and finds the pool empty
+    if codes:
+        await fill(database, "shop", codes)
+    await shop.plan("2027-05-11T06:00")
+    assert (await shop.rows("news"))[-1] == f"2027-05-11 ayse {news}"
+
+
+async def test_codes_loaded_after_a_mail_was_let_go_make_no_second_one_that_day(database: Database) -> None:
+    shop = Shop(
+        database, birthday={**BIRTHDAY, "coupon": POOL}, news={**NEWS, "trigger": {"cron": "0 9 * * tue"}}
+    )
+    await shop.customer("ayse", birthday="1990-05-11")
+    await shop.seen()
+    await shop.plan("2027-05-11T06:00")
+    await shop.settle("sent", "2027-05-11T06:00")
+    async with database.read() as conn:
+        [mail] = await conn.execute(select(delivery.c.id, delivery.c.customer_id))
+    await put(
+        database, cap_slot, customer_id=mail.customer_id, local_day=date(2027, 5, 11), slot=0,
+        delivery_id=mail.id,
+    )  # fmt: skip
+    await fill(database, "shop", ["C1"])
+    await shop.plan(TUESDAY)
+    assert await shop.rows("birthday") == ["2027-05-11 ayse capped"]
+    assert await shop.codes() == [("C1", "available", "None")]
+
+
+async def test_an_event_without_a_code_for_its_answer_lets_the_lower_mail_go(database: Database) -> None:
+    reward = {
+        "purpose": "commercial", "trigger": {"event": "order.placed", "after": "3h"}, "priority": 70,
+        "coupon": POOL,
+    }  # fmt: skip
+    shop = Shop(database, reward=reward, news=NEWS)
+    for name in ("ayse", "bora"):
+        await shop.customer(name)
+    await shop.seen()
+    await shop.event("order.placed", "ayse", "2027-05-11T05:00")
+    await shop.plan(TUESDAY)
+    assert await shop.rows("news") == [
+        f"2027-05-11 {name} queued 2027-05-11T07:00Z" for name in ("ayse", "bora")
     ]
 
 
