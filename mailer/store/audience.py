@@ -25,7 +25,7 @@ from mailer.store.members import Members
 from mailer.store.pages import HOLDS, as_page, page_of
 from mailer.store.scores import Scores
 from mailer.store.segment_context import SegmentContext
-from mailer.store.selection import candidates, chosen, unplanned
+from mailer.store.selection import candidates, chosen, in_run, unplanned
 from mailer.store.slots import as_waiting, taken, waiting
 from mailer.store.tables import customer, customer_event, delivery, suppression
 
@@ -141,7 +141,7 @@ class Audience(PastIssues):
             .join_from(customer, delivery, delivery.c.customer_id == customer.c.id)
             .where(
                 self._among(customer.c.email_key, email_keys),
-                delivery.c.run_id == run_id,
+                *in_run(run_id),
                 delivery.c.email_key == customer.c.email_key,
                 delivery.c.state.in_(HOLDING),
             )

@@ -56,7 +56,7 @@ def rows_of(
         value = func.json_each(whole).table_valued("value").c.value
     else:
         value = func.jsonb_array_elements(cast(literal(whole, Text), JSONB)).column_valued("value")
-    given = [_field(value, place, table.c[name], dialect) for place, name in enumerate(names)]
+    given = [_field(value, place, table.c[name], dialect).label(name) for place, name in enumerate(names)]
     common = [null() if each is None else literal(each, table.c[name].type) for name, each in same.items()]
     # SQLite takes ON CONFLICT after a SELECT only where that has a WHERE (sqlite.org/lang_upsert.html).
     return [*names, *same], select(*given, *common).where(true())

@@ -16,11 +16,13 @@ from mailer.core.publication import Publication, Record
 from mailer.core.run import NewDelivery, RunState
 from mailer.core.standing import Kind
 from mailer.store.addresses import hindered
+from mailer.store.barred import beside
 from mailer.store.bulk import among, rows_of
 from mailer.store.dialect import insert, slices
 from mailer.store.engine import Database
 from mailer.store.households import Households, affected_people
 from mailer.store.runs import insert_deliveries, open_run
+from mailer.store.selection import in_run
 from mailer.store.shards import Shards, announce
 from mailer.store.tables import delivery, incident, incident_recipient, run
 from mailer.store.unsettled import unsettled
@@ -92,6 +94,7 @@ class Recipients(Households):
         each part at once: a notice needs no others to be whole, and an outage does not wait.
         """
         async with self._db.write() as conn:
+            await beside(conn)
             if not await _newest(conn, wanted):
                 return None
             back = set(await _cancel(conn, [each for move in wanted.moves for each in move.cancel], now))
@@ -150,7 +153,7 @@ async def _take_up(conn: AsyncConnection, run_id: int, rows: Sequence[NewDeliver
     await conn.execute(
         update(delivery)
         .where(
-            delivery.c.run_id == run_id,
+            *in_run(run_id),
             delivery.c.customer_id == bindparam("of"),
             delivery.c.state.in_((State.SKIPPED, State.FAILED)),
         )

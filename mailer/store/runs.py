@@ -8,12 +8,13 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import State, Tally
 from mailer.core.run import ENDED, Batch, NewDelivery, NewRun, RunState
 from mailer.errors import UsageError
+from mailer.store.barred import beside
 from mailer.store.batches import insert_batches
 from mailer.store.bulk import rows_of
 from mailer.store.campaigns import Campaigns
@@ -21,7 +22,7 @@ from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.reserve import NewCode, Promise, keep_promises, take_turns
 from mailer.store.shards import Shards, announce
-from mailer.store.tables import delivery, run
+from mailer.store.tables import customer, delivery, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +90,12 @@ async def insert_deliveries(
 ) -> int:
     """Write deliveries and their coupons in this transaction; those already there stay as they are.
 
-    Returns how many were new. A queued row that no coupon is left for becomes skipped, with the reason.
+    Returns how many were new. A queued row that no coupon is left for becomes skipped, with the reason. Whoever was
+    erased meanwhile is left out.
     """
     if not rows and not batches:
         return 0
+    await beside(conn)  # what keeps the customers there: no foreign key looks for them
     head = (
         await conn.execute(select(run.c.campaign, run.c.purpose, run.c.priority).where(run.c.id == run_id))
     ).one()
@@ -103,10 +106,11 @@ async def insert_deliveries(
     }  # fmt: skip
     added, promises = await insert_batches(conn, batches, same)
     if rows:
-        columns = rows_of(conn, delivery, _ROW, [_row(row) for row in rows], same)
+        names, given = rows_of(conn, delivery, _ROW, [_row(row) for row in rows], same)
+        there = exists().where(customer.c.id == given.selected_columns["customer_id"])
         statement = (
             insert(conn, delivery)
-            .from_select(*columns)
+            .from_select(names, given.where(there))
             .on_conflict_do_nothing()
             .returning(delivery.c.id, delivery.c.customer_id)
         )
@@ -156,6 +160,7 @@ class Runs(Campaigns):
         """Runs of one delivery each (events), whole and released in one transaction."""
         added = 0
         async with self._db.write() as conn:
+            await beside(conn)
             for name in {
                 new.campaign for new, _row in wanted
             }:  # before any row that another planner waits for

@@ -99,10 +99,10 @@ def _related(selection: Selection) -> Iterator[ColumnElement[bool]]:
             run.c.campaign == name,
             run.c.occurrence == occurrence,
             delivery.c.customer_id == customer.c.id,
+            delivery.c.campaign == name,
         )
     if selection.run_id is not None:
-        mine = delivery.c.run_id == selection.run_id, delivery.c.customer_id == customer.c.id
-        yield has_none(delivery, *mine)
+        yield has_none(delivery, delivery.c.customer_id == customer.c.id, *in_run(selection.run_id))
     if selection.entered is not None:
         campaign, entered_at = selection.entered
         # From the few who are owed something to the customers, not the other way round.
@@ -116,6 +116,12 @@ def _related(selection: Selection) -> Iterator[ColumnElement[bool]]:
     if selection.entering is not None:
         known = segment_member.c.campaign == selection.entering, segment_member.c.customer_id == customer.c.id
         yield has_none(segment_member, *known)
+
+
+def in_run(run_id: int) -> tuple[ColumnElement[bool], ...]:
+    """Whether a delivery is of the run. With its campaign, so that one customer's is found in one step."""
+    its = select(run.c.campaign).where(run.c.id == run_id).correlate(None).scalar_subquery()
+    return delivery.c.run_id == run_id, delivery.c.campaign == its
 
 
 def unplanned(name: str, campaign: str, since: datetime, until: datetime) -> Select[Any]:

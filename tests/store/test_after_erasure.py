@@ -6,7 +6,7 @@ import asyncio
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 
 from mailer.core.area import Area
 from mailer.core.booking import SoftRule
@@ -16,10 +16,12 @@ from mailer.core.delivery import State
 from mailer.core.event import By
 from mailer.core.incident import Incident, IncidentState, Update
 from mailer.core.redemption import Redemption
+from mailer.core.run import Reserve
 from mailer.core.tracking import Hit, Judged
 from mailer.errors import UsageError
 from mailer.files.zones import load_zones
 from mailer.store.answers import AnswerBook
+from mailer.store.barred import alone
 from mailer.store.control import Control
 from mailer.store.customer_merge import CustomerMerge
 from mailer.store.engine import Database
@@ -27,15 +29,14 @@ from mailer.store.hits import Hits
 from mailer.store.redemptions import Redemptions
 from mailer.store.returned import Book
 from mailer.store.suppressions import Suppressions
-from mailer.store.tables import (
-    coupon,
-    customer,
-    incident,
-)
+from mailer.store.tables import coupon, customer, delivery, incident
 from mailer.store.unsettled import unsettled
 from mailer.store.unsubscribes import Unsubscribes
 from tests.store.persons import ADDRESS, HOUR, NAME, SECRETS, WHO, a_person, erase, everything
+from tests.store.planned import a_row, plan
 from tests.store.rows import NOW, a_customer_row, a_delivery, a_run, add
+
+CODE = Reserve(kind="static", code="HOSGELDIN", percent=10)
 
 
 async def test_whoever_was_erased_stays_barred_when_imported_again(database: Database) -> None:
@@ -130,3 +131,28 @@ async def test_who_comes_in_while_somebody_with_their_address_is_erased_is_barre
     merge = CustomerMerge(database, load_zones())
     await asyncio.gather(erase(database), merge.merge([again], NOW))
     assert (await Suppressions(database).of(ADDRESS))["all"] == "erased"
+
+
+async def test_whoever_was_erased_since_their_row_was_decided_is_left_out(database: Database) -> None:
+    await a_person(database)
+    async with database.read() as connection:
+        gone = await connection.scalar(select(customer.c.id).where(customer.c.ext_id == WHO))
+    await erase(database)
+    here = await a_customer_row(database)
+    run_id = await plan(database, [a_row(int(gone or 0), CODE), a_row(here, CODE)])
+    async with database.read() as connection:
+        planned = await connection.scalars(select(delivery.c.customer_id).where(delivery.c.run_id == run_id))
+        assert planned.all() == [here]
+
+
+async def test_planning_waits_while_somebody_is_erased(postgresql_database: Database) -> None:
+    going = await a_customer_row(postgresql_database)
+    async with postgresql_database.write() as connection:
+        await alone(connection)
+        planning = asyncio.create_task(plan(postgresql_database, [a_row(going, CODE)]))
+        done, _waiting = await asyncio.wait([planning], timeout=0.3)
+        assert not done
+        await connection.execute(delete(customer).where(customer.c.id == going))
+    await planning
+    async with postgresql_database.read() as connection:
+        assert await connection.scalar(select(func.count()).select_from(delivery)) == 0

@@ -8,7 +8,8 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.audience import KeyRule, Selection, Watch
@@ -17,10 +18,12 @@ from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
 from mailer.store import claims, handoff, sendjobs
 from mailer.store.audience import Audience
+from mailer.store.dialect import has_none
 from mailer.store.engine import Database
 from mailer.store.pages import HOLDS, as_page, page_of
+from mailer.store.selection import in_run
 from mailer.store.senders import Senders
-from mailer.store.tables import WAITING
+from mailer.store.tables import WAITING, customer, delivery
 from mailer.store.tables.mail import UNSENT
 from tests.store.rows import NOW, a_run, add_many
 
@@ -45,6 +48,18 @@ async def test_a_partial_index_is_used(
     async with sqlite_database.read() as connection:
         plan = " ".join(row[3] for row in await connection.execute(asked, {"it": 1}))
     assert f"INDEX {index} " in plan
+
+
+async def test_whether_somebody_is_in_a_run_is_one_step(sqlite_database: Database) -> None:
+    """However much they got before."""
+    asked = select(customer.c.id).where(
+        has_none(delivery, delivery.c.customer_id == customer.c.id, *in_run(1))
+    )
+    said = str(asked.compile(dialect=sqlite.dialect()))
+    async with sqlite_database.read() as connection:
+        rows = await connection.exec_driver_sql(f"explain query plan {said}", (1,) * said.count("?"))
+        plan = " ".join(row[3] for row in rows)
+    assert "(customer_id=? AND campaign=? AND run_id=?)" in plan
 
 
 @pytest.mark.parametrize("round_", ["planned anew", "as prepared"])

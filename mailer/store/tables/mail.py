@@ -95,8 +95,8 @@ delivery = Table(
     "delivery",
     metadata,
     key(),
-    reference("run_id", "run.id", nullable=False),
-    reference("customer_id", "customer.id"),  # null: they were erased
+    locked_reference("run_id", "run.id", nullable=False),
+    locked_reference("customer_id", "customer.id"),  # null: they were erased
     Column("campaign", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("priority", Integer, nullable=False),
@@ -119,7 +119,8 @@ delivery = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     locked_reference("sender_id", "sender.id"),  # who is sending it
-    UniqueConstraint("run_id", "customer_id"),
+    # A run is of one campaign: nobody is in it twice, and what somebody got of a campaign is found by it, too.
+    UniqueConstraint("customer_id", "campaign", "run_id"),
     Index(
         "uq_delivery_once_key",
         "once_key",
@@ -143,7 +144,6 @@ delivery = Table(
         postgresql_where=text("sender_id is not null"),
     ),
     Index("ix_delivery_run_state", "run_id", "state"),
-    Index("ix_delivery_customer_campaign", "customer_id", "campaign"),
     # What waits for a customer, found without walking through all that they ever got.
     Index(
         "ix_delivery_unsent",

@@ -95,6 +95,71 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     op.create_index(op.f("ix_customer_postal_code"), "customer", ["postal_code"], unique=False)
     op.create_index(op.f("ix_customer_zone"), "customer", ["zone"], unique=False)
     op.create_table(
+        "delivery",
+        sa.Column("id", Id, nullable=False),
+        sa.Column("run_id", Id, nullable=False),
+        sa.Column("customer_id", Id, nullable=True),
+        sa.Column("campaign", sa.Text(), nullable=False),
+        sa.Column("purpose", sa.Text(), nullable=False),
+        sa.Column("priority", sa.Integer(), nullable=False),
+        sa.Column("once_key", sa.Text(), nullable=False),
+        sa.Column("email", sa.Text(), nullable=False),
+        sa.Column("email_key", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column("kind", sa.Text(), server_default="", nullable=False),
+        sa.Column("context", Json, nullable=True),
+        sa.Column("due_at", Instant, nullable=False),
+        sa.Column("not_before", Instant, nullable=False),
+        sa.Column("expires_at", Instant, nullable=True),
+        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("render_kills", sa.Integer(), server_default="0", nullable=False),
+        sa.Column("message_id", sa.Text(), nullable=True),
+        sa.Column("reply", sa.Text(), nullable=True),
+        sa.Column("phase", sa.Text(), nullable=True),
+        sa.Column("sent_at", Instant, nullable=True),
+        sa.Column("created_at", Instant, nullable=False),
+        sa.Column("updated_at", Instant, nullable=False),
+        sa.Column("sender_id", Id, nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint(
+            "customer_id", "campaign", "run_id", name=op.f("uq_delivery_customer_id_campaign_run_id")
+        ),
+    )
+    op.create_index(
+        "ix_delivery_claim",
+        "delivery",
+        ["run_id", "not_before", "id"],
+        unique=False,
+        sqlite_where=sa.text("state in ('queued', 'deferred') and sender_id is null"),
+        postgresql_where=sa.text("state in ('queued', 'deferred') and sender_id is null"),
+    )
+    op.create_index("ix_delivery_run_state", "delivery", ["run_id", "state"], unique=False)
+    op.create_index(
+        "ix_delivery_sender",
+        "delivery",
+        ["sender_id"],
+        unique=False,
+        sqlite_where=sa.text("sender_id is not null"),
+        postgresql_where=sa.text("sender_id is not null"),
+    )
+    op.create_index(
+        "ix_delivery_unsent",
+        "delivery",
+        ["customer_id"],
+        unique=False,
+        sqlite_where=sa.text("purpose = 'commercial' and state in ('queued', 'deferred')"),
+        postgresql_where=sa.text("purpose = 'commercial' and state in ('queued', 'deferred')"),
+    )
+    op.create_index(
+        "uq_delivery_once_key",
+        "delivery",
+        ["once_key"],
+        unique=True,
+        sqlite_where=sa.text("state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"),
+        postgresql_where=sa.text("state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"),
+    )
+    op.create_table(
         "incident",
         sa.Column("id", Id, nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
@@ -213,6 +278,66 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     )
     op.create_index(op.f("ix_consent_entry_customer_id"), "consent_entry", ["customer_id"], unique=False)
     op.create_table(
+        "coupon",
+        sa.Column("id", Id, nullable=False),
+        sa.Column("code", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("pool", sa.Text(), nullable=True),
+        sa.Column("campaign", sa.Text(), nullable=True),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("once_key", sa.Text(), nullable=True),
+        sa.Column("delivery_id", Id, nullable=True),
+        sa.Column("customer_id", Id, nullable=True),
+        sa.Column("percent", sa.Integer(), nullable=True),
+        sa.Column("amount_e4", sa.BigInteger(), nullable=True),
+        sa.Column("currency", sa.Text(), nullable=True),
+        sa.Column("valid_until", sa.Date(), nullable=True),
+        sa.Column("created_at", Instant, nullable=False),
+        sa.Column("issued_at", Instant, nullable=True),
+        sa.Column("redeemed_at", Instant, nullable=True),
+        sa.Column("redeemed_order", sa.Text(), nullable=True),
+        sa.Column("redeemed_net_e4", sa.BigInteger(), nullable=True),
+        sa.Column("changed_at", Instant, nullable=False),
+        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_coupon_customer_id")),
+        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_coupon_delivery_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_coupon")),
+    )
+    op.create_index("ix_coupon_campaign_state", "coupon", ["campaign", "state"], unique=False)
+    op.create_index(op.f("ix_coupon_customer_id"), "coupon", ["customer_id"], unique=False)
+    op.create_index(op.f("ix_coupon_delivery_id"), "coupon", ["delivery_id"], unique=False)
+    op.create_index(
+        "ix_coupon_pool_state",
+        "coupon",
+        ["pool", "state"],
+        unique=False,
+        sqlite_where=sa.text("pool is not null"),
+        postgresql_where=sa.text("pool is not null"),
+    )
+    op.create_index(
+        "ix_coupon_static",
+        "coupon",
+        ["code", "customer_id"],
+        unique=False,
+        sqlite_where=sa.text("kind = 'static'"),
+        postgresql_where=sa.text("kind = 'static'"),
+    )
+    op.create_index(
+        "uq_coupon_code",
+        "coupon",
+        ["code"],
+        unique=True,
+        sqlite_where=sa.text("kind != 'static'"),
+        postgresql_where=sa.text("kind != 'static'"),
+    )
+    op.create_index(
+        "uq_coupon_once_key",
+        "coupon",
+        ["once_key"],
+        unique=True,
+        sqlite_where=sa.text("once_key is not null"),
+        postgresql_where=sa.text("once_key is not null"),
+    )
+    op.create_table(
         "customer_date",
         sa.Column("customer_id", Id, nullable=False),
         sa.Column("attr", sa.Text(), nullable=False),
@@ -262,6 +387,26 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
             ["round_id"], ["score_round.id"], name=op.f("fk_customer_score_round_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("round_id", "customer_id", name=op.f("pk_customer_score")),
+    )
+    op.create_table(
+        "delivery_event",
+        sa.Column("id", Id, nullable=False),
+        sa.Column("delivery_id", Id, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("at", Instant, nullable=False),
+        sa.Column("detail", Json, nullable=True),
+        sa.Column("ext_id", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_event_delivery_id")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_event")),
+    )
+    op.create_index(op.f("ix_delivery_event_delivery_id"), "delivery_event", ["delivery_id"], unique=False)
+    op.create_index(
+        "uq_delivery_event_ext_id",
+        "delivery_event",
+        ["ext_id"],
+        unique=True,
+        sqlite_where=sa.text("ext_id is not null"),
+        postgresql_where=sa.text("ext_id is not null"),
     )
     op.create_table(
         "incident_recipient",
@@ -370,150 +515,14 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     )
     op.create_index(op.f("ix_service_point_postal_code"), "service_point", ["postal_code"], unique=False)
     op.create_table(
-        "delivery",
-        sa.Column("id", Id, nullable=False),
-        sa.Column("run_id", Id, nullable=False),
-        sa.Column("customer_id", Id, nullable=True),
-        sa.Column("campaign", sa.Text(), nullable=False),
-        sa.Column("purpose", sa.Text(), nullable=False),
-        sa.Column("priority", sa.Integer(), nullable=False),
-        sa.Column("once_key", sa.Text(), nullable=False),
-        sa.Column("email", sa.Text(), nullable=False),
-        sa.Column("email_key", sa.Text(), nullable=False),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("kind", sa.Text(), server_default="", nullable=False),
-        sa.Column("context", Json, nullable=True),
-        sa.Column("due_at", Instant, nullable=False),
-        sa.Column("not_before", Instant, nullable=False),
-        sa.Column("expires_at", Instant, nullable=True),
-        sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("render_kills", sa.Integer(), server_default="0", nullable=False),
-        sa.Column("message_id", sa.Text(), nullable=True),
-        sa.Column("reply", sa.Text(), nullable=True),
-        sa.Column("phase", sa.Text(), nullable=True),
-        sa.Column("sent_at", Instant, nullable=True),
-        sa.Column("created_at", Instant, nullable=False),
-        sa.Column("updated_at", Instant, nullable=False),
-        sa.Column("sender_id", Id, nullable=True),
-        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_delivery_customer_id")),
-        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_delivery_run_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
-        sa.UniqueConstraint("run_id", "customer_id", name=op.f("uq_delivery_run_id_customer_id")),
-    )
-    op.create_index(
-        "ix_delivery_claim",
-        "delivery",
-        ["run_id", "not_before", "id"],
-        unique=False,
-        sqlite_where=sa.text("state in ('queued', 'deferred') and sender_id is null"),
-        postgresql_where=sa.text("state in ('queued', 'deferred') and sender_id is null"),
-    )
-    op.create_index("ix_delivery_customer_campaign", "delivery", ["customer_id", "campaign"], unique=False)
-    op.create_index("ix_delivery_run_state", "delivery", ["run_id", "state"], unique=False)
-    op.create_index(
-        "ix_delivery_sender",
-        "delivery",
-        ["sender_id"],
-        unique=False,
-        sqlite_where=sa.text("sender_id is not null"),
-        postgresql_where=sa.text("sender_id is not null"),
-    )
-    op.create_index(
-        "ix_delivery_unsent",
-        "delivery",
-        ["customer_id"],
-        unique=False,
-        sqlite_where=sa.text("purpose = 'commercial' and state in ('queued', 'deferred')"),
-        postgresql_where=sa.text("purpose = 'commercial' and state in ('queued', 'deferred')"),
-    )
-    op.create_index(
-        "uq_delivery_once_key",
-        "delivery",
-        ["once_key"],
-        unique=True,
-        sqlite_where=sa.text("state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"),
-        postgresql_where=sa.text("state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"),
-    )
-    op.create_table(
-        "coupon",
-        sa.Column("id", Id, nullable=False),
-        sa.Column("code", sa.Text(), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("pool", sa.Text(), nullable=True),
-        sa.Column("campaign", sa.Text(), nullable=True),
-        sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("once_key", sa.Text(), nullable=True),
-        sa.Column("delivery_id", Id, nullable=True),
-        sa.Column("customer_id", Id, nullable=True),
-        sa.Column("percent", sa.Integer(), nullable=True),
-        sa.Column("amount_e4", sa.BigInteger(), nullable=True),
-        sa.Column("currency", sa.Text(), nullable=True),
-        sa.Column("valid_until", sa.Date(), nullable=True),
-        sa.Column("created_at", Instant, nullable=False),
-        sa.Column("issued_at", Instant, nullable=True),
-        sa.Column("redeemed_at", Instant, nullable=True),
-        sa.Column("redeemed_order", sa.Text(), nullable=True),
-        sa.Column("redeemed_net_e4", sa.BigInteger(), nullable=True),
-        sa.Column("changed_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_coupon_customer_id")),
-        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_coupon_delivery_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_coupon")),
-    )
-    op.create_index("ix_coupon_campaign_state", "coupon", ["campaign", "state"], unique=False)
-    op.create_index(op.f("ix_coupon_customer_id"), "coupon", ["customer_id"], unique=False)
-    op.create_index(op.f("ix_coupon_delivery_id"), "coupon", ["delivery_id"], unique=False)
-    op.create_index(
-        "ix_coupon_pool_state",
-        "coupon",
-        ["pool", "state"],
-        unique=False,
-        sqlite_where=sa.text("pool is not null"),
-        postgresql_where=sa.text("pool is not null"),
-    )
-    op.create_index(
-        "ix_coupon_static",
-        "coupon",
-        ["code", "customer_id"],
-        unique=False,
-        sqlite_where=sa.text("kind = 'static'"),
-        postgresql_where=sa.text("kind = 'static'"),
-    )
-    op.create_index(
-        "uq_coupon_code",
-        "coupon",
-        ["code"],
-        unique=True,
-        sqlite_where=sa.text("kind != 'static'"),
-        postgresql_where=sa.text("kind != 'static'"),
-    )
-    op.create_index(
-        "uq_coupon_once_key",
-        "coupon",
-        ["once_key"],
-        unique=True,
-        sqlite_where=sa.text("once_key is not null"),
-        postgresql_where=sa.text("once_key is not null"),
-    )
-    op.create_table(
-        "delivery_event",
-        sa.Column("id", Id, nullable=False),
+        "coupon_reminder",
         sa.Column("delivery_id", Id, nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False),
-        sa.Column("at", Instant, nullable=False),
-        sa.Column("detail", Json, nullable=True),
-        sa.Column("ext_id", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_event_delivery_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_event")),
-    )
-    op.create_index(op.f("ix_delivery_event_delivery_id"), "delivery_event", ["delivery_id"], unique=False)
-    op.create_index(
-        "uq_delivery_event_ext_id",
-        "delivery_event",
-        ["ext_id"],
-        unique=True,
-        sqlite_where=sa.text("ext_id is not null"),
-        postgresql_where=sa.text("ext_id is not null"),
+        sa.Column("coupon_id", Id, nullable=False),
+        sa.ForeignKeyConstraint(["coupon_id"], ["coupon.id"], name=op.f("fk_coupon_reminder_coupon_id")),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["delivery.id"], name=op.f("fk_coupon_reminder_delivery_id")
+        ),
+        sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_coupon_reminder")),
     )
     op.create_table(
         "returned",
@@ -540,13 +549,3 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     )
     op.create_index(op.f("ix_returned_email_key"), "returned", ["email_key"], unique=False)
     op.create_index(op.f("ix_returned_run_id"), "returned", ["run_id"], unique=False)
-    op.create_table(
-        "coupon_reminder",
-        sa.Column("delivery_id", Id, nullable=False),
-        sa.Column("coupon_id", Id, nullable=False),
-        sa.ForeignKeyConstraint(["coupon_id"], ["coupon.id"], name=op.f("fk_coupon_reminder_coupon_id")),
-        sa.ForeignKeyConstraint(
-            ["delivery_id"], ["delivery.id"], name=op.f("fk_coupon_reminder_delivery_id")
-        ),
-        sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_coupon_reminder")),
-    )
