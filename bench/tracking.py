@@ -43,7 +43,7 @@ from mailer.store.tables import customer, delivery
 from tests import counterparts
 from tests.store import rows
 
-KEY = "a-key-for-this-bench"
+KEY = "a-key-for-this-bench-and-no-others"
 MAILS = 20_000
 LINKS = 6
 AGENT = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0 Safari/537.36"

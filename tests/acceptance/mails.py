@@ -70,7 +70,7 @@ def send(open_shop: Callable[..., Shop], open_relay: Callable[..., RelayProcess]
     here.relay(post.port)
     here.set(
         dkim=_SIGNED,
-        secret_key="a-key-for-these-tests",
+        secret_key="a-key-for-these-tests-and-no-others",
         public_url="https://mail.kardelen.example",
         policy={"cap": {"day": 20, "week": 20}},
     )

@@ -82,7 +82,8 @@ def test_nothing_starts_once_somebody_pulled_the_switch(shop: OpenShop, relay: S
 def test_no_template_learns_a_secret(shop: OpenShop) -> None:
     here = a_shop(shop(), 1)
     here.set(
-        secret_key="GEHEIM-1", relay={"host": "127.0.0.1", "port": 9, "username": "u", "password": "GEHEIM-2"}
+        secret_key="GEHEIM-1-with-letters-enough-to-do",
+        relay={"host": "127.0.0.1", "port": 9, "username": "u", "password": "GEHEIM-2"},
     )
     everything = "".join(
         f"{{{{ {name} }}}} {{% for key in {name} %}}{{{{ {name}[key] }}}} {{% endfor %}}\n"

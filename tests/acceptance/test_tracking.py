@@ -20,7 +20,7 @@ from tests.acceptance.plays import event
 from tests.acceptance.shop import PATIENCE, Shop, wait_until
 from tests.core.test_tracking import CHROME
 
-KEY = "a-key-for-these-tests"
+KEY = "a-key-for-these-tests-and-no-others"
 NOW = "2027-05-10T09:00:00Z"
 WEEK_BEFORE = "2027-05-03T08:00:00Z"
 LONG_AGO = "2026-01-05T08:00:00Z"

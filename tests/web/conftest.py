@@ -49,7 +49,7 @@ def folder(tmp_path: Path) -> Path:
     shop = tmp_path / "shop"
     (shop / "jobs").mkdir(parents=True)
     (shop / "templates").mkdir()
-    (shop / "settings.yaml").write_text("secret_key: only-for-tests\n", encoding="utf-8")
+    (shop / "settings.yaml").write_text("secret_key: only-for-tests-and-nothing-besides\n", encoding="utf-8")
     return shop
 
 

@@ -25,7 +25,7 @@ from tests.store.rows import NOW
 from tests.web.conftest import Stand
 
 SETTINGS = {
-    "secret_key": "only-for-tests",
+    "secret_key": "only-for-tests-and-nothing-besides",
     "bounces": {
         "address": "b@bounce.shop.example",
         "complaints": "fbl@shop.example",

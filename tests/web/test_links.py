@@ -146,8 +146,10 @@ async def test_a_forged_link_leads_nowhere(stand: Stand) -> None:
 
 
 async def test_links_of_an_old_key_lead_on(stand: Stand) -> None:
-    old = Keyring.single("only-for-tests-once")
-    stand.app.keys = Keyring.of(["only-for-tests", "only-for-tests-once"])
+    old = Keyring.single("only-for-tests-and-nothing-besides-once")
+    stand.app.keys = Keyring.of(
+        ["only-for-tests-and-nothing-besides", "only-for-tests-and-nothing-besides-once"]
+    )
     async with person(stand) as client:
         assert (await client.get(f"/c/{Stem(old, CLICK, SHOP).token(7)}")).status_code == 302
 

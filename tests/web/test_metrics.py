@@ -81,7 +81,7 @@ async def test_no_address_and_no_secret_is_shown(
     folder: Path, make_stand: Callable[[Database], Stand], sqlite_database: Database
 ) -> None:
     said = f"""
-secret_key: only-for-tests
+secret_key: only-for-tests-and-nothing-besides
 metrics: {{token: {TOKEN}}}
 relay: {{host: smtp.kardelen.example, port: 25, username: gizli-ad, password: gizli-söz}}
 """
@@ -94,7 +94,7 @@ relay: {{host: smtp.kardelen.example, port: 25, username: gizli-ad, password: gi
         'mailer_relay_share{relay="smtp.kardelen.example:587"} 1.0' in text
         or 'relay="smtp.kardelen.example:' in text
     )
-    for secret in ("ayse", "@", "gizli", "only-for-tests", TOKEN):
+    for secret in ("ayse", "@", "gizli", "only-for-tests-and-nothing-besides", TOKEN):
         assert secret not in text
 
 
@@ -125,7 +125,9 @@ async def test_who_gets_them(
 ) -> None:
     settings = folder / "settings.yaml"
     if with_token:
-        settings.write_text(f"secret_key: only-for-tests\nmetrics: {{token: {TOKEN}}}\n", encoding="utf-8")
+        settings.write_text(
+            f"secret_key: only-for-tests-and-nothing-besides\nmetrics: {{token: {TOKEN}}}\n", encoding="utf-8"
+        )
     elif TOKEN in headers.get("authorization", "") and status == 200:
         status = 403
     stand = make_stand(sqlite_database)

@@ -199,7 +199,7 @@ async def test_the_link_of_a_test_mail_changes_nothing(both: Stand, anywhere: ht
 
 
 def forgeries() -> list[Any]:
-    keys, other = Keyring.single("only-for-tests"), Keyring.single("another key")
+    keys, other = Keyring.single("only-for-tests-and-nothing-besides"), Keyring.single("another key")
     mine, theirs = [5, 5, "me@example.com"], [6, 6, "you@example.com"]
     good, victim = sign(keys, UNSUBSCRIBE, mine), sign(keys, UNSUBSCRIBE, theirs)
     payload, key_id, signature = good.split(".")
@@ -242,7 +242,7 @@ async def test_a_forged_link_is_refused_with_a_sentence(
 
 @given(place=st.integers(min_value=0), bit=st.integers(min_value=0, max_value=7))
 def test_no_bit_of_a_token_can_be_turned(place: int, bit: int) -> None:
-    keys = Keyring.single("only-for-tests")
+    keys = Keyring.single("only-for-tests-and-nothing-besides")
     token = sign(keys, UNSUBSCRIBE, [5, 5, "ayşe@example.com"]).encode()
     place %= len(token)
     turned = bytes([*token[:place], token[place] ^ 1 << bit, *token[place + 1 :]])
@@ -252,7 +252,7 @@ def test_no_bit_of_a_token_can_be_turned(place: int, bit: int) -> None:
 
 @pytest.mark.parametrize("last", "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_=!")
 def test_a_signature_has_one_spelling(last: str) -> None:
-    keys = Keyring.single("only-for-tests")
+    keys = Keyring.single("only-for-tests-and-nothing-besides")
     token = sign(keys, UNSUBSCRIBE, [5, 5, "me@example.com"])
     if token[-1] != last:
         with pytest.raises(BadToken):

@@ -53,7 +53,9 @@ def make_gate(tmp_path: Path) -> Callable[..., Gate]:
         (shop / "jobs").mkdir(parents=True)
         (shop / "templates").mkdir()
         lines = "".join(f"{name}: {value}\n" for name, value in settings.items())
-        (shop / "settings.yaml").write_text(f"secret_key: only-for-tests\n{lines}", encoding="utf-8")
+        (shop / "settings.yaml").write_text(
+            f"secret_key: only-for-tests-and-nothing-besides\n{lines}", encoding="utf-8"
+        )
         told: list[str] = []
         found = settings_file.load(shop / "settings.yaml", environment={})
         return Gate(App(found, database, FrozenClock(NOW), told.append), told)

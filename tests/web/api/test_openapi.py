@@ -93,7 +93,9 @@ def served(
     folder = tmp_path_factory.mktemp("api")
     (folder / "jobs").mkdir()
     (folder / "templates").mkdir()
-    (folder / "settings.yaml").write_text("secret_key: only-for-tests\napi: {rate: 100000}\n", "utf-8")
+    (folder / "settings.yaml").write_text(
+        "secret_key: only-for-tests-and-nothing-besides\napi: {rate: 100000}\n", "utf-8"
+    )
     with socket.create_server(("127.0.0.1", 0)) as door:
         port = door.getsockname()[1]
     found = Served(sqlite_template.copy(folder), folder, port)

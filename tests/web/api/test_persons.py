@@ -40,7 +40,7 @@ async def test_an_export_has_everything_and_no_secret(gate: Gate, program: httpx
     assert len(found["deliveries"]) == 3
     assert found["delivery_events"][0]["at"].endswith("Z")
     assert "TS-HELD" not in answer.text  # not given to them
-    assert "only-for-tests" not in answer.text
+    assert "only-for-tests-and-nothing-besides" not in answer.text
     assert (await program.get("/api/customers/nobody/export")).status_code == 404
 
 
