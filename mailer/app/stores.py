@@ -12,6 +12,7 @@ from mailer.core.coupon import make_code
 from mailer.files.journal import Journals
 from mailer.mailbox.storage import Mailbox
 from mailer.store.audience import Audience
+from mailer.store.backup import backup
 from mailer.store.control import Control
 from mailer.store.coupons import Coupons
 from mailer.store.customers import Customers
@@ -22,7 +23,6 @@ from mailer.store.redemptions import Redemptions
 from mailer.store.runs import Runs
 from mailer.store.senders import Senders
 from mailer.store.shards import Shards
-from mailer.store.snapshot import backup
 from mailer.store.suppressions import Suppressions
 from mailer.store.switches import Switches
 
@@ -93,7 +93,7 @@ class Stores(Installation):
         return mailbox_of(self.settings, self.clock)
 
     async def backup(self, file: Path) -> None:
-        """Copy the database to a file; see `store.snapshot.backup`."""
+        """Copy the database to a file; see `store.backup`."""
         await backup(self.db, file)
 
     @cached_property

@@ -17,7 +17,7 @@ from sqlalchemy import JSON, Column, Date, Select, Table, Text, cast, func, sele
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from mailer.errors import StoreError, UsageError
+from mailer.errors import StoreError
 from mailer.files.url import sqlite_url
 from mailer.store.dialect import LOCK_SECONDS, explain
 from mailer.store.engine import Database
@@ -44,9 +44,9 @@ async def snapshot(db: Database, place: Path | None = None) -> AsyncIterator[Dat
     folder, held = _own_folder(place)
     try:
         file = folder / "copy.db"
-        with _trouble(file):
+        with trouble(file):
             if db.dialect == "sqlite":
-                await asyncio.to_thread(_copy_file, db.where, file)
+                await asyncio.to_thread(copy_file, db.where, file)
             else:
                 await _copy_rows(db, file)
         copy = await Database.connect(sqlite_url(file), durable=False)
@@ -92,37 +92,21 @@ def _sweep(place: Path) -> None:
                 os.close(held)
 
 
-async def backup(db: Database, file: Path) -> None:
-    """Write the SQLite database as it stands to `file`, whole or not at all, while others go on writing.
+@contextmanager
+def trouble(file: Path) -> Iterator[None]:
+    """Say what SQLite has to say of `file` as ours.
 
     Raises:
-        UsageError: the file is there already, or the database is on PostgreSQL, which has `pg_dump` for it.
-        StoreError: it cannot be read, or there is no room for the copy.
+        StoreError: in its words.
     """
-    if db.dialect != "sqlite":
-        raise UsageError(f"The database {db.where} is on PostgreSQL; back it up with pg_dump.")
-    if await asyncio.to_thread(file.exists):
-        raise UsageError(f"{file} is there already; give the backup another name.")
-    part = file.with_name(f".{file.name}.part")
-    try:
-        with _trouble(part):
-            await asyncio.to_thread(_copy_file, db.where, part)
-        await asyncio.to_thread(part.rename, file)
-    except OSError as error:
-        raise StoreError(f"The backup cannot be written to {file}: {error.strerror}.") from None
-    finally:
-        await asyncio.to_thread(part.unlink, missing_ok=True)
-
-
-@contextmanager
-def _trouble(file: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
         raise StoreError(explain(error, str(file))) from error
 
 
-def _copy_file(where: str, file: Path) -> None:
+def copy_file(where: str, file: Path) -> None:
+    """The SQLite file `where` as it stands at this moment, as `file`."""
     file.touch(mode=0o600)  # it holds the customers
     source = Path(where).expanduser()
     with (

@@ -7,7 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,9 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from mailer.errors import StoreError
 from mailer.store.dialect import LOCK_SECONDS
 from mailer.store.inline import inline
+
+#: The application id of a backup that nobody has opened yet. Such a file has no log of its own.
+SET_ASIDE = 0x6D626B70
 
 #: The execution option of an engine whose transactions write.
 WRITES = "mailer_writes"
@@ -34,7 +37,7 @@ def sqlite(url: Any, where: str, *, durable: bool, short: bool) -> tuple[AsyncEn
     """The engine of a file, which is made where it is missing; and what raises once it is not that file any more.
 
     Raises:
-        StoreError: its folder cannot be made.
+        StoreError: its folder cannot be made, or another file's log lies beside it.
     """
     file = Path(url.database).expanduser()
     folder = file.parent
@@ -47,6 +50,7 @@ def sqlite(url: Any, where: str, *, durable: bool, short: bool) -> tuple[AsyncEn
     # What is there already keeps its rights, and SQLite says better what else is wrong.
     with suppress(OSError):
         os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))  # its log takes after it
+    _see_log(file, where)
     engine = create_async_engine(
         url.set(database=str(file)),
         pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS,
@@ -61,6 +65,28 @@ def sqlite(url: Any, where: str, *, durable: bool, short: bool) -> tuple[AsyncEn
     there = partial(_same_file, file, where, _number(file))
     event.listen(engine.sync_engine, "do_connect", lambda *_: there())
     return engine, there
+
+
+def _see_log(file: Path, where: str) -> None:
+    """See that what lies beside a backup is not the log of the database it was put in place of.
+
+    SQLite would take it for the backup's own and write pages of the one into the other.
+
+    Raises:
+        StoreError: it is.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    with suppress(OSError, sqlite3.Error):  # opening it says better what else is wrong
+        if not log.stat().st_size:  # first: whoever opens a backup takes the mark off before there is a log
+            return
+        # Without the log, and through SQLite: to close a handle of ours would drop its locks.
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?immutable=1", uri=True)) as alone:
+            if alone.execute("PRAGMA application_id").fetchone()[0] != SET_ASIDE:
+                return
+        raise StoreError(
+            f"The database {where} is a backup, and beside it lies {log.name} of the database it was put in place of; "
+            f"opened together they would be mixed. Take {log.name} and {file.name}-shm away and start again."
+        )
 
 
 def _number(file: Path) -> tuple[int, int] | None:
@@ -127,6 +153,9 @@ def _write_ahead(cursor: Any) -> None:
         if cursor.fetchone()[0] == "wal":
             return
         try:
+            cursor.execute("PRAGMA application_id")
+            if cursor.fetchone()[0] == SET_ASIDE:
+                cursor.execute("PRAGMA application_id = 0")
             cursor.execute("PRAGMA journal_mode = WAL")
             cursor.fetchone()
         except sqlite3.OperationalError as error:
