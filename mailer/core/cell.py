@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -35,6 +36,20 @@ NO = frozenset({"no", "n", "false", "0", "hayır", "hayir", "h"})
 
 class CellFault(ValueError):
     """A value that cannot be taken; its text is the sentence."""
+
+
+def once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these keys and values. One that says something twice is read in two ways (RFC 8259 §4).
+
+    Raises:
+        CellFault: it does.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise CellFault(f"The key {twice[:MOST_NAME]!r} is written twice; keep one of the two.")
+    return found
 
 
 def text_of(value: Any) -> str:

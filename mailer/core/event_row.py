@@ -17,6 +17,7 @@ from mailer.core.cell import (
     instant_of,
     line_of,
     money_of,
+    once,
     text_of,
 )
 from mailer.core.coupon import MOST_CODE
@@ -120,7 +121,9 @@ def _properties(values: Mapping[str, Any]) -> dict[str, Any]:
     given = values.get("properties")
     if isinstance(given, str):
         try:
-            given = json.loads(given) if given.strip() else {}
+            given = json.loads(given, object_pairs_hook=once) if given.strip() else {}
+        except CellFault:
+            raise
         except (ValueError, RecursionError):
             raise CellFault("The properties are not a JSON object.") from None
     if given is not None and not isinstance(given, dict):

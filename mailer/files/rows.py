@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from mailer.core.cell import CellFault
+from mailer.core.cell import CellFault, once
 from mailer.core.importing import Columns, Row, RowFault
 from mailer.errors import FileFault
 from mailer.files.lines import Line, Lines
@@ -227,9 +227,11 @@ def _record(taken: list[Line], lines: Lines, delimiter: str) -> list[str] | str:
 def _json(text: str) -> dict[str, Any] | str:
     """The object on a line, or what is wrong with it."""
     try:
-        values = json.loads(text, parse_constant=_no_number)
+        values = json.loads(text, parse_constant=_no_number, object_pairs_hook=once)
     except RecursionError:
         return "The line nests lists or objects too deeply."
+    except CellFault as error:
+        return str(error)
     except ValueError as error:
         return f"The line is not a JSON object: {getattr(error, 'msg', None) or error}."
     if not isinstance(values, dict):

@@ -221,6 +221,7 @@ def test_no_yes_is_taken_for_a_barred_address_and_none_counts_from_the_future() 
         ({"customer": ["c1"]}, "customer"),
         ({"properties": [1]}, "properties"),
         ({"properties": "{"}, "properties"),
+        ({"properties": '{"net": 1, "net": 2}'}, "properties"),
         ({"properties": {"a\\b": 1}}, "properties"),
         ({"properties": {"net": "much"}}, "properties.net"),
         *(

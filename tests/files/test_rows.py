@@ -245,6 +245,19 @@ def test_a_bad_json_line_costs_itself(tmp_path: Path, line: str) -> None:
     assert [number for number, _ in good(rows)] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        ('{"id": 1, "email": "a@b.co", "email": "c@b.co"}', "email"),
+        ('{"id": 1, "city": "İzmir", "city": "İzmir"}', "city"),
+        ('{"id": 1, "properties": {"net": 1, "net": 2}}', "net"),
+    ],
+)
+def test_a_key_that_is_written_twice_is_named(tmp_path: Path, line: str, key: str) -> None:
+    [row, _] = read(tmp_path, line + '\n{"id": "c2"}\n', name="in.jsonl")
+    assert row == RowFault(1, "", f"The key '{key}' is written twice; keep one of the two.")
+
+
 def test_json_keeps_its_types_and_leaves_out_what_is_empty(tmp_path: Path) -> None:
     rows = read(tmp_path, '{"ID": 7, "email": "", "city": null, "score": 4.5, "vip": false, "tags": ["a"]}\n')
     assert good(rows) == [(1, {"id": 7, "score": 4.5, "vip": False, "tags": ["a"]})]
