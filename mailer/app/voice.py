@@ -9,7 +9,8 @@ import traceback
 import structlog
 
 from mailer.app.base import Tell
-from mailer.errors import MailerError
+from mailer.core.fault_words import in_short
+from mailer.errors import FileFault, MailerError
 
 
 def say(sentence: str) -> None:
@@ -33,7 +34,7 @@ def explain(error: BaseException, tell: Tell, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     if isinstance(error, MailerError):
-        tell(whole(str(error)))
+        tell(whole(in_short([error, *error.others]) if isinstance(error, FileFault) else str(error)))
         return error.exit_status
     tell(
         f"Something we did not expect went wrong ({type(error).__name__}: {error}). "

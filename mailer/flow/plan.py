@@ -18,6 +18,7 @@ from mailer.core.audience import Selection
 from mailer.core.calendar import LeapDay, local_date
 from mailer.core.campaign import Campaign
 from mailer.core.content import FeedContent
+from mailer.core.fault_words import in_short
 from mailer.core.policy import Rules
 from mailer.core.run import NewRun, RunState
 from mailer.core.segment import Rule
@@ -124,7 +125,8 @@ class Planner:
                 done.append(campaign.name)
             except FileFault as fault:
                 again = " (it is tried again within its catch_up)" if isinstance(fault, FeedFault) else ""
-                report.faults.append(f"The campaign {campaign.name} cannot go out: {fault}{again}")
+                said = in_short([fault, *fault.others])
+                report.faults.append(f"The campaign {campaign.name} cannot go out: {said}{again}")
             except MailerError:
                 raise
             except Exception as fault:  # a fault of ours with one campaign is no reason to send nothing

@@ -46,11 +46,10 @@ class Versions:
         known = await self._book.find_version(campaign.name, digest)
         if known is not None:
             return known
-        faults = await self._vet(campaign, parts)
-        for first in faults:
-            if first.key == WARNING:
-                continue
-            raise TemplateFault(first.message, first.file, first.line, first.key)
+        faults = [each for each in await self._vet(campaign, parts) if each.key != WARNING]
+        if faults:
+            first, *others = faults
+            raise TemplateFault(first.message, first.file, first.line, first.key, tuple(others))
         return await self._book.version(campaign.name, digest, definition, parts, now)
 
 
@@ -70,5 +69,5 @@ class KeptVersions(Versions):
                 self._kept[campaign.name] = fault
         kept = self._kept[campaign.name]
         if isinstance(kept, TemplateFault):
-            raise TemplateFault(kept.message, kept.file, kept.line, kept.key)
+            raise TemplateFault(kept.message, kept.file, kept.line, kept.key, kept.others)
         return kept

@@ -78,6 +78,7 @@ FAULTS = {
     "impossible-cron": ('purpose: service\ntrigger: {cron: "0 10 31 2 *"}\n', ":2: trigger"),
     "unreadable-cron": ('purpose: service\ntrigger:\n  cron: "61 10 * * *"\n', ":3: trigger.cron"),
     "broken-yaml": ("purpose: service\ntrigger: [\n", ":"),
+    "broken-yaml-as-well": ("purpose: service\ntrigger: manual\n\tpriority: 3\n", ":3: "),
     "unknown-key": ("purpose: service\ntrigger: manual\npriorty: 3\n", ":3: priorty"),
     "repeated-key": ("purpose: service\npurpose: service\ntrigger: manual\n", ":2: "),
     "no-trigger": ("purpose: service\n", "trigger"),
@@ -90,6 +91,10 @@ FAULTS = {
 TEMPLATE_FAULTS = {
     "unknown-variable": ("Hello\n{{ customer.nmae.x }}", ":2: "),
     "broken-syntax": ("Hello\n\n{% if %}", ":3: "),
+    "several-faults": (
+        "{{ customer.nmae }}\n{{ customer.nam }}\n{{ customer.nmea }}",
+        " (2 more faults after this one, see mailer check)",
+    ),
 }
 
 
@@ -117,7 +122,9 @@ def test_broken_campaigns_are_named_and_stop_no_other(shop: OpenShop, relay: Sta
     assert post.accepted == ["one@x.example"]
     checked = here.mailer("check", status=1)
     for line in lines:
-        assert line.removesuffix(".").rpartition(" cannot go out: ")[2] in checked.err, checked.err
+        fault = line.removesuffix(".").rpartition(" cannot go out: ")[2].partition(" (2 more faults")[0]
+        assert fault in checked.err, checked.err
+    assert checked.err.count("several-faults/body.txt:") == 3
 
 
 def test_another_campaign_is_one_file_and_its_templates_and_a_broken_one_stops_nothing(
