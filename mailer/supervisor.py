@@ -129,9 +129,11 @@ async def work(app: App, senders: Starter, order: Mapping[str, Any]) -> None:
 
 def _processes(app: App, senders: Starter, order: Mapping[str, Any]) -> SenderProcesses:
     """Senders for this database; what only theirs needs is loaded once for all of them."""
-    load = []
+    load = ["mailer.render.languages"]
     if app.db.dialect == "postgresql":
-        load = ["psycopg", "mailer.cluster.taker"] if order.get("shared") else ["psycopg"]
+        load += ["psycopg", "mailer.cluster.taker" if order.get("shared") else "mailer.cluster.queue"]
+    if app.settings.dkim.domain is not None:
+        load.append("mailer.app.signatures")
     return SenderProcesses(senders, {**order, "counted": not app.catches_mail}, load)
 
 
