@@ -27,7 +27,7 @@ def as_facts(of: Incident, now: datetime) -> dict[str, Any]:
         "next_update": current.next_update,
         "overdue": of.overdue(now),
         "area": _area(current.area),
-        "updates": [_update(each) for each in of.updates],
+        "updates": [{**update_facts(each), "area": _area(each.area)} for each in of.updates],
     }
 
 
@@ -36,7 +36,8 @@ def _area(area: Area) -> dict[str, Any]:
     return {**area.as_json(), "polygons": len(area.polygons)}
 
 
-def _update(of: Update) -> dict[str, Any]:
+def update_facts(of: Update) -> dict[str, Any]:
+    """An update as plain data, which is also how it is stored."""
     return {
         "number": of.number,
         "state": of.state.value,
@@ -48,8 +49,9 @@ def _update(of: Update) -> dict[str, Any]:
         "next_update": of.next_update,
         "starts_at": of.starts_at,
         "ends_at": of.ends_at,
+        "lead": of.lead,
         "urgent": of.urgent,
-        "area": _area(of.area),
+        "area": of.area.as_json(),
         "at": of.at,
         "by": of.by,
     }

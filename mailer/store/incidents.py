@@ -10,6 +10,7 @@ from sqlalchemy import RowMapping, insert, or_, select, update
 
 from mailer.core.area import Area, Reach
 from mailer.core.incident import CLOSED, Incident, IncidentState, Update
+from mailer.core.incident_facts import update_facts
 from mailer.errors import UsageError
 from mailer.store.addresses import addresses, count_unreachable
 from mailer.store.affected import affected_ids, affected_points, anybody, unknown_lists, unmappable
@@ -39,7 +40,7 @@ class Incidents(Places):
                     .returning(incident.c.id)
                 )
             ).scalar_one()
-            await conn.execute(insert(incident_update).values(_row(incident_id, first)))
+            await conn.execute(insert(incident_update).values(incident_id=incident_id, **update_facts(first)))
         return int(incident_id)
 
     async def append(self, incident_id: int, new: Update) -> None:
@@ -59,7 +60,7 @@ class Incidents(Places):
                 raise UsageError(
                     f"Incident {incident_id} was updated by somebody else just now; look at it and try again"
                 )
-            await conn.execute(insert(incident_update).values(_row(incident_id, new)))
+            await conn.execute(insert(incident_update).values(incident_id=incident_id, **update_facts(new)))
 
     async def publish(self, incident_id: int, now: datetime) -> None:
         """A draft becomes public; one that is already stays as it is."""
@@ -173,27 +174,6 @@ def _standing(of: Update) -> dict[str, Any]:
         "postal": list(of.area.postal),
         "lists": list(of.area.lists),
         "exclusions": list(of.area.exclusions),
-    }
-
-
-def _row(incident_id: int, of: Update) -> dict[str, Any]:
-    return {
-        "incident_id": incident_id,
-        "number": of.number,
-        "state": of.state,
-        "title": of.title,
-        "message": of.message,
-        "titles": dict(of.titles),
-        "messages": dict(of.messages),
-        "eta": of.eta,
-        "next_update": of.next_update,
-        "area": of.area.as_json(),
-        "starts_at": of.starts_at,
-        "ends_at": of.ends_at,
-        "lead": of.lead,
-        "urgent": of.urgent,
-        "at": of.at,
-        "by": of.by,
     }
 
 
