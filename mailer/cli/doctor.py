@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mailer.cli.invocation import run, this
 from mailer.cli.output import counted, facts, shown, tell
-from mailer.core.doctor.finding import Finding, Verdict
+from mailer.core.doctor.finding import Finding, Verdict, to_look_at
 from mailer.core.doctor.sending import Ip
 from mailer.errors import UsageError
 
@@ -63,7 +63,7 @@ def doctor(
         f"{counted(faults, 'fault')}, {counted(warnings, 'warning')}, "
         f"{counted(unknown, 'thing')} that cannot be seen from here."
     )
-    if faults:
+    if to_look_at(own):
         raise typer.Exit(1)
 
 

@@ -69,7 +69,8 @@ def test_a_domain_that_is_well_has_no_fault(shop: OpenShop) -> None:
     here = shop("welcome")
     signing(here)
     with nameserver.running(ZONE) as server:
-        answer = here.mailer("doctor", "--ip", "::ffff:203.0.113.5", "--nameserver", server.address, "--json")
+        words = ["doctor", "--ip", "::ffff:203.0.113.5", "--nameserver", server.address, "--json"]
+        answer = here.mailer(*words, status=1)  # two warnings are something to look at
     found = told(answer.rows)
     good = ["spf.", "dkim.", "dmarc.", "reverse.", "returns.", "machine.", "sender."]
     for check, verdicts in found.items():
@@ -152,7 +153,7 @@ def test_silence_ends_in_time(shop: OpenShop) -> None:
     names = ("TXT kardelen.example", "TXT _dmarc.kardelen.example", "MX kardelen.example")
     with nameserver.running(dict.fromkeys(names, "SILENT")) as server:
         begin = time.monotonic()
-        answer = here.mailer("doctor", "--nameserver", server.address, "--json")
+        answer = here.mailer("doctor", "--nameserver", server.address, "--json", status=1)
         assert time.monotonic() - begin < 10
     found = told(answer.rows)
     assert found["spf.record"] == found["dmarc.record"] == found["returns.mx"] == {"unknown"}

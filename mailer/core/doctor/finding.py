@@ -78,6 +78,11 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
     return max(verdicts, key=_GRAVITY.index, default=Verdict.UNKNOWN)
 
 
+def to_look_at(verdicts: Iterable[Verdict]) -> bool:
+    """Whether there is something to look at; what cannot be seen from here is nothing to look at, here."""
+    return any(verdict in (Verdict.WARN, Verdict.FAULT) for verdict in verdicts)
+
+
 _STRING = 255  # octets of one string of a TXT record (RFC 1035 §3.3)
 
 
