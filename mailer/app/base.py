@@ -13,7 +13,7 @@ from pathlib import Path
 from mailer.core.campaign import Campaign
 from mailer.core.cap import Cap
 from mailer.core.fault_words import in_short, one_for_each
-from mailer.core.policy import Rules
+from mailer.core.policy import LOOK_AGAIN, Rules
 from mailer.core.quiet import QuietHours
 from mailer.core.scene import Sender
 from mailer.core.segment import Rule
@@ -111,6 +111,7 @@ class Installation:
             quiet=QuietHours.parse(self.settings.policy.quiet_hours),
             seed=self._seed or "",
             cap=Cap(self.settings.policy.cap.day, self.settings.policy.cap.week),
+            hold=LOOK_AGAIN if self.settings.policy.hold_affected else None,
         )
 
     @cached_property

@@ -16,6 +16,7 @@ from mailer.store.backup import backup
 from mailer.store.control import Control
 from mailer.store.coupons import Coupons
 from mailer.store.customers import Customers
+from mailer.store.holds import Holds
 from mailer.store.leases import Leases
 from mailer.store.ledger import Ledger
 from mailer.store.overview import Overview
@@ -100,6 +101,11 @@ class Stores(Installation):
     def control(self) -> Control:
         """What people may do to runs and deliveries."""
         return Control(self.db, self.rules.zone)
+
+    @cached_property
+    def holds(self) -> Holds:
+        """Marketing that waits until an incident is over."""
+        return Holds(self.db, self.shards)
 
     @cached_property
     def switches(self) -> Switches:

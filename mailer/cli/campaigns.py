@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
+from mailer.app import App
 from mailer.cli.invocation import run, this
 from mailer.cli.output import counted, errors, tell
+from mailer.core.campaign import Campaign
 from mailer.errors import WARNING, FileFault, SettingsError, UsageError
 
 PANEL = "Campaigns"
@@ -72,23 +74,34 @@ def run_campaign(
             count = await app.campaign_desk.by_hand(campaign, this.clock())
             if dry_run:
                 await app.stockroom.ready(campaign, this.clock())
-                agreed = count
-                if campaign.commercial:
-                    agreed = await app.campaign_desk.by_hand(campaign, this.clock(), agreed=True)
-                    tell(
-                        f"{name} would reach an audience of {count}, of whom {agreed} agreed to commercial mail; "
-                        "caps and the other rules may leave out more."
-                    )
-                else:
-                    tell(f"{name} would reach an audience of {count}, less those the other rules leave out.")
-                if this.json:
-                    this.out.one({"campaign": name, "audience": count, "agreed": agreed})
+                await _foretell(app, campaign, count)
                 return
             _confirmed(name, count, confirm)
             occurrence, added = await app.scheduler().run_by_hand(campaign)
             this.out.one({"campaign": name, "occurrence": occurrence, "audience": added})
 
     run(work())
+
+
+async def _foretell(app: App, campaign: Campaign, count: int) -> None:
+    """Say how many a campaign would reach, of an audience of `count`."""
+    agreed, held = count, 0
+    if campaign.commercial:
+        agreed = await app.campaign_desk.by_hand(campaign, this.clock(), agreed=True)
+        if app.settings.policy.hold_affected:
+            held = await app.campaign_desk.by_hand(campaign, this.clock(), agreed=True, affected=True)
+        tell(
+            f"{campaign.name} would reach an audience of {count}, of whom {agreed} agreed to commercial mail; "
+            "caps and the other rules may leave out more."
+        )
+    else:
+        tell(f"{campaign.name} would reach an audience of {count}, less those the other rules leave out.")
+    if held:
+        tell(
+            f"An incident affects {held} of them: their mail waits until it is over (mailer incidents list)."
+        )
+    if this.json:
+        this.out.one({"campaign": campaign.name, "audience": count, "agreed": agreed, "held": held})
 
 
 def _confirmed(name: str, count: int, given: int | None) -> None:

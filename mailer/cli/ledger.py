@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
 from mailer.cli.invocation import run, this
-from mailer.cli.operate import tell_of_halt
+from mailer.cli.operate import tell_of_halt, tell_of_held
 from mailer.cli.output import given_back, tell
 from mailer.core import breaker
 from mailer.core.delivery import State
@@ -50,24 +50,27 @@ def list_runs(
     async def work() -> None:
         async with this.app(load=False) as app:
             stopped: list[tuple[int, str]] = []
-            found = _watched(app.runs.list(campaign), stopped)
+            held = await app.holds.by_run()
+            found = _watched(app.runs.list(campaign), held, stopped)
             await this.out.stream(found, _RUN_COLUMNS, "No run so far.")
             await tell_of_halt(app)
             for number, why in [] if this.json else stopped:
                 tell(f"Run {number} is paused by a {why}. `mailer runs resume {number}` lets it go on.")
+            if not this.json:
+                await tell_of_held(app)
 
     run(work())
 
 
 async def _watched(
-    rows: AsyncIterator[dict[str, Any]], stopped: list[tuple[int, str]]
+    rows: AsyncIterator[dict[str, Any]], held: Mapping[int, int], stopped: list[tuple[int, str]]
 ) -> AsyncIterator[dict[str, Any]]:
-    """The same rows; those that a breaker paused are kept, with its reason."""
+    """The same rows, with what is held of each; those that a breaker paused are kept, with its reason."""
     async with given_back(rows):
         async for row in rows:
             if row["state"] == RunState.PAUSED and str(row["reason"]).startswith(breaker.MARK):
                 stopped.append((row["id"], str(row["reason"])))
-            yield row
+            yield row | {"held": held.get(row["id"], 0)}
 
 
 @runs.command("cancel")

@@ -90,6 +90,7 @@ def run(
             before = await app.overview.last_fact()
             await until_idle(app, senders, this.order())
             await tell_of_failures(app, before)
+            await tell_of_held(app)
 
     with starter() as senders:
         run_async(work(senders))
@@ -101,6 +102,17 @@ async def tell_of_failures(app: App, before: int) -> None:
         tell(
             f"{failed.campaign}: {counted(failed.count, 'mail')} failed ({failed.reason}); "
             f"see mailer deliveries --campaign {failed.campaign} --state failed, and mailer customers show."
+        )
+
+
+async def tell_of_held(app: App) -> None:
+    """Say how much marketing waits for an incident to be over: one that nobody closes stops it without a word."""
+    held = await app.holds.by_run()
+    if held:
+        runs = ", ".join(map(str, held))
+        tell(
+            f"{counted(sum(held.values()), 'mail')} of run {runs} held: an incident affects the customers. Such mail "
+            "leaves when it is over; see mailer incidents list."
         )
 
 

@@ -143,7 +143,10 @@ async def _show(lines: AsyncIterator[Line], done: Rehearsed, name: str | None, z
 async def _rows(lines: AsyncIterator[Line], counts: Counts) -> AsyncIterator[dict[str, Any]]:
     async for line in lines:
         counts.add(line)
-        yield asdict(line)
+        row = asdict(line)
+        if line.waits is None:
+            del row["waits"]
+        yield row
 
 
 async def _count(lines: AsyncIterator[Line], counts: Counts) -> None:

@@ -37,6 +37,7 @@ class Selection:
     entered: tuple[str, datetime] | None = (
         None  # only those owed a mail of this campaign since they entered then
     )
+    affected: bool = False  # only those whom an incident that holds marketing affects
 
 
 @dataclass(frozen=True, slots=True)

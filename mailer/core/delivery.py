@@ -49,6 +49,12 @@ class Skip(StrEnum):
     PAUSED = "paused"
 
 
+class Hold(StrEnum):
+    """Why a delivery that is due waits all the same. No skip: it goes out afterwards, unless it expires first."""
+
+    AFFECTED = "affected"  # an incident affects its customer this moment
+
+
 class Failure(StrEnum):
     """Why a delivery failed for good."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailer.core.delivery import Failure, Skip, State
+from mailer.core.delivery import Failure, Hold, Skip, State
 
 _STATES = {
     State.QUEUED: "waits for its time and a sender",
@@ -31,6 +31,7 @@ _REASONS = {
     Skip.BUDGET: "the coupon budget was used up",
     Skip.UNCONFIRMED_DATE: "the date looks like a system's placeholder",
     Skip.PAUSED: "the campaign was paused",
+    Hold.AFFECTED: "waits until the incident that affects the customer is over",
     Failure.REFUSED: "the relay refused it for good",
     Failure.NOT_REPRESENTABLE: "the relay cannot carry this address",
     Failure.RENDER: "the template could not be filled in",

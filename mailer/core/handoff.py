@@ -97,6 +97,7 @@ class HandoffFacts:
     waiting: tuple[Waiting, ...] = ()  # commercial: the customer's other mails that have not left
     reminds: Reminded | None = None  # the coupon it shows, where it was given by an earlier mail
     off_topic: bool = False  # the owner of the address wants no mail of its topic
+    affected: bool = False  # commercial: an incident that holds marketing affects the customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ class Wait:
     """Not now: back to the queue, not before `until` (none: as soon as its run moves again)."""
 
     until: datetime | None
+    reason: str | None = None  # core.delivery.Hold
 
 
 Verdict = Go | Drop | Wait

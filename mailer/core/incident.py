@@ -40,6 +40,9 @@ CLOSED = frozenset({_S.RESOLVED, _S.COMPLETED, _S.CANCELLED})
 _UNDER_WAY = frozenset({_S.INVESTIGATING, _S.IDENTIFIED, _S.MONITORING})
 _AHEAD = frozenset({_S.REMINDED, _S.IN_PROGRESS, _S.RESCHEDULED, _S.CANCELLED})
 
+#: What the affected notice this moment, so that no marketing goes to them. Work that is only announced is none of it.
+HOLDS_MARKETING = _UNDER_WAY | {_S.REOPENED, _S.IN_PROGRESS}
+
 #: Where a state may go. Staying is always allowed; people may also find that the cause was another one.
 _MOVES: Mapping[IncidentState, frozenset[IncidentState]] = {
     **{state: _UNDER_WAY | {_S.RESOLVED, _S.CANCELLED} for state in (*_UNDER_WAY, _S.REOPENED)},
@@ -137,6 +140,11 @@ class Incident:
     def current(self) -> Update:
         """The newest update."""
         return self.updates[-1]
+
+    @property
+    def holds_marketing(self) -> bool:
+        """Whether commercial mail to whoever it affects waits."""
+        return self.published_at is not None and self.current.state in HOLDS_MARKETING
 
     @property
     def reference(self) -> str:

@@ -14,7 +14,7 @@ from mailer.core.calendar import aged_before
 from mailer.core.campaign import Campaign
 from mailer.core.cap import Cap, Claim, is_capped
 from mailer.core.consent import TOPIC
-from mailer.core.delivery import Skip, State
+from mailer.core.delivery import Hold, Skip, State
 from mailer.core.handoff import Drop, Go, HandoffFacts, Verdict, Wait, Waiting
 from mailer.core.once import too_soon
 from mailer.core.quiet import QuietHours, expires_at, held_until
@@ -22,6 +22,9 @@ from mailer.core.quiet import QuietHours, expires_at, held_until
 #: A welcome so soon after the customer's own action may arrive in quiet hours.
 OWN_ACTION = timedelta(minutes=15)
 OWN_ACTION_EVENT = "consent.confirmed"
+
+#: What an incident holds is looked at again after so long, should nobody have said meanwhile that it is over.
+LOOK_AGAIN = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Rules:
     quiet: QuietHours
     seed: str = "mailer"
     cap: Cap = field(default_factory=Cap)
+    hold: timedelta | None = LOOK_AGAIN  # of mail to whom an incident affects; none: it is not held
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +184,10 @@ def judge(facts: HandoffFacts, rules: Rules, now: datetime) -> Verdict:
         if until is not None:
             late = facts.expires_at is not None and until >= facts.expires_at
             return Drop(State.EXPIRED, None) if late else Wait(until)
+        if facts.affected and rules.hold is not None:
+            # Nobody knows when it ends, so it is too late only once it is.
+            again = now + rules.hold
+            return Wait(min(again, facts.expires_at or again), Hold.AFFECTED)
     return _placed(facts, rules, now)
 
 

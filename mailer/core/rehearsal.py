@@ -49,6 +49,7 @@ class Line:
     customer: str
     outcome: Outcome
     reason: str | None
+    waits: str | None = None  # core.delivery.Hold: what it still waits for at the end, where nobody paused it
 
 
 def read_moment(text: str, zone: ZoneInfo) -> datetime:
@@ -121,7 +122,7 @@ class Counts:
     def add(self, line: Line) -> None:
         """Count one more."""
         day = line.at.astimezone(self._zone).date().isoformat()
-        reason = None if line.outcome == "send" else line.reason or ""
+        reason = None if line.outcome == "send" else line.waits or line.reason or ""
         self._found.setdefault((day, line.campaign), Counter())[reason] += 1
 
     @property

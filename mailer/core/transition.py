@@ -115,7 +115,7 @@ def stopped(verdict: Drop | Wait, state: State) -> Change:
             detail={"reason": verdict.reason} if verdict.reason else {},
         )
     waiting = State.DEFERRED if state is State.DEFERRED else State.QUEUED
-    return Change(waiting, not_before=verdict.until)
+    return Change(waiting, verdict.reason, not_before=verdict.until)
 
 
 def _detail(finish: Finish, **facts: Any) -> dict[str, Any]:

@@ -90,10 +90,13 @@ class CampaignDesk:
         await self._scoring.see_to([campaign.audience], now)
         return await self._people.count(Selection(rule=campaign.audience), now)
 
-    async def by_hand(self, campaign: Campaign, now: datetime, *, agreed: bool = False) -> int:
+    async def by_hand(
+        self, campaign: Campaign, now: datetime, *, agreed: bool = False, affected: bool = False
+    ) -> int:
         """How many customers it would reach when started by hand, before caps and the other rules.
 
-        With `agreed`, only those whose consent to commercial mail stands; without, before that, too.
+        With `agreed`, only those whose consent to commercial mail stands; without, before that, too. With `affected`,
+        only those whom an incident that holds marketing affects.
 
         Raises:
             UsageError: it cannot be started by hand.
@@ -103,7 +106,7 @@ class CampaignDesk:
         await self._scoring.see_to([chosen.rule], now)
         if agreed:
             chosen = replace(chosen, rule=Rule(all=(chosen.rule, _AGREED)))
-        return await self._people.count(chosen, now)
+        return await self._people.count(replace(chosen, affected=affected), now)
 
     async def job(self, campaign: Campaign, customer_id: str | None, now: datetime) -> SendJob:
         """A delivery for a preview: a customer of the database, or a made-up one.

@@ -75,6 +75,8 @@ class Recheck:
     async def prepare(self, jobs: Sequence[SendJob]) -> None:
         """Get ready to compose these, and see who no longer fits."""
         await self._composer.prepare(jobs)
+        for job in jobs:  # what was found at an earlier look is over
+            self._unfit.pop(job.delivery_id, None)
         self._unfit |= await self.unfit(jobs, self._clock())
 
     def message_id(self, job: SendJob) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from mailer.core.incident import CLOCK, Incident
+from mailer.core.incident import CLOCK, HOLDS_MARKETING, Incident
 from mailer.core.incident_change import Change, next_update
 from mailer.core.notice import steps
 from mailer.core.pace import Hours
@@ -89,9 +89,12 @@ class Teller:
         return Planned(queued, tuple(faults), tuple(alarms))
 
     async def tell(self, incident_id: int, now: datetime) -> None:
-        """Tell everyone concerned the current update of a published incident."""
+        """Tell everyone concerned the current update of a published incident; then what it held may go."""
         for name in self._versions.incident_campaigns():
             await self._tell(incident_id, name, now)
+        incident = await self._incidents.get(incident_id)
+        if incident is not None and not incident.holds_marketing:
+            await self._recipients.release(incident_id, now)
 
     async def milestones(self, now: datetime) -> set[datetime]:
         """Every instant at which planned work does something, if nobody changes its schedule."""
@@ -117,6 +120,8 @@ class Teller:
                 await self._incidents.append(number, next_update(incident, Change(state=state), now, CLOCK))
             except UsageError:  # somebody wrote an update this moment; the next pass sees what stands
                 return None
+            if state not in HOLDS_MARKETING:
+                await self._recipients.release(number, now)
 
     async def _broken_promise(self, incident: Incident | None, now: datetime) -> list[str]:
         """A sentence about an update that should have come, once."""

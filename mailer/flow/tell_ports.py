@@ -48,6 +48,9 @@ class RecipientStore(Protocol):
         Without `unhindered` only those whose address may keep them from being told.
         """
 
+    async def release(self, incident_id: int, now: datetime) -> int:
+        """What is held for those whom an incident affected is due at once."""
+
     async def write(self, wanted: Publication, now: datetime) -> int | None:
         """Carry out a part of a publication; how many notices were queued. None: overtaken by an update."""
 

@@ -218,7 +218,7 @@ def _statement(width: int) -> Select[Any]:
 #: What a person cancelled in between stays cancelled.
 _PUT_OFF = Writing(
     """
-    update delivery set not_before = given.until
+    update delivery set not_before = given.until, reason = null
     from {given}
     where delivery.id = given.id and delivery.state in ('queued', 'deferred')
     """,
@@ -264,7 +264,7 @@ async def defer(connection: AsyncConnection, now: datetime, until: datetime, det
     put_off: ScalarResult[int] = await connection.scalars(
         update(delivery)
         .where(delivery.c.id.in_(some), is_free())
-        .values(state=State.DEFERRED, not_before=until, reply=detail, updated_at=now)
+        .values(state=State.DEFERRED, reason=None, not_before=until, reply=detail, updated_at=now)
         .returning(delivery.c.id)
     )
     return len(put_off.all())

@@ -55,7 +55,7 @@ class Control:
                 await connection.scalars(
                     update(delivery)
                     .where(delivery.c.run_id == run_id, delivery.c.state.in_(CLAIMABLE))
-                    .values(state=State.CANCELLED, updated_at=now)
+                    .values(state=State.CANCELLED, reason=None, updated_at=now)
                     .returning(delivery.c.id)
                 )
             ).all()

@@ -135,7 +135,9 @@ async def _stop(connection: AsyncConnection, waiting: Sequence[int], now: dateti
     """What has not left never will."""
     for part in slices(waiting):
         await connection.execute(
-            update(delivery).where(delivery.c.id.in_(part)).values(state=State.CANCELLED, updated_at=now)
+            update(delivery)
+            .where(delivery.c.id.in_(part))
+            .values(state=State.CANCELLED, reason=None, updated_at=now)
         )
     await move_coupons(connection, waiting, CouponState.RELEASED, now)
     await record(connection, [Fact(each, EventKind.CANCELLED, now, {"by": SOURCE}) for each in waiting])

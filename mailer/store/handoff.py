@@ -15,6 +15,7 @@ from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Reminded, Start,
 from mailer.core.transition import Change, finished, stopped
 from mailer.store.claims import claimed_by, let_go, require_lease
 from mailer.store.facts import Fact, move_coupons, record
+from mailer.store.holds import ANY, affected
 from mailer.store.slots import Places, give_back
 from mailer.store.statements import Marking, Reading, Writing, day, instant
 from mailer.store.switches import HALT
@@ -50,7 +51,10 @@ async def advance(
         connection, [each for each, (change, _at) in changes.items() if change.state in _NOT_LEFT]
     )
     held = {row["id"]: row for row in await _FACTS.rows(connection, starting, mine=sender_id)}
-    places = await Places.of(connection, _commercial(held, starts), now)
+    commercial = _commercial(held, starts)
+    places = await Places.of(connection, commercial, now)
+    # Nearly always there is no such incident, and nobody is asked about.
+    troubled = await affected(connection, commercial) if any(row["incident"] for row in held.values()) else ()
     for each in changes:
         places.settle(each)
     verdicts: dict[int, Verdict] = {}
@@ -64,7 +68,7 @@ async def advance(
             and start.delivery_id not in changes
             and row["state"] in (*CLAIMABLE, State.SENDING)
         ):
-            verdict = judge(_facts(row, places))
+            verdict = judge(_facts(row, places, troubled))
             if isinstance(verdict, Go):
                 going.append(start)
                 if verdict.day is not None:
@@ -121,6 +125,7 @@ _FACTS = Reading(
         "declined": "declined.reason",
         "off_topic": "topical.scope",
         "halted": f"exists (select 1 from switch where name = '{HALT}')",
+        "incident": ANY,
         "reminds": "coupon.state",
         "valid_until": "coupon.valid_until",
     },
@@ -151,7 +156,7 @@ def _commercial(held: Mapping[int, Mapping[str, Any]], starts: Sequence[Start]) 
     return sorted({row["customer_id"] for row in rows if row["purpose"] == "commercial"})
 
 
-def _facts(row: Mapping[str, Any], places: Places) -> HandoffFacts:
+def _facts(row: Mapping[str, Any], places: Places, troubled: Container[int]) -> HandoffFacts:
     scopes = {"all": row["dead"], "commercial": row["declined"]}
     own_action = row["own_action_at"]
     return HandoffFacts(
@@ -173,6 +178,7 @@ def _facts(row: Mapping[str, Any], places: Places) -> HandoffFacts:
         waiting=places.others(row["customer_id"], row["id"]),
         off_topic=row["off_topic"] is not None,
         reminds=Reminded(row["reminds"], day(row["valid_until"])) if row["reminds"] else None,
+        affected=row["customer_id"] in troubled,
     )
 
 
@@ -254,6 +260,7 @@ _BEGIN = Writing(
         -- Already `sending`: this is the same start again, after a commit whose answer was lost.
         attempts = delivery.attempts + case when delivery.state = 'sending' then 0 else 1 end,
         state = 'sending',
+        reason = null,
         message_id = coalesce(delivery.message_id, given.message_id),
         updated_at = :now,
         sender_id = :mine

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import CLAIMABLE, State
 from mailer.core.incident import Incident
-from mailer.core.notice import Person
+from mailer.core.notice import Person, RecipientState
 from mailer.core.publication import Publication, Record
 from mailer.core.run import NewDelivery, RunState
 from mailer.core.standing import Kind
@@ -20,6 +20,7 @@ from mailer.store.barred import beside
 from mailer.store.bulk import among, rows_of
 from mailer.store.dialect import insert, slices
 from mailer.store.engine import Database
+from mailer.store.holds import Holds, let_go_of
 from mailer.store.households import Households, affected_people
 from mailer.store.runs import insert_deliveries, open_run
 from mailer.store.selection import in_run
@@ -64,6 +65,10 @@ class Recipients(Households):
             async with self._db.write() as conn:
                 swept += len(await _cancel(conn, part, now))
         return swept
+
+    async def release(self, incident_id: int, now: datetime) -> int:
+        """See `Holds.release`."""
+        return await Holds(self._db, self._shards).release(incident_id, now)
 
     async def look(
         self, of: Incident, campaign: str, *, joining: bool = True, unhindered: bool = True
@@ -112,7 +117,10 @@ class Recipients(Households):
                 queued = min(
                     made + len(again), sum(1 for _notice, new in deliveries if new.state == State.QUEUED)
                 )
-            await _record(conn, wanted.incident_id, [each for move in moves for each in move.records], now)
+            records = [each for move in moves for each in move.records]
+            await _record(conn, wanted.incident_id, records, now)
+            left = [each.customer_key for each in records if each.state is RecipientState.LEFT]
+            await let_go_of(conn, left, now, self._shards)
         return queued
 
 

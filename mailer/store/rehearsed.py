@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Select, case, delete, func, or_, select, text, update
 
+from mailer.core.delivery import CLAIMABLE, Hold
 from mailer.core.rehearsal import Line, Window, outcome
 from mailer.store.audience import Audience
 from mailer.store.campaigns import Seen
@@ -55,9 +56,15 @@ class RehearsedCopy:
                 await conn.execute(delete(table))
 
     async def next_wait(self, after: datetime, due_before: datetime) -> datetime | None:
-        """The next instant at which a delivery that fell due by then may leave."""
+        """The next instant at which a delivery that fell due by then may leave.
+
+        What an incident holds is not waited for beyond that: nobody knows how long that is.
+        """
         wanted = select(func.min(delivery.c.not_before)).where(
-            text(WAITING), delivery.c.not_before > after, delivery.c.due_at < due_before
+            text(WAITING),
+            delivery.c.not_before > after,
+            delivery.c.due_at < due_before,
+            or_(delivery.c.reason.is_(None), delivery.c.not_before < due_before),
         )
         async with self._db.read() as conn:
             found: datetime | None = await conn.scalar(wanted)
@@ -111,11 +118,14 @@ class RehearsedCopy:
             rows = await conn.stream(_lines(window, campaign), execution_options={"yield_per": PAGE})
             async for row in rows:
                 what, why = outcome(row.state, row.reason)
-                yield Line(row.at, row.campaign, row.occurrence, row.customer, what, why)
+                waits = row.reason if row.state in CLAIMABLE else None
+                yield Line(row.at, row.campaign, row.occurrence, row.customer, what, why, waits)
 
 
 def _lines(window: Window, campaign: str | None) -> Select[Any]:
-    at = func.coalesce(delivery.c.sent_at, delivery.c.not_before).label("at")
+    # What is held waits for nobody knows how long, and was put off when it would have left.
+    waits = case((delivery.c.reason == Hold.AFFECTED, delivery.c.updated_at), else_=delivery.c.not_before)
+    at = func.coalesce(delivery.c.sent_at, waits).label("at")
     wanted = (
         select(at, delivery.c.campaign, run.c.occurrence, customer.c.ext_id.label("customer"),
                delivery.c.state, delivery.c.reason)

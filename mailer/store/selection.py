@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, exists, or_, select, tuple_
 from mailer.core.audience import Selection
 from mailer.store.bulk import among
 from mailer.store.dialect import has_none
+from mailer.store.holds import is_affected
 from mailer.store.segment_context import SegmentContext, origin
 from mailer.store.segments import where
 from mailer.store.tables import customer, customer_date, customer_event, delivery, run, segment_member
@@ -113,6 +114,8 @@ def _related(selection: Selection) -> Iterator[ColumnElement[bool]]:
                 segment_member.c.owed,
             )
         )
+    if selection.affected:
+        yield is_affected()
     if selection.entering is not None:
         known = segment_member.c.campaign == selection.entering, segment_member.c.customer_id == customer.c.id
         yield has_none(segment_member, *known)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailer.core.campaign import Campaign
-from mailer.core.delivery import Skip, State
+from mailer.core.delivery import Hold, Skip, State
 from mailer.core.handoff import Drop, Go, HandoffFacts, Verdict, Wait
-from mailer.core.policy import Candidate, Rules, decide, held_out, judge
+from mailer.core.policy import LOOK_AGAIN, Candidate, Rules, decide, held_out, judge
 from mailer.core.quiet import QuietHours
 
 RULES = Rules(zone=ZoneInfo("Europe/Istanbul"), quiet=QuietHours.parse("21:00-09:00"))
@@ -164,6 +165,7 @@ def facts(**given: Any) -> HandoffFacts:
     return HandoffFacts(**(these | given))
 
 
+HELD = Wait(DUE + LOOK_AGAIN, Hold.AFFECTED)
 BARRED = {"suppressed": frozenset({"commercial"}), "suppression_reason": "unsubscribed"}
 DEAD = {"suppressed": frozenset({"all", "commercial"}), "suppression_reason": "bounced"}
 
@@ -190,10 +192,31 @@ DEAD = {"suppressed": frozenset({"all", "commercial"}), "suppression_reason": "b
         pytest.param({"own_action_at": NIGHT - HOUR}, NIGHT, Wait(MORNING), id="a welcome that is late"),
         pytest.param({"expires_at": MORNING}, NIGHT, Drop(State.EXPIRED, None), id="the night outlasts it"),
         pytest.param({"zone": "America/New_York"}, NIGHT, Go(NIGHT.date()), id="no night where they live"),
+        pytest.param({"affected": True}, DUE, HELD, id="an incident affects them"),
+        pytest.param({"affected": True, "purpose": "service"}, DUE, Go(), id="affected, service"),
+        pytest.param({"affected": True, "own_action_at": DUE - 15 * MINUTE}, DUE, Go(DUE.date()),
+                     id="affected, a welcome a quarter of an hour after they asked for it"),
+        pytest.param({"affected": True, "own_action_at": DUE - 16 * MINUTE}, DUE, HELD,
+                     id="affected, a welcome that is late"),
+        pytest.param({"affected": True, "expires_at": DUE + MINUTE}, DUE, Wait(DUE + MINUTE, Hold.AFFECTED),
+                     id="affected, and soon too late: it may be over by then"),
+        pytest.param({"affected": True, "expires_at": DUE + DAY}, DUE, HELD, id="affected, and of use tomorrow"),
+        pytest.param({"affected": True, "expires_at": DUE}, DUE, Drop(State.EXPIRED, None),
+                     id="affected for longer than it is of use"),
+        pytest.param({"affected": True}, NIGHT, Wait(MORNING), id="affected at night: not before the morning"),
+        pytest.param({"affected": True, "consent": "no"}, DUE, Drop(State.SKIPPED, Skip.NO_CONSENT),
+                     id="affected, consent withdrawn"),
+        pytest.param({"affected": True, "campaign_paused": True}, DUE, Wait(None), id="affected, campaign paused"),
     ],
 )  # fmt: skip
 def test_the_last_look(of: dict[str, Any], now: datetime, verdict: Verdict) -> None:
     assert judge(facts(**of), RULES, now) == verdict
+
+
+@pytest.mark.parametrize("now", [DUE, NIGHT])
+def test_nothing_is_held_where_the_tenant_does_not_want_it(now: datetime) -> None:
+    rules = replace(RULES, hold=None)
+    assert judge(facts(affected=True), rules, now) == judge(facts(), rules, now)
 
 
 # Laws ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ except leases, which run on the database's own clock so that machines need not a
 from mailer.store.tables.access import api_token
 from mailer.store.tables.columns import Id, Instant, Json, Numbers, metadata
 from mailer.store.tables.coupons import coupon, coupon_reminder
-from mailer.store.tables.incidents import incident, incident_recipient, incident_update
+from mailer.store.tables.incidents import HOLDS_MARKETING, incident, incident_recipient, incident_update
 from mailer.store.tables.mail import (
     UNSENT,
     WAITING,
@@ -36,6 +36,7 @@ from mailer.store.tables.processes import lease, pace, pace_slot, relay_answer, 
 from mailer.store.tables.returned import returned
 
 __all__ = [
+    "HOLDS_MARKETING",
     "UNSENT",
     "WAITING",
     "Id",

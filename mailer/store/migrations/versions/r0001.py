@@ -179,6 +179,18 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("alarmed_update", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_incident")),
     )
+    op.create_index(
+        "ix_incident_holds",
+        "incident",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text(
+            "state in ('identified', 'in_progress', 'investigating', 'monitoring', 'reopened')"
+        ),
+        postgresql_where=sa.text(
+            "state in ('identified', 'in_progress', 'investigating', 'monitoring', 'reopened')"
+        ),
+    )
     op.create_table(
         "lease",
         sa.Column("name", sa.Text(), nullable=False),

@@ -1,0 +1,112 @@
+"""Marketing that waits until an incident is over: whom one affects now, what waits for it, and letting that go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, and_, distinct, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer.core.delivery import Hold
+from mailer.core.notice import RecipientState
+from mailer.store.bulk import among
+from mailer.store.dialect import slices
+from mailer.store.engine import Database
+from mailer.store.shards import Shards, announce
+from mailer.store.statements import Reading
+from mailer.store.tables import HOLDS_MARKETING, UNSENT, customer, delivery, incident, incident_recipient
+
+#: Whether there is any such incident; a database finds out once for a statement, in an index that is mostly empty.
+ANY = f"exists (select 1 from incident where {HOLDS_MARKETING})"
+
+_HELD = and_(text(UNSENT), delivery.c.reason == Hold.AFFECTED)
+
+_AFFECTED = Reading(
+    {"id": "incident_recipient.customer_id"},
+    f"""
+    cross join incident cross join incident_recipient
+    where incident_recipient.customer_id = wanted.id and incident_recipient.incident_id = incident.id
+        and incident_recipient.state <> '{RecipientState.LEFT}' and {HOLDS_MARKETING}
+    """,
+)
+
+
+async def affected(connection: AsyncConnection, customers: Sequence[int]) -> set[int]:
+    """Those of the customers, by customer.id, whom an incident that holds marketing affects."""
+    return {row["id"] for row in await _AFFECTED.rows(connection, customers)}
+
+
+def is_affected() -> ColumnElement[bool]:
+    """Whether an incident that holds marketing affects a customer."""
+    return customer.c.id.in_(
+        select(incident_recipient.c.customer_id)
+        .join(incident, incident.c.id == incident_recipient.c.incident_id)
+        .where(incident_recipient.c.state != RecipientState.LEFT, text(HOLDS_MARKETING))
+    )
+
+
+async def let_go_of(
+    connection: AsyncConnection, customers: Sequence[int], now: datetime, shards: Shards | None
+) -> None:
+    """What is held for these customers is due at once."""
+    for part in slices(customers):
+        await _let_go(connection, among(delivery.c.customer_id, part, connection.dialect.name), now, shards)
+
+
+async def _let_go(
+    connection: AsyncConnection, wanted: ColumnElement[bool], now: datetime, shards: Shards | None
+) -> int:
+    """Senders look at it again, whether another incident holds it; what one has in hand this moment is left out."""
+    locked = select(delivery.c.id).where(wanted, _HELD).with_for_update(skip_locked=True)
+    ids = (await connection.scalars(locked)).all()
+    if not ids:
+        return 0
+    runs = await connection.scalars(
+        update(delivery)
+        .where(among(delivery.c.id, ids, connection.dialect.name))
+        .values(not_before=now, reason=None, updated_at=now)
+        .returning(delivery.c.run_id)
+    )
+    await announce(shards, connection, sorted(set(runs.all())), now)
+    return len(ids)
+
+
+class Holds:
+    """What is held. `shards` tell senders of several machines what is let go."""
+
+    def __init__(self, db: Database, shards: Shards | None = None) -> None:
+        self._db = db
+        self._shards = shards
+
+    async def release(self, incident_id: int, now: datetime) -> int:
+        """What is held for those whom an incident affected is due at once; returns how much that is.
+
+        One transaction for every few hundred rows: nothing waits for it but what was held.
+        """
+        wanted = (
+            select(delivery.c.id)
+            .join(incident_recipient, incident_recipient.c.customer_id == delivery.c.customer_id)
+            .where(incident_recipient.c.incident_id == incident_id, _HELD)
+        )
+        async with self._db.read() as connection:
+            ids = (await connection.scalars(wanted)).all()
+        released = 0
+        for part in slices(ids):
+            async with self._db.write() as connection:
+                these = among(delivery.c.id, part, self._db.dialect)
+                released += await _let_go(connection, these, now, self._shards)
+        return released
+
+    async def by_run(self) -> dict[int, int]:
+        """How many deliveries of a run are held; of the runs that have any."""
+        wanted = (
+            select(delivery.c.run_id, func.count(distinct(delivery.c.id)).label("n"))
+            .join(incident_recipient, incident_recipient.c.customer_id == delivery.c.customer_id)
+            .join(incident, and_(incident.c.id == incident_recipient.c.incident_id, text(HOLDS_MARKETING)))
+            .where(incident_recipient.c.state != RecipientState.LEFT, _HELD)
+            .group_by(delivery.c.run_id)
+            .order_by(delivery.c.run_id)
+        )
+        async with self._db.read() as connection:
+            return {row.run_id: row.n for row in await connection.execute(wanted)}

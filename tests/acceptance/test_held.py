@@ -1,0 +1,68 @@
+"""Marketing to whom an outage affects waits until it is over, by the commands people have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.acceptance.conftest import OpenShop
+from tests.acceptance.shop import Shop
+
+TEN = "2027-03-23T07:00:00Z"  # in the morning, in Istanbul
+OFFER = "purpose: commercial\ntrigger: manual\n"
+
+
+def opened(shop: OpenShop, **settings: Any) -> Shop:
+    """A shop with an outage where `dark` lives, and an offer that was started."""
+    here = shop("outage")
+    here.set(**settings)
+    here.campaign("offer", OFFER)
+    here.campaign("outage", (here.folder / "jobs/outage.yaml").read_text("utf-8"))
+    codes = {"dark": "34710", "lit": "06100"}
+    here.customers(
+        *({"id": name, "email": f"{name}@x.example", "postal_code": code, "consent": "yes"}
+          for name, code in codes.items()),
+        now="2027-03-01T00:00:00Z",
+    )  # fmt: skip
+    here.mailer("incidents", "open", "--title", "Kesinti", "--postal", "34710", now=TEN)
+    return here
+
+
+def offers(here: Shop) -> dict[str, tuple[str, str | None, str | None]]:
+    rows = here.deliveries("--campaign", "offer")
+    return {row["customer"]: (row["state"], row["reason"], row["sent_at"]) for row in rows}
+
+
+def test_marketing_waits_for_the_end_of_an_outage_and_for_the_morning(shop: OpenShop) -> None:
+    here = opened(shop)
+    foretold = here.mailer("campaigns", "run", "offer", "--dry-run", "--json", now=TEN)
+    assert [(row["agreed"], row["held"]) for row in foretold.rows] == [(2, 1)]
+    assert "An incident affects 1 of them" in foretold.err
+    here.mailer("campaigns", "run", "offer", now=TEN)
+    window = ("--from", TEN, "--until", "2027-03-26T00:00:00Z", "--campaign", "offer")
+    rehearsed = here.mailer("rehearse", "--json", *window, now=TEN).rows
+    assert {row["customer"]: (row["at"], row["outcome"], row["reason"], row.get("waits")) for row in rehearsed} == {
+        "lit": (TEN, "send", None, None),
+        "dark": (TEN, "skip", "paused", "affected"),
+    }  # fmt: skip
+
+    said = here.run(TEN).err
+    assert "1 mail of run 2 held: an incident affects the customers" in said
+    assert offers(here) == {"lit": ("sent", None, TEN), "dark": ("queued", "affected", None)}
+    assert {run["campaign"]: run["held"] for run in here.runs()} == {"outage": 0, "offer": 1}
+    told = here.mailer("customers", "show", "dark", now=TEN)
+    assert "waits until the incident that affects the customer is over" in told.out
+
+    night = "2027-03-23T19:00:00Z"
+    here.mailer("incidents", "resolve", "1", now=night)
+    here.run(night)
+    assert offers(here)["dark"] == ("queued", None, None), "it ended at ten in the evening"
+    morning = "2027-03-24T06:00:00Z"
+    here.run(morning)
+    assert offers(here)["dark"] == ("sent", None, morning)
+
+
+def test_a_tenant_may_want_it_otherwise(shop: OpenShop) -> None:
+    here = opened(shop, policy={"hold_affected": False})
+    here.mailer("campaigns", "run", "offer", now=TEN)
+    here.run(TEN)
+    assert offers(here) == {"lit": ("sent", None, TEN), "dark": ("sent", None, TEN)}
