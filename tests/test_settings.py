@@ -131,6 +131,15 @@ def test_a_variable_overrides_the_file(
         pytest.param("staff: 7", {}, "settings.yaml:1: staff: write a list", id="no list"),
         pytest.param("sender: {claim_size: 0}", {}, "settings.yaml:1: sender.claim_size: write a number that is 1 or",
                      id="a bound"),
+        pytest.param("tenant: {website: www.kardelen.example}", {},
+                     "settings.yaml:1: tenant.website: write an address such as https://www.kardelen.example, with",
+                     id="a website without https"),
+        pytest.param("tenant: {website: 'http://kardelen.example'}", {}, "settings.yaml:1: tenant.website: write an",
+                     id="a website in the open"),
+        pytest.param("tenant: {website: 'https://a.example/?b=c'}", {}, "settings.yaml:1: tenant.website: write an",
+                     id="a website with more behind it"),
+        pytest.param("tenant: {website: 'https://me:pw@a.example'}", {}, "settings.yaml:1: tenant.website: write an",
+                     id="a website with a user"),
         pytest.param("listen: 8080x", {}, "settings.yaml:1: listen: write an address and a port", id="no port"),
         pytest.param("", {"RELAY__PORT": "many"}, "MAILER_RELAY__PORT: relay.port: write a whole number", id="number"),
         pytest.param("public_url: shop.example", {}, "settings.yaml:1: public_url: must begin with http", id="url"),
@@ -209,6 +218,22 @@ def test_an_empty_key_signs_nothing(tmp_path: Path, empty: str) -> None:
 def test_what_people_write_around_a_name(tmp_path: Path) -> None:
     assert read(tmp_path, "relay: {host: '[::1]'}").relay.host == "::1"
     assert read(tmp_path, "public_url: HTTPS://mail.example/a/").public_url == "https://mail.example/a"
+
+
+@pytest.mark.parametrize(
+    ("tenant", "shop"),
+    [
+        ("{}", "https://kardelen.example"),
+        ("{from: 'Lale <a@Haber.Lale.example>'}", "https://haber.lale.example"),
+        ("{from: 'Lale <a@çiçek.example>'}", "https://xn--iek-1lab.example"),
+        ("{from: 'Lale <a@b.example>', website:}", "https://b.example"),
+        ("{website: 'https://www.lale.example/'}", "https://www.lale.example"),
+        ("{website: 'HTTPS://lale.example/magaza/'}", "https://lale.example/magaza"),
+        ("{website: 'https://çiçek.example:8443'}", "https://xn--iek-1lab.example:8443"),
+    ],
+)
+def test_where_the_shop_is_on_the_web(tmp_path: Path, tenant: str, shop: str) -> None:
+    assert read(tmp_path, f"tenant: {tenant}").tenant.shop == shop
 
 
 SECRET = "s3cret-hunter2-and-eighteen-more"

@@ -136,8 +136,9 @@ class Installation:
         """The tenant as mails show it."""
         tenant = self.settings.tenant
         return Sender(
-            tenant.name, tenant.from_, tenant.postal_address, tenant.currency, tenant.country, tenant.locale
-        )
+            tenant.name, tenant.from_, tenant.postal_address, tenant.currency, tenant.country, tenant.locale,
+            tenant.shop,
+        )  # fmt: skip
 
     @cached_property
     def service_sender(self) -> Sender:

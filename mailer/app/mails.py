@@ -103,7 +103,12 @@ class Mails(Trailing):
         in_earnest = (
             re.fullmatch(r"(.*\.)?(example(\.(com|net|org))?|test|invalid|localhost)", domain) is None
         )
-        found = remarks(parts, commercial=campaign.commercial and campaign.enabled, in_earnest=in_earnest)
+        found = remarks(
+            parts,
+            commercial=campaign.commercial and campaign.enabled,
+            in_earnest=in_earnest,
+            website=self.sender.website,
+        )
         return [self._as_typed(fault) for fault in found]
 
     async def some_customers(self) -> list[Customer]:

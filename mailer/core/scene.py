@@ -23,6 +23,7 @@ class Sender:
     currency: str
     country: str
     locale: str
+    website: str = ""  # the shop's, without a stroke at its end
 
 
 def customer_scene(customer: Customer) -> dict[str, Any]:
@@ -70,6 +71,7 @@ def scene(job: SendJob, description: str, sender: Sender, links: Mapping[str, st
             "currency": sender.currency,
             "country": sender.country,
             "locale": sender.locale,
+            "website": sender.website,
         },
         "links": dict(links),
         "posts": list(job.content.get("posts", [])),

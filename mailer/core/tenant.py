@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mailer.core.calendar import zone_named
+from mailer.core.links import followable
+from mailer.core.throttle import ascii_domain
 
 
 def _zone(name: str) -> str:
@@ -34,6 +36,18 @@ def _line(text: str) -> str:
     return text
 
 
+def _website(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    host, slash, path = rest.partition("/")
+    name, colon, port = host.partition(":")
+    url = f"https://{ascii_domain(name)}{colon}{port}{slash}{path}".rstrip("/")
+    if scheme.lower() != "https" or "?" in url or "#" in url or not followable(url):
+        raise ValueError(
+            "write an address such as https://www.kardelen.example, with https:// before it, and no user, ? or # in it"
+        )
+    return url
+
+
 class Tenant(BaseModel):
     """Who writes: the shop."""
 
@@ -44,6 +58,7 @@ class Tenant(BaseModel):
         "Kardelen <merhaba@kardelen.example>"
     )
     service_from: Annotated[str, AfterValidator(_mailbox)] | None = None  # none: `from`
+    website: Annotated[str, AfterValidator(_website)] | None = None  # none: the domain of `from`
     timezone: Annotated[str, AfterValidator(_zone)] = "Europe/Istanbul"
     country: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "TR"
     locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] = "tr"
@@ -59,6 +74,11 @@ class Tenant(BaseModel):
     def address(self) -> str:
         """The address commercial mail comes from."""
         return parseaddr(self.from_)[1]
+
+    @property
+    def shop(self) -> str:
+        """Where the shop is on the web, without a stroke at its end: templates write behind it."""
+        return self.website or f"https://{ascii_domain(self.address.rpartition('@')[2])}"
 
     @property
     def service_address(self) -> str:

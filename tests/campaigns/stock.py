@@ -22,6 +22,7 @@ SHOP = Sender(
     currency="TRY",
     country="TR",
     locale="tr",
+    website="https://kardelen.example",
 )
 PERCENTS = {"welcome": 10, "offer": 15, "birthday": 20, "anniversary": 15, "spend-reward": None}
 POSTS = [

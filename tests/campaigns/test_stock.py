@@ -24,6 +24,7 @@ from tests.campaigns.stock import (
     CUSTOMERS,
     LINKS,
     POINTS,
+    POSTS,
     SHOP,
     SIX,
     a_scene,
@@ -107,6 +108,22 @@ def test_rank_repetition_and_coupon(
 
 
 # Every mail ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("locale", ["tr", "en"])
+@pytest.mark.parametrize("name", ALL)
+def test_it_leads_to_the_shop_of_the_settings_and_nowhere_else(
+    render: Render, name: str, locale: str
+) -> None:
+    seen = a_scene(name, CUSTOMERS["named"])
+    seen["tenant"]["website"] = "https://lale.example/magaza"
+    made = render(name, seen, locale)
+    page = re.findall(r'href="(https://[^"]+)"', made.html or "")
+    text = re.findall(r"https://[^\s<>\"]+", made.text)
+    for addresses in (page, text):
+        others = {each for each in addresses if not each.startswith("https://lale.example/magaza/")}
+        assert others < set(addresses), "it leads to the shop at least once"
+        assert others <= {*LINKS.values(), *(post["url"] for post in POSTS)}
 
 
 @pytest.mark.parametrize(("name", "locale", "who"), list(product(ALL, LOCALES, CUSTOMERS)))

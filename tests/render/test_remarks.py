@@ -45,6 +45,25 @@ def test_a_template_is_remarked_on_once(published: Published, more: int, said_of
     assert said_of_them in sentence
 
 
+@pytest.mark.parametrize(
+    ("body", "website", "told"),
+    [
+        ("{{ tenant.website }}/en", "https://kardelen.example", True),
+        ("{{ tenant['website'] ~ '/en' }}", "https://www.example.com", True),
+        ("{{ tenant.website }}/en", "https://www.zeytindukkani.com", False),
+        ("{{ tenant.name }}", "https://kardelen.example", False),
+    ],
+)
+def test_a_website_of_the_settings_that_is_kept_for_examples(
+    published: Published, body: str, website: str, told: bool
+) -> None:
+    parts = published({"body.html": f'<a href="{body}">x</a>'})
+    found = [str(each) for each in remarks(parts, commercial=False, in_earnest=True, website=website)]
+    said = f"t/body.html: warning: leads to {website}, which nobody can open; set tenant.website to your shop's address"
+    assert found == [said] * told
+    assert list(remarks(parts, commercial=False, in_earnest=False, website=website)) == []
+
+
 def test_a_commercial_page_shows_how_to_leave(published: Published) -> None:
     (sentence,) = said(published, "<p>Hello</p>")
     assert sentence.startswith("t/body.html: warning: shows no link to unsubscribe")

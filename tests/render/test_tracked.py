@@ -45,6 +45,7 @@ def said(published: Published, source: str, **context: Any) -> tuple[str, str]:
             '<a href="https://a.example/?b=1&amp;c=2">x</a>',
             '<a href="~https://a.example/?b=1&amp;c=2~">x</a>',
         ),
+        ('<a href="{{ url }}&amp;c=3">x</a>', '<a href="~https://d.example/?a=1&amp;b=2&amp;c=3~">x</a>'),
         ('<a href="{{ url }}">x</a>', '<a href="~https://d.example/?a=1&amp;b=2~">x</a>'),
         (
             '<a href="https://a.example/{{ name }}?c=1&amp;d">x</a>',
@@ -102,6 +103,7 @@ def test_what_is_no_link_of_a_page(published: Published, source: str) -> None:
         ("https://a.example/{% if n %}x{% endif %}", "https://a.example/x"),
         ("{{ url }}", "https://d.example/"),  # data that looks like one is not signed
         ("{{ url | link }}", "~https://d.example/~"),
+        ("{{ (url ~ 'en') | link }}.", "~https://d.example/en~."),
         ("mail a@b.example or ftp://a.example", "mail a@b.example or ftp://a.example"),
         ("https://a.example/ https://b.example/", "~https://a.example/~ ~https://b.example/~"),
         ("Ayşe: https://a.example/\nhttps://b.example/", "Ayşe: ~https://a.example/~\n~https://b.example/~"),
