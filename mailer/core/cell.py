@@ -215,10 +215,11 @@ def money_of(value: Any) -> int | None:
     if not text:
         return None
     try:
-        amount = Decimal(text)
+        amount = Decimal("NaN" if "_" in text else text)
     except InvalidOperation:
         amount = Decimal("NaN")
-    if not amount.is_finite() or abs(amount) >= MOST_MONEY:
+    # Not abs(), which rounds, and of 1e1000000 fails by that.
+    if not amount.is_finite() or amount.copy_abs() >= MOST_MONEY:
         raise CellFault("This is not a sum of money; write a number such as 129.90.")
     return int((amount * 10_000).to_integral_value())
 
@@ -229,7 +230,7 @@ def degrees_of(value: Any, most: int) -> float | None:
     if not text:
         return None
     try:
-        degrees = float(text.replace(",", "."))
+        degrees = math.nan if "_" in text else float(text.replace(",", "."))
     except ValueError:
         degrees = math.nan
     if not -most <= degrees <= most:

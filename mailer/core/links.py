@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from mailer.core.cell import NO, YES
 from mailer.core.token import BadToken, Keyring, Stem, sign, verify
 
 CLICK, OPEN = "click", "open"
@@ -29,15 +30,9 @@ class Counting(StrEnum):
 
 
 _WORDS = {
-    "yes": Counting.YES,
-    "true": Counting.YES,
-    "evet": Counting.YES,
-    "1": Counting.YES,
-    "clicks": Counting.CLICKS,
-    "no": Counting.NO,
-    "false": Counting.NO,
-    "hayır": Counting.NO,
-    "0": Counting.NO,
+    **dict.fromkeys(YES, Counting.YES),
+    **dict.fromkeys(NO, Counting.NO),
+    Counting.CLICKS.value: Counting.CLICKS,
 }
 
 MOST_URL = 2_000  # letters; a longer address is left alone
@@ -126,11 +121,7 @@ class LinkMaker:
 def agrees(attributes: Mapping[str, Any]) -> Counting | None:
     """What a customer agreed to have counted, as their attribute says; None: it says nothing."""
     said = attributes.get(ATTRIBUTE)
-    if isinstance(said, str):
-        return _WORDS.get(said.strip().lower())
-    if isinstance(said, bool):
-        return Counting.YES if said else Counting.NO
-    return None
+    return _WORDS.get(str(said).strip().casefold()) if isinstance(said, str | bool | int) else None
 
 
 def followable(url: str) -> bool:

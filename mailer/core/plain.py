@@ -10,7 +10,8 @@ from typing import Any
 
 def instant_text(instant: datetime) -> str:
     """RFC 3339 in UTC, with `Z`, in whole seconds."""
-    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    # Not strftime: it writes the year 1, which many a system has for "unknown", without its noughts.
+    return f"{instant.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat()}Z"
 
 
 def plain(value: Any) -> Any:

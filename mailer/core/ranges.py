@@ -138,7 +138,7 @@ def _ends(value: object) -> tuple[Decimal | None, Decimal | None]:
 def _whole(value: object) -> tuple[int | None, int | None]:
     low, high = _ends(value)
     for end in (low, high):
-        if end is not None and (end != end.to_integral_value() or abs(end) >= 10**15):
+        if end is not None and (end.copy_abs() >= 10**15 or end != end.to_integral_value()):
             raise ValueError(f"{value!r} needs whole numbers")
     return None if low is None else int(low), None if high is None else int(high)
 
@@ -146,7 +146,7 @@ def _whole(value: object) -> tuple[int | None, int | None]:
 def _money(number: Decimal | None, value: object) -> int | None:
     if number is None:
         return None
-    if abs(number) > _LARGEST_MONEY:
+    if number.copy_abs() > _LARGEST_MONEY:  # abs() rounds, and of 1e1000000 fails by that
         raise ValueError(f"{value!r} is more money than we count")
     if number != round(number, _MONEY_PLACES):
         raise ValueError(f"{value!r} has more than four decimal places")

@@ -17,7 +17,7 @@ from mailer.core.segment_value import FieldName, Strict, TextField, ValueTests, 
 Sign = Literal["click", "order", "open"]
 
 _PARTS_PER_PERCENT = 10_000
-_EVERYONE = 100 * _PARTS_PER_PERCENT
+_ALL = 100  # percent
 
 
 class DateRule(Strict):
@@ -199,12 +199,13 @@ class IncidentRule(Strict):
 def _share(value: Any) -> int:
     if isinstance(value, str) and value.strip().endswith("%"):
         try:
-            percent = Decimal(value.strip()[:-1])
+            percent = Decimal("NaN" if "_" in value else value.strip()[:-1])
         except InvalidOperation:
-            percent = Decimal(-1)
-        parts = percent * _PARTS_PER_PERCENT if percent.is_finite() else Decimal(-1)
-        if 0 <= parts <= _EVERYONE and parts == int(parts):
-            return int(parts)
+            percent = Decimal("NaN")
+        if percent.is_finite() and 0 <= percent <= _ALL:
+            parts = percent * _PARTS_PER_PERCENT
+            if parts == int(parts):
+                return int(parts)
     raise refuse(f"{value!r:.60} is not a share; write a percentage such as 10%")
 
 

@@ -203,10 +203,22 @@ def test_money_is_exact_to_the_ten_thousandth(value: Any, expected: int | None) 
     assert cell.money_of(value) == expected
 
 
-@pytest.mark.parametrize("value", ["1e999", "NaN", "12,5 TL", "1" * 30, [1], True])
+@pytest.mark.parametrize("value", ["1e999", "1e1000000", "NaN", "12,5 TL", "1_000", "1" * 30, [1], True])
 def test_what_is_no_money_is_refused(value: Any) -> None:
     with pytest.raises(cell.CellFault):
         cell.money_of(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [("41,01", 41.01), ("-90", -90.0), (90, 90.0), ("90.01", None), ("4_1", None), ("nan", None)],
+)
+def test_degrees_are_read_strictly(value: Any, expected: float | None) -> None:
+    if expected is None:
+        with pytest.raises(cell.CellFault):
+            cell.degrees_of(value, 90)
+    else:
+        assert cell.degrees_of(value, 90) == expected
 
 
 @pytest.mark.parametrize(

@@ -172,6 +172,12 @@ def test_what_is_missing_is_ready_to_paste() -> None:
     assert only(several, "spf.record").paste == ('shop.example. IN TXT "v=spf1 mx include:a.example -all"',)
 
 
+@pytest.mark.parametrize("ending", ["all", "+ALL", "?all"])
+def test_only_the_last_term_is_changed_where_a_record_lets_everybody_send(ending: str) -> None:
+    found = run(check, {"TXT shop.example": f"v=spf1 include:all.example {ending}"})
+    assert only(found, "spf.rest").paste == ('shop.example. IN TXT "v=spf1 include:all.example ~all"',)
+
+
 @pytest.mark.parametrize(
     ("relay", "text"),
     [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailer.core.links import Counting, LinkMaker, Wanted, clicked, opened, with_picture
+from mailer.core.links import Counting, LinkMaker, Wanted, agrees, clicked, opened, with_picture
 from mailer.core.token import BadToken, Keyring, Stem, sign
 
 KEYS = Keyring.single("k" * 32)
@@ -106,6 +106,18 @@ def test_links_of_our_own_are_left_alone() -> None:
 )
 def test_who_is_counted(wanted: Wanted, agreed: Counting | None, tracks: bool) -> None:
     assert (maker(wanted).track(7, "offer", agreed) is not None) is tracks
+
+
+@pytest.mark.parametrize(
+    ("said", "agreed"),
+    [
+        ("yes", YES), ("Evet", YES), (True, YES), ("1", YES), ("clicks", CLICKS), (" No ", NO), (False, NO), ("0", NO),
+        ("hayır", NO), ("HAYIR", NO), ("hayir", NO), ("n", NO), (0, NO), (1, YES),
+        ("perhaps", None), ("", None), (2, None), (None, None), ([], None),
+    ],
+)  # fmt: skip
+def test_an_attribute_says_yes_and_no_as_a_file_does(said: object, agreed: Counting | None) -> None:
+    assert agrees({"tracking": said}) is agreed
 
 
 @pytest.mark.parametrize(

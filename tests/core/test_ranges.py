@@ -42,8 +42,8 @@ def test_money_is_kept_in_ten_thousandths(written: object, low: int | None, high
 
 @pytest.mark.parametrize(
     "written",
-    ["..", "", "a..b", "7..2", "1...2", "-1..", "1.5..", True, None, [1], "NaN", "1e9999", float("nan"),
-     float("inf"), "1_0", "٣..٤" * 9, 10**15],
+    ["..", "", "a..b", "7..2", "1...2", "-1..", "1.5..", True, None, [1], "NaN", "1e9999", "1e1000000",
+     float("nan"), float("inf"), "1_0", "٣..٤" * 9, 10**15],
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_count_is_refused(written: object) -> None:
@@ -51,7 +51,7 @@ def test_what_is_no_count_is_refused(written: object) -> None:
         Count.parse(written)
 
 
-@pytest.mark.parametrize("written", ["0.00001..", 10**12, "1e30", "..-1e99"], ids=repr)
+@pytest.mark.parametrize("written", ["0.00001..", 10**12, "1e30", "1e1000000", "..-1e99"], ids=repr)
 def test_money_we_cannot_keep_exactly_is_refused(written: object) -> None:
     with pytest.raises(ValueError):
         Money.parse(written)

@@ -127,6 +127,8 @@ def test_a_rule_reads_back_from_its_own_json(written: dict[str, Any]) -> None:
         ({"consent": "service"}, "consent", "commercial"),
         ({"random": 10}, "random", "percentage"),
         ({"random": "101%"}, "random", "percentage"),
+        ({"random": "1e1000000%"}, "random", "percentage"),
+        ({"random": "1_0%"}, "random", "percentage"),
         ({"not": {"segment": "x"}}, "", "list of rules"),
         ({"not": None}, "", "'not' has no value"),
         ({"any": []}, "any", "at least one"),

@@ -8,7 +8,7 @@ from mailer.core.doctor.dns import Book, Status
 from mailer.core.doctor.finding import AGAIN, Area, Finding, Verdict, rfc, txt
 from mailer.core.doctor.providers import mechanisms
 from mailer.core.doctor.sending import Ip, Sending
-from mailer.core.doctor.spf import Record, parse
+from mailer.core.doctor.spf import Mechanism, Record, parse
 from mailer.core.doctor.spf_walk import MOST_LOOKUPS, Broken, Unclear, Walk, records
 
 _COUNTING = 40  # looks we follow where a receiver stops at ten: to say how many there are
@@ -96,13 +96,19 @@ def _rest(record: Record, text: str, domain: str, where: str) -> list[Finding]:
         return []
     if last is not None and last.result == "pass":
         what = "The SPF record ends in +all: it lets anybody send for the domain."
-        paste = [txt(domain, text.replace(last.text, "~all"))]
+        paste = [txt(domain, _ending(text, last))]
         return [_one("rest", Verdict.FAULT, what, where, "Publish it with ~all.", paste=paste, section="5.1")]
     if last is None or last.result == "neutral":
         what = "The SPF record says nothing about those it does not name."
-        paste = [txt(domain, text.replace(last.text, "~all") if last else f"{text.rstrip()} ~all")]
+        paste = [txt(domain, _ending(text, last))]
         return [_one("rest", Verdict.WARN, what, where, "Publish it with ~all.", paste=paste, section="5.1")]
     return []
+
+
+def _ending(text: str, last: Mechanism | None) -> str:
+    """The record with ~all in place of what it ends in. `all` may be a part of a name in it, too."""
+    words = text.split()
+    return " ".join(["~all" if word == last.text else word for word in words] if last else [*words, "~all"])
 
 
 def _addresses(sending: Sending, book: Book, text: str, where: str) -> list[Finding]:
