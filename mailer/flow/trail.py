@@ -102,11 +102,12 @@ class Trail:
 
     async def keep(self, stop: asyncio.Event) -> None:
         """Bring to disk what was noted, until told to stop, and the rest then."""
-        told = ""
-        while not stop.is_set():
+        told, last = "", False
+        while not last:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _FLUSH_SECONDS)
-            told = await self._flush(told, last=stop.is_set())
+            last = stop.is_set()  # before the flush: what is noted during it is in the next one
+            told = await self._flush(told, last=last)
 
     async def _flush(self, told: str, *, last: bool) -> str:
         if self._spool.lost > self._told_lost:
