@@ -132,6 +132,7 @@ class _File:
             self.at_hand(b"\n")
         except (OSError, ValueError):
             os.close(self._handle)
+            path.unlink()  # nobody would ever ask for it
             raise
 
     def at_hand(self, words: bytes) -> None:

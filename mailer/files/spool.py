@@ -110,8 +110,10 @@ class _Writing:
         os.fdatasync(self._handle)
 
     def close(self) -> None:
-        self._path.rename(self._path.with_suffix(_WHOLE))
-        os.close(self._handle)
+        try:
+            self._path.rename(self._path.with_suffix(_WHOLE))
+        finally:  # without its lock it is taken in as what a process that died has left
+            os.close(self._handle)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,3 +174,14 @@ def test_where_none_can_be_kept_it_is_said_in_a_sentence(tmp_path: Path) -> None
     (tmp_path / "journal").write_text("not a folder")
     with pytest.raises(FileFault, match=r"no journal can be kept there .File exists., and no mail starts"):
         Journals(tmp_path / "journal").create()
+
+
+def test_a_journal_that_finds_no_room_leaves_no_file(journals: Journals, tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limits[1]))
+    try:
+        with pytest.raises(FileFault, match="no mail starts without one"):
+            journals.create()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list((tmp_path / "journal").iterdir()) == []

@@ -159,3 +159,16 @@ def test_what_is_no_file_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "0004-d.whole").symlink_to("/dev/zero")
     (tmp_path / "0005-e.whole").write_text("a\n")
     assert [part.name for part in spool.parts(tmp_path, 100)] == ["0005-e.whole"]
+
+
+def test_a_file_that_cannot_get_its_last_name_is_let_go_of_all_the_same(tmp_path: Path) -> None:
+    """Whoever takes files in leaves alone what somebody has locked, as long as that somebody lives."""
+    folder = tmp_path / "spool"
+    mine = Spool(folder, Clock(), PLENTY)
+    mine.put("a")
+    mine.flush()
+    [file] = folder.iterdir()
+    file.with_suffix(".whole").mkdir()  # no file can be renamed to a folder
+    with pytest.raises(OSError):
+        mine.flush(last=True)
+    assert lines(folder) == ["a"]
