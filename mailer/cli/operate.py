@@ -111,8 +111,8 @@ async def tell_of_held(app: App) -> None:
     if held:
         runs = ", ".join(map(str, held))
         tell(
-            f"{counted(sum(held.values()), 'mail')} of run {runs} held: an incident affects the customers. Such mail "
-            "leaves when it is over; see mailer incidents list."
+            f"An incident holds {counted(sum(held.values()), 'mail')} to customers it affects (run {runs}) until it is "
+            "over; see mailer incidents list."
         )
 
 

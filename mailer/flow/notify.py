@@ -16,6 +16,7 @@ from mailer.core.incident_texts import Texts, merged
 from mailer.core.incident_why import as_row
 from mailer.core.pace import Hours
 from mailer.errors import UsageError
+from mailer.flow.contacts import TicketsPort, contacts
 from mailer.flow.fate import Fates, HouseholdStore, PlacesPort
 from mailer.flow.foresight import Foresight
 from mailer.flow.tell import Planned, Teller
@@ -24,7 +25,7 @@ from mailer.flow.tell_ports import PeoplePort, PublicIncidents, Versions
 SAMPLES = 20
 
 
-class IncidentStore(PublicIncidents, PlacesPort, Protocol):
+class IncidentStore(PublicIncidents, PlacesPort, TicketsPort, Protocol):
     """Where incidents are kept."""
 
     async def create(self, first: Update, *, planned: bool, published: bool) -> int:
@@ -235,10 +236,10 @@ class Notifier:
             yield row
 
     async def show(self, incident_id: int, now: datetime) -> dict[str, Any]:
-        """One incident: its updates, how far its notices got, and who cannot be reached by mail."""
+        """One incident: its updates, how far its notices got, who cannot be reached by mail, and who called."""
         found = await self._get(incident_id)
         outcome = await self._incidents.outcome(incident_id)
-        return {**as_facts(found, now), **outcome}
+        return {**as_facts(found, now), **outcome, "contacts": await contacts(self._incidents, found, now)}
 
     async def explain(self, incident_id: int, customer: str, now: datetime) -> Sequence[dict[str, Any]]:
         """Why a customer was told of an incident, or was not: a row for each campaign that tells of them.

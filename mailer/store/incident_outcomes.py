@@ -9,12 +9,21 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer.core.contacts import EVENT, Span, Tickets
 from mailer.core.delivery import State
 from mailer.core.incident import CLOSED
 from mailer.core.notice import RecipientState
 from mailer.core.standing import Kind
 from mailer.store.engine import Database
-from mailer.store.tables import customer, delivery, incident, incident_recipient, incident_update, run
+from mailer.store.tables import (
+    customer,
+    customer_event,
+    delivery,
+    incident,
+    incident_recipient,
+    incident_update,
+    run,
+)
 
 
 class Outcomes:
@@ -65,6 +74,29 @@ class Outcomes:
             reached = await _by_incident(conn, _accepted().where(run.c.incident_id == incident_id))
         unreachable = [row async for row in self.unreachable(incident_id)]
         return {"reached": reached.get(incident_id, 0), "notices": notices, "unreachable": unreachable}
+
+    async def tickets(self, incident_id: int, within: Span, now: datetime) -> Tickets | None:
+        """What those it is about, or was, opened by `now`; None: the shop told of no ticket of anybody, ever."""
+        theirs = incident_recipient.c.incident_id == incident_id
+        opened = (
+            select(func.count(), func.count(customer_event.c.customer_id.distinct()))
+            .join(incident_recipient, incident_recipient.c.customer_id == customer_event.c.customer_id)
+            .where(
+                theirs,
+                customer_event.c.name == EVENT,
+                customer_event.c.at >= within.since,
+                customer_event.c.at <= now,
+            )
+        )
+        if within.until is not None:
+            opened = opened.where(customer_event.c.at < within.until)
+        async with self._db.read() as conn:
+            any_ = select(customer_event.c.id).where(customer_event.c.name == EVENT).limit(1)
+            if await conn.scalar(any_) is None:
+                return None
+            affected = await conn.scalar(select(func.count()).select_from(incident_recipient).where(theirs))
+            tickets, customers = (await conn.execute(opened)).one()
+        return Tickets(affected or 0, tickets, customers)
 
     async def unreachable(self, incident_id: int) -> AsyncIterator[dict[str, Any]]:
         """Who is affected and cannot be reached by mail: for another channel."""

@@ -46,12 +46,20 @@ def test_marketing_waits_for_the_end_of_an_outage_and_for_the_morning(shop: Open
     }  # fmt: skip
 
     said = here.run(TEN).err
-    assert "1 mail of run 2 held: an incident affects the customers" in said
+    assert "An incident holds 1 mail to customers it affects (run 2)" in said
     assert offers(here) == {"lit": ("sent", None, TEN), "dark": ("queued", "affected", None)}
     assert {run["campaign"]: run["held"] for run in here.runs()} == {"outage": 0, "offer": 1}
     told = here.mailer("customers", "show", "dark", now=TEN)
     assert "waits until the incident that affects the customer is over" in told.out
 
+    ticket = {
+        "id": "t1",
+        "customer": "dark",
+        "name": "ticket.opened",
+        "at": "2027-03-23T08:00:00Z",
+        "properties": {},
+    }
+    here.events(ticket, now="2027-03-23T08:00:00Z")
     night = "2027-03-23T19:00:00Z"
     here.mailer("incidents", "resolve", "1", now=night)
     here.run(night)
@@ -59,6 +67,9 @@ def test_marketing_waits_for_the_end_of_an_outage_and_for_the_morning(shop: Open
     morning = "2027-03-24T06:00:00Z"
     here.run(morning)
     assert offers(here)["dark"] == ("sent", None, morning)
+    assert here.mailer("incidents", "show", "1", "--json", now=morning).rows[0]["contacts"] == {
+        "tickets": 1, "customers": 1, "affected": 1, "per_1000": 1000.0, "since": TEN, "until": "2027-03-24T19:00:00Z",
+    }  # fmt: skip
 
 
 def test_a_tenant_may_want_it_otherwise(shop: OpenShop) -> None:
