@@ -1,4 +1,4 @@
-"""One customer: their story, what is kept of them, forgetting them."""
+"""One customer: their story, what is kept of them, forgetting them; and who is in a run."""
 
 from __future__ import annotations
 
@@ -16,20 +16,32 @@ from mailer.errors import UsageError
 from mailer.flow.erase import Forgetting, Forgotten
 from mailer.flow.lots import PATIENCE_SECONDS
 from mailer.flow.person import Persons
+from mailer.flow.run_desk import RunDesk
 from mailer.store.capped import Capped
 from mailer.store.dossier import Dossiers
 from mailer.store.erasure import Erasure
+from mailer.store.run_views import RunViews
 
 _PAGE = 500  # deliveries looked at together
 
 
 class People(Reporting):
-    """Questions about one customer."""
+    """Questions about one customer, and about one run."""
 
     @cached_property
     def persons(self) -> Persons:
         """Stories, exports and copies of mails."""
         return Persons(Dossiers(self.db), self.ledger, lambda: self.composer, self.winners)
+
+    @cached_property
+    def run_views(self) -> RunViews:
+        """Runs as people look at them."""
+        return RunViews(self.db)
+
+    @cached_property
+    def run_desk(self) -> RunDesk:
+        """Questions about one run."""
+        return RunDesk(self.run_views, self.reports, self.winners)
 
     async def winners(self, deliveries: Sequence[int]) -> dict[int, tuple[Mail, ...]]:
         """The mails that won the places of those of the deliveries that were capped, where they are known."""
@@ -53,7 +65,7 @@ class People(Reporting):
                         ]
                     }
 
-    async def customer_story(self, customer: str) -> dict[str, Any]:
+    async def customer_story(self, customer: str, language: str = "en") -> dict[str, Any]:
         """All that is known of a customer: every send and every skip with its reason in words, and the timeline.
 
         Raises:
@@ -62,13 +74,13 @@ class People(Reporting):
         found = await self.customers.show(customer)
         if found is None:
             raise UsageError(f"There is no customer {customer!r}; see mailer customers list.")
-        story = await self.persons.story(customer)
-        rows = {row["id"]: row["why"] for row in story["mails"]}
+        story = await self.persons.story(customer, language)
+        told = {row["id"]: {"why": row["why"], "run": row["run_id"]} for row in story["mails"]}
         return {
             **found,
             "consent_entries": await self.customers.consent_entries(customer),
             "deliveries": [
-                {**row, "why": rows.get(row["id"], "")}
+                row | told.get(row["id"], {"why": "", "run": None})
                 async for row in self.deliveries(self.ledger.list(None, None, None, customer))
             ],
             "timeline": story["timeline"],

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from mailer.core.calendar import local_date
 from mailer.core.cap import WEEK, Cap, Claim
+from mailer.core.story_words import Voice
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +25,6 @@ class Mail:
     updated_at: datetime
     place: date | None = None  # the local day it left on, or may have
     zone: str | None = None  # the customer's; none: the tenant's
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return f"{self.campaign} of {self.occurrence}"
 
 
 def winners(mine: Mail, others: Iterable[Mail], cap: Cap, zone: ZoneInfo) -> tuple[Mail, ...]:
@@ -52,9 +48,17 @@ def winners(mine: Mail, others: Iterable[Mail], cap: Cap, zone: ZoneInfo) -> tup
     return week if len(week) >= cap.week else ()
 
 
-def said(won: Sequence[Mail]) -> str | None:
+def said(won: Sequence[Mail], language: str = "en") -> str | None:
     """The reason in words, where the winners are known: in place of "another mail had priority that day or week"."""
     if not won:
         return None
-    names = ", ".join(f"{each.name} (delivery {each.id})" for each in won)
-    return f"{names} had the place" if len(won) == 1 else f"{names} had the places of that day or week"
+    say = Voice(language)
+    named = [
+        say(
+            "winner",
+            name=say("name", campaign=each.campaign, occurrence=each.occurrence, kind=""),
+            number=each.id,
+        )
+        for each in won
+    ]
+    return say("won" if len(won) == 1 else "won_all", names=", ".join(named))

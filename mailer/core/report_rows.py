@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from mailer.core.delivery import Failure, Skip
@@ -37,27 +38,73 @@ def currencies(lines: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     return tuple(f"revenue_{each}" for each in sorted({name for line in lines for name in line["revenue"]}))
 
 
-def steps(funnel: Funnel, goal: str | None) -> list[dict[str, Any]]:
-    """The funnel, step by step, each with its share of the step it is measured by."""
-    found = [("audience", funnel.audience, "")]
-    found += [(f"  skipped: {reason}", count, share(count, funnel.audience))
-              for reason, count in sorted(funnel.skipped.items(), key=lambda each: (-each[1], each[0]))]  # fmt: skip
-    found.append(("eligible", funnel.eligible, share(funnel.eligible, funnel.audience)))
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One step of a funnel."""
+
+    name: str
+    count: int
+    whole: int | None = None  # what it is measured by
+    reason: str = ""  # of those skipped or failed
+    inner: bool = False  # a part of the step above
+
+
+#: How a step is called; the others are called by their name.
+_STEPS = {
+    "skipped": "skipped: {reason}",
+    "in_doubt": "in doubt",
+    "failed": "failed: {reason}",
+    "accepted": "accepted by a relay",
+    "opened_human": "opened by people",
+    "clicked_human": "clicked by people",
+    "goal": "goal: {goal}",
+    "redeemed": "codes redeemed",
+}
+
+
+def figures(funnel: Funnel, *, goal: bool) -> list[Figure]:
+    """The funnel, step by step; `goal`: whether there is one."""
+    found = [Figure("audience", funnel.audience)]
+    found += [
+        Figure("skipped", count, funnel.audience, reason, inner=True)
+        for reason, count in sorted(funnel.skipped.items(), key=lambda each: (-each[1], each[0]))
+    ]
+    found.append(Figure("eligible", funnel.eligible, funnel.audience))
     for name in ("expired", "cancelled", "waiting", "in_doubt"):
         count = getattr(funnel, name)
         if count:
-            found.append((f"  {name.replace('_', ' ')}", count, share(count, funnel.eligible)))
-    found += [(f"  failed: {reason}", count, share(count, funnel.eligible))
-              for reason, count in sorted(funnel.failures.items()) if reason != Failure.BOUNCED]  # fmt: skip
-    found.append(("accepted by a relay", funnel.accepted, share(funnel.accepted, funnel.eligible)))
-    of_mails = [
-        ("  bounced", funnel.bounced, True),
-        ("  complained", funnel.complained, True),
-        ("  unsubscribed", funnel.unsubscribed, True),
-        ("opened by people", funnel.opened_human, bool(funnel.opened_human)),
-        ("clicked by people", funnel.clicked_human, True),
-        (f"goal: {goal}", funnel.goal, goal is not None),
-        ("codes redeemed", funnel.redeemed, bool(funnel.coupons)),
+            found.append(Figure(name, count, funnel.eligible, inner=True))
+    found += [
+        Figure("failed", count, funnel.eligible, reason, inner=True)
+        for reason, count in sorted(funnel.failures.items())
+        if reason != Failure.BOUNCED
     ]
-    found += [(name, count, share(count, funnel.accepted)) for name, count, wanted in of_mails if wanted]
-    return [{"step": name, "deliveries": count, "share": part} for name, count, part in found]
+    found.append(Figure("accepted", funnel.accepted, funnel.eligible))
+    of_mails = [
+        ("bounced", True, True),
+        ("complained", True, True),
+        ("unsubscribed", True, True),
+        ("opened_human", False, bool(funnel.opened_human)),
+        ("clicked_human", False, True),
+        ("goal", False, goal),
+        ("redeemed", False, bool(funnel.coupons)),
+    ]
+    found += [
+        Figure(name, getattr(funnel, name), funnel.accepted, inner=inner)
+        for name, inner, wanted in of_mails
+        if wanted
+    ]
+    return found
+
+
+def steps(funnel: Funnel, goal: str | None) -> list[dict[str, Any]]:
+    """The funnel, step by step, each with its share of the step it is measured by."""
+    return [
+        {
+            "step": "  " * each.inner
+            + _STEPS.get(each.name, each.name).format(reason=each.reason, goal=goal),
+            "deliveries": each.count,
+            "share": "" if each.whole is None else share(each.count, each.whole),
+        }
+        for each in figures(funnel, goal=goal is not None)
+    ]

@@ -13,6 +13,7 @@ from mailer.core.event_row import ANSWERED
 from mailer.core.explain import why
 from mailer.core.links import SCOPE
 from mailer.core.registry import LAPSED
+from mailer.core.story_words import Voice
 
 Row = Mapping[str, Any]
 
@@ -26,25 +27,12 @@ _RANK = {
 }  # fmt: skip
 
 #: Words of ours in an event's detail, for people.
-_OURS = {"held": "we did not begin it: a halt, a pause, or this sender was late"}
-
-_WHO = {By.HUMAN: "a person", By.MACHINE: "a machine, not a person"}
+_OURS = frozenset({"held"})
 
 
-def timeline(dossier: Mapping[str, Any]) -> list[dict[str, Any]]:
+def timeline(dossier: Mapping[str, Any], language: str = "en") -> list[dict[str, Any]]:
     """What happened, as `{"at", "what", "campaign", "delivery", "sentence"}`, in the order it did."""
-    mails = {row["id"]: row for row in dossier["deliveries"]}
-    lines = [
-        *_joined(dossier),
-        *_words(dossier["consent_entries"]),
-        *_mails(mails.values(), dossier["delivery_events"], no_address=dossier.get("email") == ""),
-        *_events(mails, dossier["delivery_events"]),
-        *_answers(dossier["events"]),
-        *_coupons(mails, dossier["coupons"]),
-        *_incidents(dossier["incidents"]),
-        *_bars(dossier["suppressions"]),
-    ]
-    return sorted(lines, key=lambda line: (line["at"], _RANK.get(line["what"], 0)))
+    return _Story(Voice(language)).lines(dossier)
 
 
 def _line(
@@ -53,167 +41,169 @@ def _line(
     return {"at": at, "what": what, "campaign": campaign, "delivery": delivery, "sentence": sentence}
 
 
-def _joined(dossier: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    yield _line(dossier["stored_at"], "stored", "The shop told us of this customer.")
+#: What of an event's detail is put in brackets after it.
+_DETAIL: Mapping[str, tuple[str, ...]] = {
+    EventKind.DEFERRED: ("reply", "detail"),
+    EventKind.IN_DOUBT: ("cause",),
+    EventKind.CANCELLED: (),
+    EventKind.EXPIRED: (),
+    EventKind.RETRIED: (),
+    EventKind.DELAYED: ("diagnostic", "status"),
+    EventKind.BOUNCED: ("diagnostic", "status"),
+    EventKind.COMPLAINED: ("source",),
+    EventKind.UNSUBSCRIBED: ("how",),
+}
 
 
-def _words(entries: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    for row in entries:
-        agreed = row["action"] == Action.GRANTED
-        who = {
-            Via.IMPORT: "The shop says that they",
-            Via.PERSON: "Somebody of the shop wrote down that they",
-        }.get(row["via"], "They")
-        said = _word(row, agreed=agreed)
-        version = f", text {row['text_version']}" if row["text_version"] else ""
-        yield _line(
-            row["at"],
-            f"consent {row['action']}",
-            f"{who} {said} ({row['source']}{version}).",
-        )
+class _Story:
+    """Tells it in one language."""
 
+    def __init__(self, say: Voice) -> None:
+        self._say = say
 
-def _word(entry: Row, *, agreed: bool) -> str:
-    purpose = entry["purpose"]
-    if entry["source"] == LAPSED:
-        return "lost their consent to commercial mail"
-    if purpose == SCOPE:
-        what = (
-            "their clicks"
-            if (entry["proof"] or {}).get("counted") == "clicks"
-            else "what they open and click"
-        )
-        return f"agreed that we count {what}" if agreed else "asked us not to count what they open and click"
-    said = "agreed to" if agreed else "wanted no more"
-    return (
-        f"{said} mail on the topic {purpose.removeprefix(TOPIC)}"
-        if _is_topic(purpose)
-        else f"{said} {purpose} mail"
-    )
+    def lines(self, dossier: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """All of it, in its order."""
+        mails = {row["id"]: row for row in dossier["deliveries"]}
+        lines = [
+            _line(dossier["stored_at"], "stored", self._say("stored")),
+            *self._words(dossier["consent_entries"]),
+            *self._mails(mails.values(), dossier["delivery_events"], no_address=dossier.get("email") == ""),
+            *self._events(mails, dossier["delivery_events"]),
+            *self._answers(dossier["events"]),
+            *self._coupons(mails, dossier["coupons"]),
+            *self._incidents(dossier["incidents"]),
+            *self._bars(dossier["suppressions"]),
+        ]
+        return sorted(lines, key=lambda line: (line["at"], _RANK.get(line["what"], 0)))
+
+    def _words(self, entries: Iterable[Row]) -> Iterator[dict[str, Any]]:
+        say = self._say
+        for row in entries:
+            told = {Via.IMPORT: "word_import", Via.PERSON: "word_person"}.get(row["via"], "word")
+            version = say("version", version=row["text_version"]) if row["text_version"] else ""
+            sentence = say(told, did=self._did(row), source=row["source"], version=version)
+            yield _line(row["at"], f"consent {row['action']}", sentence)
+
+    def _did(self, entry: Row) -> str:
+        say, purpose, action = self._say, entry["purpose"], entry["action"]
+        if entry["source"] == LAPSED:
+            return say("lapsed")
+        if purpose == SCOPE:
+            if action != Action.GRANTED:
+                return say("not_counted")
+            return say("counted_clicks" if (entry["proof"] or {}).get("counted") == "clicks" else "counted")
+        agreed = "granted" if action == Action.GRANTED else "revoked"
+        if _is_topic(purpose):
+            return say(f"topic_{agreed}", topic=purpose.removeprefix(TOPIC))
+        return say(agreed, purpose=say.word("purpose", purpose))
+
+    def _name(self, mail: Row) -> str:
+        say = self._say
+        kind = say("kind", kind=say.word("kind", mail["kind"])) if mail["kind"] else ""
+        return say("name", campaign=mail["campaign"], occurrence=mail["occurrence"], kind=kind)
+
+    def _mails(
+        self, mails: Iterable[Row], events: Iterable[Row], *, no_address: bool
+    ) -> Iterator[dict[str, Any]]:
+        """What the rows of the ledger say themselves."""
+        say = self._say
+        told = {(row["delivery_id"], row["kind"]) for row in events}
+        for mail in mails:
+            of = {"campaign": mail["campaign"], "delivery": mail["id"]}
+            state, reason, name = State(mail["state"]), mail["reason"], self._name(mail)
+            if mail["sent_at"] is not None:
+                again = say("again", attempt=mail["attempts"]) if mail["attempts"] > 1 else ""
+                reply = f": {mail['reply']}" if state is State.SENT and mail["reply"] else ""
+                sentence = say("accepted", name=name, again=again, reply=reply)
+                yield _line(mail["sent_at"], "sent", sentence, **of)
+            if state in CLAIMABLE or state is State.SENDING:
+                sentence = say("stands", name=name, why=why(state, reason, say.language))
+                yield _line(mail["not_before"], state, sentence, **of)
+            elif state in _ENDS and (mail["id"], state) not in told and reason != "bounced":
+                nowhere = no_address and reason == Skip.NOT_ELIGIBLE
+                end = self._end(state, reason, say("no_address") if nowhere else mail.get("won"))
+                yield _line(mail["updated_at"], state, say("told", name=name, what=end, more=""), **of)
+
+    def _end(self, state: str, reason: str | None, instead: str | None = None) -> str:
+        said = instead or why(state, reason, self._say.language)
+        if state == State.SKIPPED:
+            return self._say("left_out", why=said) if reason else said
+        return self._say("failed", why=said) if state == State.FAILED and reason else said
+
+    def _said(self, detail: Row, *names: str) -> str:
+        """What the other side said, in brackets."""
+        found = next((str(detail[name]) for name in names if detail.get(name)), "")
+        return f" ({self._say(found) if found in _OURS else found})" if found else ""
+
+    def _told(self, kind: str, detail: Row, won: str | None = None) -> tuple[str, str]:
+        """What an event says of its mail, and what the other side said of it."""
+        say = self._say
+        match kind:
+            case EventKind.FAILED | EventKind.SKIPPED:
+                named = won if detail.get("reason") == Skip.CAPPED else None
+                return self._end(kind, detail.get("reason"), named), self._said(detail, "reply", "detail")
+            case EventKind.SETTLED:
+                return say("settled_sent" if detail.get("as") == "sent" else "settled_resend"), ""
+            case EventKind.OPENED | EventKind.CLICKED:
+                by = detail.get("by", "")
+                who = by if by in (By.HUMAN, By.MACHINE) else By.UNKNOWN
+                return say(f"{kind}_{who}"), self._said(detail, "url")
+            case EventKind.REDEEMED:
+                order = detail.get("order")
+                what = say("redeemed_for", order=order) if order else say("redeemed")
+                return what, self._said(detail, "code")
+        if kind in _DETAIL:
+            return say(kind), self._said(detail, *_DETAIL[kind])
+        return kind.replace("_", " "), ""
+
+    def _events(self, mails: Mapping[int, Row], events: Iterable[Row]) -> Iterator[dict[str, Any]]:
+        for row in events:
+            mail = mails[row["delivery_id"]]
+            what, more = self._told(row["kind"], row["detail"] or {}, mail.get("won"))
+            sentence = self._say("told", name=self._name(mail), what=what, more=more)
+            yield _line(row["at"], row["kind"], sentence, campaign=mail["campaign"], delivery=mail["id"])
+
+    def _answers(self, events: Iterable[Row]) -> Iterator[dict[str, Any]]:
+        for row in events:
+            score = (row["properties"] or {}).get("score")
+            if row["name"] == ANSWERED and score is not None:
+                yield _line(row["at"], "answered", self._say("answered", score=score))
+
+    def _coupons(self, mails: Mapping[int, Row], coupons: Iterable[Row]) -> Iterator[dict[str, Any]]:
+        say = self._say
+        for row in coupons:
+            if row["issued_at"] is None or row["code"] is None:
+                continue
+            until = say("until", day=say.day(row["valid_until"])) if row["valid_until"] else ""
+            mail = mails.get(row["delivery_id"])
+            yield _line(
+                row["issued_at"], "coupon", say("coupon", code=row["code"], until=until),
+                campaign=mail["campaign"] if mail else row["campaign"], delivery=row["delivery_id"],
+            )  # fmt: skip
+
+    def _incidents(self, incidents: Iterable[Row]) -> Iterator[dict[str, Any]]:
+        say = self._say
+        for row in incidents:
+            standing = row["state"]
+            now = say(f"now_{standing}") if standing in ("unreachable", "left", "duplicate") else ""
+            sentence = say("affected", incident=row["incident"], title=row["title"], now=now)
+            yield _line(row["joined_at"], "incident", sentence)
+
+    def _bars(self, suppressions: Iterable[Row]) -> Iterator[dict[str, Any]]:
+        say = self._say
+        for row in suppressions:
+            scope = row["scope"]
+            if scope in ("all", SCOPE):
+                what = say(f"bar_{scope}")
+            elif _is_topic(scope):
+                what = say("bar_topic", topic=scope.removeprefix(TOPIC))
+            else:
+                what = say("bar", scope=say.word("purpose", scope))
+            reason, source = row["reason"], row["source"]
+            shown = say.word("reason", reason)
+            because = source if source.startswith(reason) else f"{shown} ({source})"
+            yield _line(row["at"], "suppressed", say("barred", what=what, because=because))
 
 
 def _is_topic(scope: str) -> bool:
     return scope.startswith(TOPIC)
-
-
-def _name(mail: Row) -> str:
-    kind = f", {mail['kind']} notice" if mail["kind"] else ""
-    return f"{mail['campaign']} of {mail['occurrence']}{kind}"
-
-
-def _mails(mails: Iterable[Row], events: Iterable[Row], *, no_address: bool) -> Iterator[dict[str, Any]]:
-    """What the rows of the ledger say themselves."""
-    told = {(row["delivery_id"], row["kind"]) for row in events}
-    for mail in mails:
-        of = {"campaign": mail["campaign"], "delivery": mail["id"]}
-        state, reason = State(mail["state"]), mail["reason"]
-        if mail["sent_at"] is not None:
-            again = f" at attempt {mail['attempts']}" if mail["attempts"] > 1 else ""
-            reply = f": {mail['reply']}" if state is State.SENT and mail["reply"] else ""
-            yield _line(
-                mail["sent_at"], "sent", f"{_name(mail)} was accepted by the relay{again}{reply}.", **of
-            )
-        if state in CLAIMABLE or state is State.SENDING:
-            yield _line(mail["not_before"], state, f"{_name(mail)} {why(state, reason)}.", **of)
-        elif state in _ENDS and (mail["id"], state) not in told and reason != "bounced":
-            end = "was not sent: there is no address" if no_address and reason == Skip.NOT_ELIGIBLE else None
-            end = end or _end(state, reason, mail.get("won"))
-            yield _line(mail["updated_at"], state, f"{_name(mail)} {end}.", **of)
-
-
-def _end(state: str, reason: str | None, won: str | None = None) -> str:
-    said = won or why(state, reason)
-    if state == State.SKIPPED:
-        return f"was not sent: {said}" if reason else said
-    return f"could not be delivered: {said}" if state == State.FAILED and reason else said
-
-
-def _said(detail: Row, *names: str) -> str:
-    """What the other side said, in brackets."""
-    found = next((str(detail[name]) for name in names if detail.get(name)), "")
-    return f" ({_OURS.get(found, found)})" if found else ""
-
-
-#: How an event is told after the mail's name, and what of its detail is put in brackets.
-_TOLD: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    EventKind.DEFERRED: ("could not be taken yet and is tried again", ("reply", "detail")),
-    EventKind.IN_DOUBT: ("left us, and the relay's answer was lost", ("cause",)),
-    EventKind.CANCELLED: ("was called off before it left", ()),
-    EventKind.EXPIRED: ("became too late to be useful", ()),
-    EventKind.RETRIED: ("was queued again by hand", ()),
-    EventKind.DELAYED: ("has not been delivered yet, says the receiving side", ("diagnostic", "status")),
-    EventKind.BOUNCED: ("came back", ("diagnostic", "status")),
-    EventKind.COMPLAINED: ("was called unwanted by its reader", ("source",)),
-    EventKind.UNSUBSCRIBED: ("made them unsubscribe", ("how",)),
-}
-
-
-def _told(kind: str, detail: Row, won: str | None = None) -> str:
-    """What an event says of its mail, whose name comes before."""
-    match kind:
-        case EventKind.FAILED | EventKind.SKIPPED:
-            named = won if detail.get("reason") == Skip.CAPPED else None
-            return _end(kind, detail.get("reason"), named) + _said(detail, "reply", "detail")
-        case EventKind.SETTLED:
-            how = "counts as sent" if detail.get("as") == "sent" else "goes out again"
-            return f"was in doubt and {how}"
-        case EventKind.OPENED | EventKind.CLICKED:
-            who = _WHO.get(detail.get("by", ""), "somebody, person or machine")
-            did = "was opened by" if kind == EventKind.OPENED else "had a link followed by"
-            return f"{did} {who}{_said(detail, 'url')}"
-        case EventKind.REDEEMED:
-            order = f" for the order {detail['order']}" if detail.get("order") else ""
-            return f"had its code used{order}{_said(detail, 'code')}"
-    sentence, names = _TOLD.get(kind, (kind.replace("_", " "), ()))
-    return sentence + _said(detail, *names)
-
-
-def _events(mails: Mapping[int, Row], events: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    for row in events:
-        mail = mails[row["delivery_id"]]
-        sentence = f"{_name(mail)} {_told(row['kind'], row['detail'] or {}, mail.get('won'))}."
-        yield _line(row["at"], row["kind"], sentence, campaign=mail["campaign"], delivery=mail["id"])
-
-
-def _answers(events: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    for row in events:
-        score = (row["properties"] or {}).get("score")
-        if row["name"] == ANSWERED and score is not None:
-            yield _line(row["at"], "answered", f"They answered the survey with {score}.")
-
-
-def _coupons(mails: Mapping[int, Row], coupons: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    for row in coupons:
-        if row["issued_at"] is None or row["code"] is None:
-            continue
-        until = f", good until {row['valid_until']}" if row["valid_until"] else ""
-        mail = mails.get(row["delivery_id"])
-        yield _line(
-            row["issued_at"], "coupon", f"They were given the code {row['code']}{until}.",
-            campaign=mail["campaign"] if mail else row["campaign"], delivery=row["delivery_id"],
-        )  # fmt: skip
-
-
-def _incidents(incidents: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    for row in incidents:
-        now = {
-            "unreachable": ", and cannot be reached by mail",
-            "left": ", and is no longer",
-            "duplicate": ", and is told under another record with this address",
-        }.get(row["state"], "")
-        sentence = f"Is affected by incident {row['incident']}, {row['title']}{now}"
-        yield _line(row["joined_at"], "incident", f"{sentence}.")
-
-
-def _bars(suppressions: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    for row in suppressions:
-        scope = row["scope"]
-        what = {
-            "all": "No mail at all goes to this address any more",
-            SCOPE: "What is opened and clicked at this address is not counted",
-        }.get(scope, f"No {scope} mail goes to this address any more")
-        if _is_topic(scope):
-            what = f"No mail on the topic {scope.removeprefix(TOPIC)} goes to this address any more"
-        reason, source = row["reason"], row["source"]
-        because = source if source.startswith(reason) else f"{reason} ({source})"
-        yield _line(row["at"], "suppressed", f"{what}: {because}.")

@@ -64,7 +64,7 @@ class Persons:
         self._jobs = jobs
         self._composer = composer
 
-    async def story(self, customer: str) -> dict[str, Any]:
+    async def story(self, customer: str, language: str = "en") -> dict[str, Any]:
         """Every mail with its state in words, and the timeline.
 
         Raises:
@@ -72,13 +72,14 @@ class Persons:
         """
         dossier = await self._dossiers.read(customer)
         capped = [row["id"] for row in dossier["deliveries"] if row["reason"] == Skip.CAPPED]
-        won = {number: said(mails) for number, mails in (await self._winners(capped)).items()}
+        won = {number: said(mails, language) for number, mails in (await self._winners(capped)).items()}
         for row in dossier["deliveries"]:
             row["won"] = won.get(row["id"])
         mails = [
-            {**row, "why": row["won"] or why(row["state"], row["reason"])} for row in dossier["deliveries"]
+            {**row, "why": row["won"] or why(row["state"], row["reason"], language)}
+            for row in dossier["deliveries"]
         ]
-        return {"mails": mails, "timeline": timeline(dossier)}
+        return {"mails": mails, "timeline": timeline(dossier, language)}
 
     async def export(self, customer: str) -> dict[str, Any]:
         """All that is kept of a customer.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer.core.customer import Customer
+from mailer.core.customer import Customer, normalise_address
 from mailer.store.engine import Database
 from mailer.store.tables import consent_entry, customer, customer_date, service_point, suppression
 
@@ -42,6 +42,12 @@ class Customers:
         async with self._database.read() as connection:
             row = (await connection.execute(_question().where(customer.c.ext_id == ext_id))).first()
         return as_customer(row) if row else None
+
+    async def find(self, text: str, limit: int = 100) -> Sequence[dict[str, Any]]:
+        """Whoever has this id or this address, exactly, the oldest record first; at most `limit`."""
+        either = or_(customer.c.ext_id == text, customer.c.email_key == normalise_address(text))
+        async with self._database.read() as connection:
+            return [as_facts(row) for row in await connection.execute(_question().where(either).limit(limit))]
 
     async def key(self, ext_id: str) -> int | None:
         """Our own number (customer.id) of the shop's id."""

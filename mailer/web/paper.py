@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime
 from importlib import resources
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Response
-
-from mailer.core.plain import instant_text
 
 STYLE = resources.files("mailer.web").joinpath("static/mailer.css").read_bytes()
 STYLE_PATH = (
@@ -26,8 +22,6 @@ ALWAYS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 
-_KB, _MB = 1_000, 1_000_000
-
 _PAGE = {
     **ALWAYS,
     "Cache-Control": "no-store",
@@ -40,20 +34,6 @@ _PAGE = {
 }
 
 
-def _size(count: int) -> str:
-    if count < _KB:
-        return f"{count} bytes"
-    return f"{count / _KB:.0f} kB" if count < _MB else f"{count / _MB:.1f} MB"
-
-
-def _number(count: int) -> str:
-    return f"{count:,}"
-
-
-def _moment(instant: datetime, zone: ZoneInfo) -> str:
-    return f"{instant.astimezone(zone):%Y-%m-%d %H:%M}"
-
-
 _pages = Environment(
     loader=PackageLoader("mailer.web", "pages"),
     autoescape=True,
@@ -62,7 +42,6 @@ _pages = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_pages.filters.update(size=_size, number=_number, moment=_moment, instant=instant_text)
 _pages.globals.update(style=STYLE_PATH)
 
 

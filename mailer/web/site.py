@@ -12,9 +12,11 @@ from litestar.exceptions import HTTPException
 
 from mailer.app import App
 from mailer.errors import StoreError, UsageError
-from mailer.web import allow, choices, hooks, metrics, private, public
+from mailer.web import allow, choices, hooks, metrics, public
+from mailer.web.desk import customers, home, incidents, mailbox, runs
 from mailer.web.public import Asked, left_early, notice
 
+_DESK = (home, runs, customers, incidents, mailbox)
 _LARGEST_BODY = 100_000  # bytes; forms are all we take
 _log = structlog.get_logger(__name__)
 
@@ -33,7 +35,7 @@ def site(app: App) -> Litestar:
             *public.HANDLERS,
             *choices.HANDLERS,
             *hooks.HANDLERS,
-            *private.HANDLERS,
+            *(handler for part in _DESK for handler in part.HANDLERS),
             *metrics.HANDLERS,
         ],
         state=State({"mailer": app}),

@@ -132,7 +132,7 @@ async def test_up_serves_and_leaves_when_told(folder: Path) -> None:
             answer = await client.get(address)
             while answer.status_code != 200:  # it answers once the loop is free
                 answer = await client.get(address)
-            assert "Overview" in answer.text
+            assert "Genel bakış" in answer.text
         up.send_signal(signal.SIGTERM)
         assert await up.wait() == 0
         assert await up.stderr.read() == b""

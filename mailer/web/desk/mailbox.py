@@ -1,4 +1,4 @@
-"""What only this machine may see: the start page and the built-in mailbox."""
+"""The built-in mailbox: the mails caught, and one of them in each of its forms."""
 
 from __future__ import annotations
 
@@ -8,66 +8,30 @@ from litestar import MediaType, Response, route
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from mailer.core.trigger import (
-    AnniversaryTrigger,
-    AtTrigger,
-    CronTrigger,
-    EventTrigger,
-    IncidentTrigger,
-    ManualTrigger,
-    Trigger,
-)
+from mailer.errors import UsageError
 from mailer.web import paper
+from mailer.web.desk.reader import Reader
 from mailer.web.guard import at_this_machine
-from mailer.web.public import READ, Product
+from mailer.web.public import READ, Asked, Product
 from mailer.web.shown import SHUT_IN, framed, links
 
 PAGE_LENGTH = 100
-_LATEST = 5  # mails on the start page
 _SOURCE_SHOWN = 500_000  # bytes; the rest of a source is in the download
 
 #: Pictures browsers draw without running anything.
 _DRAWN = frozenset({"image/avif", "image/bmp", "image/gif", "image/jpeg", "image/png", "image/webp"})
 
 
-@route("/", http_method=READ, guards=[at_this_machine])
-async def home(mailer: Product) -> Response[str]:
-    """What runs, what is planned, what went out last."""
-    mails = await mailer.mailbox.list()
-    return paper.page(
-        "home.html",
-        {
-            "language": "en",
-            "tenant": mailer.settings.tenant.name,
-            "zone": mailer.rules.zone,
-            "facts": await mailer.overview.read(),
-            "campaigns": [
-                {**each, "otherwise": _otherwise(trigger), "own_clock": _by_their_own_clock(trigger)}
-                for each in await mailer.campaign_desk.list(mailer.clock())
-                for trigger in [mailer.campaigns[each["name"]].trigger]
-            ],
-            "faults": [str(fault) for fault in mailer.faults],
-            "relay": None if mailer.catches_mail else ", ".join(map(str, mailer.relays())),
-            "database": mailer.db.where,
-            "mails": mails[:_LATEST],
-            "caught": len(mails),
-        },
-    )
-
-
 @route("/mailbox", http_method=READ, guards=[at_this_machine])
 async def mailbox(
-    mailer: Product, page: Annotated[int, QueryParameter(ge=1, le=1_000_000)] = 1
+    request: Asked, mailer: Product, page: Annotated[int, QueryParameter(ge=1, le=1_000_000)] = 1
 ) -> Response[str]:
     """The mails caught, the newest first."""
     mails = await mailer.mailbox.list()
     begin = (page - 1) * PAGE_LENGTH
-    return paper.page(
-        "mailbox.html",
+    return Reader.of(request, mailer).page(
+        "mailbox",
         {
-            "language": "en",
-            "tenant": mailer.settings.tenant.name,
-            "zone": mailer.rules.zone,
             "mails": mails[begin : begin + PAGE_LENGTH],
             "total": len(mails),
             "page": page,
@@ -78,24 +42,23 @@ async def mailbox(
 
 
 @route("/mailbox/{mail_id:str}", http_method=READ, guards=[at_this_machine])
-async def mail_page(mailer: Product, mail_id: FromPath[str], view: FromQuery[str] = "") -> Response[str]:
-    """One mail, in one of its forms.
-
-    Raises:
-        UsageError: there is no such mail.
-    """
-    mail = await mailer.mailbox.get(mail_id)
+async def mail_page(
+    request: Asked, mailer: Product, mail_id: FromPath[str], view: FromQuery[str] = ""
+) -> Response[str]:
+    """One mail, in one of its forms."""
+    reader = Reader.of(request, mailer)
+    try:
+        mail = await mailer.mailbox.get(mail_id)
+    except UsageError:
+        return reader.nothing("mail")
     forms = [
         form
         for form, there in (("html", mail.html), ("text", mail.text), ("headers", True), ("source", True))
         if there is not None
     ]
-    return paper.page(
-        "mail.html",
+    return reader.page(
+        "mail",
         {
-            "language": "en",
-            "tenant": mailer.settings.tenant.name,
-            "zone": mailer.rules.zone,
             "mail": mail,
             "row": mail.row,
             "view": view if view in forms else forms[0],
@@ -157,26 +120,4 @@ async def mail_part(mailer: Product, mail_id: FromPath[str], content_id: FromPat
     )
 
 
-def _otherwise(trigger: Trigger) -> str:
-    """When a campaign goes out that has no next date."""
-    match trigger:
-        case EventTrigger():
-            return f"after {trigger.event}"
-        case IncidentTrigger():
-            return "with an outage"
-        case ManualTrigger():
-            return "by hand"
-    return "no date ahead"
-
-
-def _by_their_own_clock(trigger: Trigger) -> bool:
-    """Whether the next date is only that of the first time zone."""
-    match trigger:
-        case AnniversaryTrigger():
-            return True
-        case CronTrigger() | AtTrigger():
-            return trigger.timezone == "customer"
-    return False
-
-
-HANDLERS = (home, mailbox, mail_page, mail_html, mail_source, mail_part)
+HANDLERS = (mailbox, mail_page, mail_html, mail_source, mail_part)
