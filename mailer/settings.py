@@ -29,7 +29,6 @@ from mailer.core.quiet import QuietHours
 from mailer.core.relays import OneOfSeveral, Relay, dealt
 from mailer.core.tenant import Tenant
 from mailer.core.throttle import Pacing
-from mailer.core.token import LEAST
 from mailer.core.topics import Topics
 from mailer.core.ways_back import Bounces, Webhooks
 from mailer.errors import FileFault, SettingsError
@@ -56,15 +55,6 @@ def _base_url(text: str) -> str:
 def _key(secret: SecretStr) -> SecretStr:
     if not secret.get_secret_value().strip():
         raise ValueError("an empty key is no secret; take it out")
-    return secret
-
-
-def _signing(secret: SecretStr | None) -> SecretStr | None:
-    if secret is not None and len(secret.get_secret_value().strip()) < LEAST:
-        raise ValueError(
-            f"is shorter than {LEAST} characters, so it could be found by trying; leave it empty to have one made, and "
-            "name this one in previous_secret_keys if mails with its links have left"
-        )
     return secret
 
 
@@ -147,7 +137,7 @@ class Settings(_Section):
     database_url: SecretStr = SecretStr("sqlite:///var/mailer.db")
     state_dir: Path | None = None
     public_url: Annotated[str, AfterValidator(_base_url)] = "http://127.0.0.1:8080"
-    secret_key: Annotated[SecretStr | None, BeforeValidator(_own_key), AfterValidator(_signing)] = None
+    secret_key: Annotated[SecretStr | None, BeforeValidator(_own_key)] = None
     previous_secret_keys: tuple[Annotated[SecretStr, AfterValidator(_key)], ...] = ()
     listen: Annotated[
         str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$"), AfterValidator(_listen)

@@ -97,7 +97,10 @@ class HandoffFacts:
     waiting: tuple[Waiting, ...] = ()  # commercial: the customer's other mails that have not left
     reminds: Reminded | None = None  # the coupon it shows, where it was given by an earlier mail
     off_topic: bool = False  # the owner of the address wants no mail of its topic
-    affected: bool = False  # commercial: an incident that holds marketing affects the customer
+    not_before: datetime | None = None  # when its turn came
+    affected_since: datetime | None = (
+        None  # commercial: when the first incident that affects them now was published
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -184,11 +184,19 @@ def judge(facts: HandoffFacts, rules: Rules, now: datetime) -> Verdict:
         if until is not None:
             late = facts.expires_at is not None and until >= facts.expires_at
             return Drop(State.EXPIRED, None) if late else Wait(until)
-        if facts.affected and rules.hold is not None:
+        if rules.hold is not None and _affected(facts, now):
             # Nobody knows when it ends, so it is too late only once it is.
             again = now + rules.hold
             return Wait(min(again, facts.expires_at or again), Hold.AFFECTED)
     return _placed(facts, rules, now)
+
+
+def _affected(facts: HandoffFacts, now: datetime) -> bool:
+    """Whether an incident affects the customer that was public when the mail's turn came.
+
+    What was leaving already goes on: a newsletter stands aside for an outage and completes.
+    """
+    return facts.affected_since is not None and facts.affected_since < (facts.not_before or now)
 
 
 def _placed(facts: HandoffFacts, rules: Rules, now: datetime) -> Verdict:

@@ -20,9 +20,6 @@ from typing import Any
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode
 
-#: Characters of a key that signs. With fewer it could be found by trying, from any link in a mail.
-LEAST = 32
-
 
 class BadToken(ValueError):
     """Not a token of ours, or not for this purpose."""

@@ -7,7 +7,6 @@ import os
 import tempfile
 from pathlib import Path
 
-from mailer.core.token import LEAST
 from mailer.errors import SettingsError
 from mailer.files.whole import read_whole
 
@@ -21,7 +20,7 @@ def secret_keys(folder: Path, fresh: str) -> tuple[str, ...]:
     up with the same: the file is made whole or not at all.
 
     Raises:
-        SettingsError: the folder cannot be written, or the file holds nothing or begins with a key that is too short.
+        SettingsError: the folder cannot be written or the file holds nothing.
     """
     path = folder / NAME
     try:
@@ -33,11 +32,6 @@ def secret_keys(folder: Path, fresh: str) -> tuple[str, ...]:
         raise SettingsError(f"{path}: the secret key cannot be kept there: {error}; set state_dir") from None
     if not keys:
         raise SettingsError(f"{path}: the secret key is empty; delete the file to have a new one made")
-    if len(keys[0]) < LEAST:
-        raise SettingsError(
-            f"{path}: the first secret key is shorter than {LEAST} characters, so it could be found by trying; write a "
-            "longer one above it, or delete the file to have one made if no mail has left yet"
-        )
     return keys
 
 

@@ -54,7 +54,7 @@ async def advance(
     commercial = _commercial(held, starts)
     places = await Places.of(connection, commercial, now)
     # Nearly always there is no such incident, and nobody is asked about.
-    troubled = await affected(connection, commercial) if any(row["incident"] for row in held.values()) else ()
+    troubled = await affected(connection, commercial) if any(row["incident"] for row in held.values()) else {}
     for each in changes:
         places.settle(each)
     verdicts: dict[int, Verdict] = {}
@@ -115,6 +115,7 @@ _FACTS = Reading(
         "customer_id": "delivery.customer_id",
         "priority": "delivery.priority",
         "due_at": "delivery.due_at",
+        "not_before": "delivery.not_before",
         "state": "delivery.state",
         "sender_id": "delivery.sender_id",
         "zone": "customer.zone",
@@ -156,7 +157,7 @@ def _commercial(held: Mapping[int, Mapping[str, Any]], starts: Sequence[Start]) 
     return sorted({row["customer_id"] for row in rows if row["purpose"] == "commercial"})
 
 
-def _facts(row: Mapping[str, Any], places: Places, troubled: Container[int]) -> HandoffFacts:
+def _facts(row: Mapping[str, Any], places: Places, troubled: Mapping[int, datetime]) -> HandoffFacts:
     scopes = {"all": row["dead"], "commercial": row["declined"]}
     own_action = row["own_action_at"]
     return HandoffFacts(
@@ -178,7 +179,8 @@ def _facts(row: Mapping[str, Any], places: Places, troubled: Container[int]) -> 
         waiting=places.others(row["customer_id"], row["id"]),
         off_topic=row["off_topic"] is not None,
         reminds=Reminded(row["reminds"], day(row["valid_until"])) if row["reminds"] else None,
-        affected=row["customer_id"] in troubled,
+        not_before=instant(row["not_before"]),
+        affected_since=troubled.get(row["customer_id"]),
     )
 
 

@@ -14,7 +14,7 @@ from mailer.store.bulk import among
 from mailer.store.dialect import slices
 from mailer.store.engine import Database
 from mailer.store.shards import Shards, announce
-from mailer.store.statements import Reading
+from mailer.store.statements import Reading, known
 from mailer.store.tables import HOLDS_MARKETING, UNSENT, customer, delivery, incident, incident_recipient
 
 #: Whether there is any such incident; a database finds out once for a statement, in an index that is mostly empty.
@@ -23,7 +23,7 @@ ANY = f"exists (select 1 from incident where {HOLDS_MARKETING})"
 _HELD = and_(text(UNSENT), delivery.c.reason == Hold.AFFECTED)
 
 _AFFECTED = Reading(
-    {"id": "incident_recipient.customer_id"},
+    {"id": "incident_recipient.customer_id", "since": "incident.published_at"},
     f"""
     cross join incident cross join incident_recipient
     where incident_recipient.customer_id = wanted.id and incident_recipient.incident_id = incident.id
@@ -32,9 +32,13 @@ _AFFECTED = Reading(
 )
 
 
-async def affected(connection: AsyncConnection, customers: Sequence[int]) -> set[int]:
-    """Those of the customers, by customer.id, whom an incident that holds marketing affects."""
-    return {row["id"] for row in await _AFFECTED.rows(connection, customers)}
+async def affected(connection: AsyncConnection, customers: Sequence[int]) -> dict[int, datetime]:
+    """Whom of the customers, by customer.id, incidents that hold marketing affect; when the first was published."""
+    found: dict[int, datetime] = {}
+    for row in await _AFFECTED.rows(connection, customers):
+        since = known(row["since"])
+        found[row["id"]] = min(since, found.get(row["id"], since))
+    return found
 
 
 def is_affected() -> ColumnElement[bool]:

@@ -166,6 +166,7 @@ def facts(**given: Any) -> HandoffFacts:
 
 
 HELD = Wait(DUE + LOOK_AGAIN, Hold.AFFECTED)
+AFFECTED = {"not_before": DUE, "affected_since": DUE - MINUTE}
 BARRED = {"suppressed": frozenset({"commercial"}), "suppression_reason": "unsubscribed"}
 DEAD = {"suppressed": frozenset({"all", "commercial"}), "suppression_reason": "bounced"}
 
@@ -192,21 +193,24 @@ DEAD = {"suppressed": frozenset({"all", "commercial"}), "suppression_reason": "b
         pytest.param({"own_action_at": NIGHT - HOUR}, NIGHT, Wait(MORNING), id="a welcome that is late"),
         pytest.param({"expires_at": MORNING}, NIGHT, Drop(State.EXPIRED, None), id="the night outlasts it"),
         pytest.param({"zone": "America/New_York"}, NIGHT, Go(NIGHT.date()), id="no night where they live"),
-        pytest.param({"affected": True}, DUE, HELD, id="an incident affects them"),
-        pytest.param({"affected": True, "purpose": "service"}, DUE, Go(), id="affected, service"),
-        pytest.param({"affected": True, "own_action_at": DUE - 15 * MINUTE}, DUE, Go(DUE.date()),
+        pytest.param({**AFFECTED}, DUE, HELD, id="an incident affects them"),
+        pytest.param({**AFFECTED, "affected_since": DUE}, DUE + HOUR, Go(DUE.date()), id="affected since then"),
+        pytest.param({**AFFECTED, "not_before": DUE + HOUR}, DUE + HOUR, Wait(DUE + HOUR + LOOK_AGAIN, Hold.AFFECTED),
+                     id="affected before, its turn came after a wait"),
+        pytest.param({**AFFECTED, "purpose": "service"}, DUE, Go(), id="affected, service"),
+        pytest.param({**AFFECTED, "own_action_at": DUE - 15 * MINUTE}, DUE, Go(DUE.date()),
                      id="affected, a welcome a quarter of an hour after they asked for it"),
-        pytest.param({"affected": True, "own_action_at": DUE - 16 * MINUTE}, DUE, HELD,
+        pytest.param({**AFFECTED, "own_action_at": DUE - 16 * MINUTE}, DUE, HELD,
                      id="affected, a welcome that is late"),
-        pytest.param({"affected": True, "expires_at": DUE + MINUTE}, DUE, Wait(DUE + MINUTE, Hold.AFFECTED),
+        pytest.param({**AFFECTED, "expires_at": DUE + MINUTE}, DUE, Wait(DUE + MINUTE, Hold.AFFECTED),
                      id="affected, and soon too late: it may be over by then"),
-        pytest.param({"affected": True, "expires_at": DUE + DAY}, DUE, HELD, id="affected, and of use tomorrow"),
-        pytest.param({"affected": True, "expires_at": DUE}, DUE, Drop(State.EXPIRED, None),
+        pytest.param({**AFFECTED, "expires_at": DUE + DAY}, DUE, HELD, id="affected, and of use tomorrow"),
+        pytest.param({**AFFECTED, "expires_at": DUE}, DUE, Drop(State.EXPIRED, None),
                      id="affected for longer than it is of use"),
-        pytest.param({"affected": True}, NIGHT, Wait(MORNING), id="affected at night: not before the morning"),
-        pytest.param({"affected": True, "consent": "no"}, DUE, Drop(State.SKIPPED, Skip.NO_CONSENT),
+        pytest.param({**AFFECTED}, NIGHT, Wait(MORNING), id="affected at night: not before the morning"),
+        pytest.param({**AFFECTED, "consent": "no"}, DUE, Drop(State.SKIPPED, Skip.NO_CONSENT),
                      id="affected, consent withdrawn"),
-        pytest.param({"affected": True, "campaign_paused": True}, DUE, Wait(None), id="affected, campaign paused"),
+        pytest.param({**AFFECTED, "campaign_paused": True}, DUE, Wait(None), id="affected, campaign paused"),
     ],
 )  # fmt: skip
 def test_the_last_look(of: dict[str, Any], now: datetime, verdict: Verdict) -> None:
@@ -216,7 +220,7 @@ def test_the_last_look(of: dict[str, Any], now: datetime, verdict: Verdict) -> N
 @pytest.mark.parametrize("now", [DUE, NIGHT])
 def test_nothing_is_held_where_the_tenant_does_not_want_it(now: datetime) -> None:
     rules = replace(RULES, hold=None)
-    assert judge(facts(affected=True), rules, now) == judge(facts(), rules, now)
+    assert judge(facts(**AFFECTED), rules, now) == judge(facts(), rules, now)
 
 
 # Laws ----------------------------------------------------------------------------------------------------

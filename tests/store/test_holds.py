@@ -47,7 +47,7 @@ async def held(database: Database, customer: int | None = None, **values: Any) -
 
 
 def hold(facts: HandoffFacts) -> Verdict:
-    return Wait(LATER, Hold.AFFECTED) if facts.affected else Go()
+    return Wait(LATER, Hold.AFFECTED) if facts.affected_since is not None else Go()
 
 
 def test_the_condition_written_out_says_what_core_says() -> None:
@@ -81,7 +81,7 @@ async def test_whom_an_incident_affects(database: Database, values: dict[str, An
     seen: dict[int, bool] = {}
 
     def look(facts: HandoffFacts) -> Verdict:
-        seen[facts.delivery_id] = facts.affected
+        seen[facts.delivery_id] = facts.affected_since is not None
         return Wait(None)
 
     await ledger.advance(mine, NOW, [], [Start(each, f"<{each}@x>") for each in rows], look)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from mailer.core.doctor.finding import Area, Finding, Verdict
 from mailer.core.doctor.seen import FileSeen, MachineSeen, WebSeen
-from mailer.core.token import LEAST
 
 _MB = 1_000_000
 _LEAST, _LITTLE = 200 * _MB, 2_000 * _MB
 _GROUP, _OTHERS = 0o070, 0o007
 _ZONES = 400
 _DRIFT = 60.0  # seconds
+_SHORT = 32  # characters of a secret key
 _SAME = 8  # different ones among them, at least
 
 #: What people write where they mean to think of something later.
@@ -40,8 +40,8 @@ def weakness(secret: str) -> str:
     bare = secret.strip().lower()
     if bare.strip("0123456789!.-_ ") in _WORDS or len(set(bare)) < _SAME:
         return "is one that anybody would try first"
-    if len(secret) < LEAST:
-        return f"has {len(secret)} characters, and {LEAST} are the least that cannot be tried out"
+    if len(secret) < _SHORT:
+        return f"has {len(secret)} characters, and {_SHORT} are the least that cannot be tried out"
     return ""
 
 
