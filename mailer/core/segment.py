@@ -176,63 +176,6 @@ _KEYS = sorted(
 )
 
 
-def without_exclusions(rule: Rule) -> Rule:
-    """`rule` without its outermost `not`: whom it would find if nobody were left out."""
-    return rule.model_copy(update={"not_": None})
-
-
-def among_affected(rule: Rule) -> Rule:
-    """`rule` as it is asked of those an open incident is about to reach: `incident: {open: true}` holds for each.
-
-    They are written down as its recipients only with their first notice.
-    """
-    inner = {
-        name: below and tuple(among_affected(each) for each in below)
-        for name, below in (("all", rule.all), ("any", rule.any), ("not_", rule.not_))
-    }
-    if rule.incident is not None and not rule.incident.open:
-        inner["not_"] = (*(inner["not_"] or ()), Rule())  # leaves out everyone
-    return rule.model_copy(update={**inner, "incident": None})
-
-
-def live(rule: Rule, segments: Mapping[str, Rule]) -> Rule:
-    """`rule` without what it asks of dates: what may be asked again later, when another day has begun.
-
-    Where leaving a date out would turn away somebody who fitted, its whole branch is left out.
-    """
-    below = segments.get(rule.segment) if rule.segment is not None else None
-    expanded = below is not None and asks_dates(below, segments)
-    inner = [live(each, segments) for each in rule.all or ()]
-    if expanded and below is not None:
-        inner.append(live(below, segments))
-    return rule.model_copy(
-        update={
-            "date": None,
-            "coupon": rule.coupon and rule.coupon.model_copy(update={"expires_in": None}),
-            "all": tuple(inner) or None,
-            "any": None if any(asks_dates(each, segments) for each in rule.any or ()) else rule.any,
-            "not_": tuple(each for each in rule.not_ or () if not asks_dates(each, segments)) or None,
-            "segment": None if expanded else rule.segment,
-        }
-    )
-
-
-def asks_dates(rule: Rule, segments: Mapping[str, Rule]) -> bool:
-    """Whether a rule, or a segment it names, asks what day it is."""
-    below = [
-        segments[node.segment]
-        for node in rule.walk()
-        if node.segment is not None and node.segment in segments
-    ]
-    return any(node.date is not None or _expires(node) for node in rule.walk()) or any(
-        asks_dates(each, segments) for each in below
-    )
-
-
-def _expires(rule: Rule) -> bool:
-    return rule.coupon is not None and rule.coupon.expires_in is not None
-
-
 def check_segments(rule: Rule, segments: Mapping[str, Rule], *, name: str = "", file: str = "") -> None:
     """See that every segment `rule` names exists, none leads back to itself and all is bounded.
 

@@ -10,7 +10,8 @@ from mailer.core.audience import Selection
 from mailer.core.incident import Incident, IncidentState, Update
 from mailer.core.notice import Person, Step, steps
 from mailer.core.pace import Hours
-from mailer.core.segment import Rule, among_affected
+from mailer.core.segment import Rule
+from mailer.core.segment_recast import among_affected
 from mailer.errors import UsageError
 from mailer.flow.recheck import asks
 from mailer.flow.tell_ports import PeoplePort, RecipientStore, Versions
@@ -89,4 +90,4 @@ class Foresight:
             yield everybody, steps(imagined, await self.addressed(campaign, everybody, now), self._hours)
 
     def _rule(self, campaign: str) -> Rule:
-        return among_affected(self._versions.campaign(campaign).audience)
+        return among_affected(self._versions.campaign(campaign).audience, self._versions.segments)

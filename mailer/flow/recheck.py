@@ -16,7 +16,8 @@ from mailer.core.delivery import Skip, State
 from mailer.core.handoff import Drop, Go, HandoffFacts, SendJob, Verdict, Wait
 from mailer.core.message import Draft, Message
 from mailer.core.policy import Candidate
-from mailer.core.segment import Rule, live
+from mailer.core.segment import Rule
+from mailer.core.segment_recast import live
 from mailer.core.trigger import EventTrigger, SegmentTrigger
 from mailer.flow.making import ComposerPort
 from mailer.flow.waves import Judge

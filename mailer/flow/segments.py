@@ -8,10 +8,11 @@ from typing import Protocol
 
 from mailer.core.customer import Customer
 from mailer.core.mentions import Mentions, mentions
-from mailer.core.segment import Rule, named, without_exclusions
+from mailer.core.segment import Rule, named
 from mailer.core.segment_branch import Branch, outline
 from mailer.core.segment_eval import evaluate
 from mailer.core.segment_facts import CustomerFacts, EvalContext
+from mailer.core.segment_recast import without_exclusions
 from mailer.flow.score import Scoring
 
 SAMPLES = 20

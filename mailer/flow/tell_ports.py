@@ -13,6 +13,7 @@ from mailer.core.incident import Incident, Update
 from mailer.core.notice import Person
 from mailer.core.policy import Candidate
 from mailer.core.publication import Publication
+from mailer.core.segment import Rule
 
 
 class PublicIncidents(Protocol):
@@ -56,7 +57,9 @@ class RecipientStore(Protocol):
 
 
 class Versions(Protocol):
-    """The campaigns an incident starts."""
+    """The campaigns an incident starts, and the segments their audiences may name."""
+
+    segments: dict[str, Rule]
 
     def incident_campaigns(self) -> Sequence[str]:
         """Names of the enabled campaigns with the trigger `{incident: any}`."""

@@ -7,15 +7,9 @@ import pytest
 from pydantic import ValidationError
 
 from mailer.core.mentions import mentions
-from mailer.core.segment import (
-    DEEPEST,
-    MOST_RULES,
-    Rule,
-    check_segments,
-    faults,
-    without_exclusions,
-)
+from mailer.core.segment import DEEPEST, MOST_RULES, Rule, check_segments, faults
 from mailer.core.segment_branch import outline
+from mailer.core.segment_recast import among_affected, without_exclusions
 from mailer.errors import SegmentFault
 
 GOOD: list[dict[str, Any]] = [
@@ -223,3 +217,29 @@ def test_an_outline_is_one_line() -> None:
 def test_the_schema_names_every_leaf() -> None:
     schema = Rule.model_json_schema()["$defs"]["Rule"]["properties"]
     assert set(schema) == {field.alias or name for name, field in Rule.model_fields.items()}
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ({"incident": {"open": True}, "list": "vip"}, {"list": "vip"}),
+        ({"incident": {"open": False}}, {"not": [{}]}),  # nobody
+        ({"any": [{"incident": {"open": True}}, {"list": "vip"}]}, {"any": [{}, {"list": "vip"}]}),
+        ({"segment": "vip"}, {"segment": "vip"}),
+        (
+            {"segment": "deep", "list": "x"},
+            {"all": [{"all": [{}], "attr": {"city": {"is": "İzmir"}}}], "list": "x"},
+        ),
+        ({"not": [{"segment": "hit"}]}, {"not": [{"all": [{}]}]}),
+    ],
+)
+def test_of_whoever_is_about_to_hear_no_rule_asks_whether_they_are_affected(
+    written: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    segments = {
+        "vip": Rule.model_validate({"list": "vip"}),
+        "hit": Rule.model_validate({"incident": {"open": True}}),
+        "deep": Rule.model_validate({"segment": "hit", "attr": {"city": "İzmir"}}),
+    }
+    found = among_affected(Rule.model_validate(written), segments)
+    assert found.model_dump(mode="json", by_alias=True) == asked

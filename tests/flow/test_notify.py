@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from mailer.core.incident import IncidentState
 from mailer.core.incident_change import Change
 from mailer.core.pace import Hours
 from mailer.core.quiet import QuietHours
+from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
 from mailer.errors import CampaignFault, UsageError
 from mailer.flow.notify import Draft, Notifier
@@ -39,6 +40,7 @@ class Campaigns:
         self.versions = versions
         self.definition = {"purpose": "service", "trigger": {"incident": "any"}, **definition}
         self.broken: set[str] = set()
+        self.segments: dict[str, Rule] = {}
 
     def incident_campaigns(self) -> Sequence[str]:
         return sorted(self.versions)
@@ -52,8 +54,8 @@ class Campaigns:
         return self.versions[campaign]
 
 
-def audience(database: Database) -> Audience:
-    return Audience(database, lambda: EvalContext(now=T0, tenant_zone=HOURS.zone))
+def audience(database: Database, segments: Mapping[str, Rule] | None = None) -> Audience:
+    return Audience(database, lambda: EvalContext(now=T0, tenant_zone=HOURS.zone, segments=segments or {}))
 
 
 @pytest.fixture
@@ -138,6 +140,21 @@ async def test_its_audience_says_who_may_join_and_its_ttl_until_when_a_notice_is
         await conn.execute(update(customer).values(locale="en"))  # whoever was told goes on to hear
     await desk.resolve(number, now=T0 + HOUR, by="ayse")
     assert (await ledger(database))[2:] == ["2 A closure queued", "2 C closure queued"]
+
+
+async def test_a_segment_of_those_affected_holds_for_whoever_is_about_to_hear(database: Database) -> None:
+    """They are written down as affected only with their first notice, which they would never get."""
+    for name, language in (("A", "tr"), ("B", "en")):
+        await a_customer_row(database, name, postal_code="34710", locale=language)
+    campaigns = Campaigns({"outage": await a_version(database, "outage")}, audience={"segment": "turkish"})
+    campaigns.segments = {
+        "turkish": Rule.model_validate({"attr": {"locale": "tr"}, "segment": "affected"}),
+        "affected": Rule.model_validate({"incident": {"open": True}}),
+    }
+    people = audience(database, campaigns.segments)
+    desk = Notifier(Incidents(database), Recipients(database), campaigns, people, "kardelen.example", HOURS)
+    await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    assert await ledger(database) == ["1 A first queued"]
 
 
 async def test_who_is_affected_again_before_the_next_update_hears_at_once(
