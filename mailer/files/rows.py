@@ -227,7 +227,7 @@ def _record(taken: list[Line], lines: Lines, delimiter: str) -> list[str] | str:
 def _json(text: str) -> dict[str, Any] | str:
     """The object on a line, or what is wrong with it."""
     try:
-        values = json.loads(text, parse_constant=_no_number, object_pairs_hook=once)
+        values = _READ(text)
     except RecursionError:
         return "The line nests lists or objects too deeply."
     except CellFault as error:
@@ -246,3 +246,7 @@ def _delimiter(header: str) -> str:
 
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
+
+
+#: Made once: json.loads would make a decoder for each line.
+_READ = json.JSONDecoder(parse_constant=_no_number, object_pairs_hook=once).decode

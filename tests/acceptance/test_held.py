@@ -69,7 +69,8 @@ def test_marketing_waits_for_the_end_of_an_outage_and_for_the_morning(shop: Open
     here.run(morning)
     assert offers(here)["dark"] == ("sent", None, morning)
     assert here.mailer("incidents", "show", "1", "--json", now=morning).rows[0]["contacts"] == {
-        "tickets": 1, "customers": 1, "affected": 1, "per_1000": 1000.0, "since": BEFORE, "until": "2027-03-24T19:00:00Z",
+        "tickets": 1, "customers": 1, "affected": 1, "per_1000": 1000.0, "since": BEFORE,
+        "until": "2027-03-24T19:00:00Z",
     }  # fmt: skip
 
 
