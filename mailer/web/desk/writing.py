@@ -28,7 +28,7 @@ class Writing:
         self._locale = _LOCALES[language]
         self._zone = zone
 
-    def number(self, value: int) -> str:
+    def number(self, value: float) -> str:
         """`1,234`, `1.234`."""
         return numbers.format_decimal(value, locale=self._locale)
 
@@ -81,7 +81,7 @@ class Writing:
         match value:
             case bool() | str():
                 return str(value)
-            case int():
+            case int() | float():
                 return self.number(value)
             case datetime():
                 return self.moment(value)

@@ -10,7 +10,7 @@ PEOPLE: Mapping[str, str] = {
     "search_field": "Id or e-mail address",
     "search_button": "Find",
     "search_exact": "The whole id or the whole address, as it was imported.",
-    "found_nobody": "Nobody has the id or the address {text}. Whoever was erased is not found any more.",
+    "found_nobody": "Nobody has the id or the address “{text}”. Whoever was erased is not found any more.",
     "found": "{n} customer|{n} customers",
     "found_caption": "Customers with this id or address",
     "no_name": "(no name)",
@@ -71,6 +71,9 @@ PEOPLE: Mapping[str, str] = {
     "told_help": "got the first notice",
     "waiting_help": "their first notice has not left",
     "unreachable_help": "for another channel",
+    "contacts": "Who called all the same",
+    "contacts_n": "{n} ticket of {customers} customers, of {affected} affected: {per} for each 1,000.|{n} tickets of "
+    "{customers} customers, of {affected} affected: {per} for each 1,000.",
     "starts_at": "Begins",
     "ends_at": "Ends",
     "published_at": "Published",
