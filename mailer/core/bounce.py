@@ -66,8 +66,7 @@ _BY_CLASS = {
     "2": Fault.SOFT,
     "3": Fault.SOFT,
     "4": Fault.SOFT,
-    "5": Fault.SOFT,
-    "6": Fault.CONTENT,
+    "6": Fault.CONTENT,  # of class 5, which is about the talk between relays, the words decide
 }
 _POLICY_CLASS = "7"
 
@@ -115,7 +114,7 @@ def fault(status: str, diagnostic: str = "") -> Fault:
     known = _FAULTS.get(detail)
     if known is not None:
         return known
-    if subject in _BY_CLASS and (subject != "5" or family != "5"):
+    if subject in _BY_CLASS:
         return _BY_CLASS[subject]
     return _by_words(diagnostic)
 

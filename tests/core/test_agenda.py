@@ -180,6 +180,7 @@ def test_by_hand_an_anniversary_means_those_whose_day_it_is_where_they_are() -> 
     chosen = by_hand(BIRTHDAY, ZONES, now=at("2027-02-28T08:00"), tenant=ISTANBUL, leap_day="feb28")
     assert chosen.days == ((2, 28), (2, 29))
     assert chosen.attribute == "birthday"
+    assert chosen.before_year == 2027  # who was born this year has no birthday yet
     assert chosen.zones is not None
     assert "Pacific/Pago_Pago" not in chosen.zones  # still the day before
     assert None in chosen.zones

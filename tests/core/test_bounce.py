@@ -58,6 +58,7 @@ def test_by_code(status: str, expected: Fault) -> None:
         ("", "421 try again later, user unknown right now", SOFT),
         ("", "", SOFT),
         ("", "it did not work", SOFT),
+        ("5.2.2", "550 5.1.1 no such user", SOFT),
         ("5.5.0", "550 5.5.0 Requested action not taken: mailbox unavailable", SOFT),
         # Exchange Online's edge
         ("5.4.1", "550 5.4.1 Recipient address rejected: Access denied. [x.outlook.example]", DEAD),
@@ -89,3 +90,17 @@ def test_every_text_has_an_answer(stated: str, diagnostic: str) -> None:
 @given(st.integers(4, 5), st.integers(0, 999), st.text(max_size=100))
 def test_policy_never_gives_an_address_up(family: int, detail: int, diagnostic: str) -> None:
     assert fault(f"{family}.7.{detail}", diagnostic) is POLICY
+
+
+@pytest.mark.parametrize(
+    ("stated", "diagnostic", "status"),
+    [
+        ("5.0.0", "550 5.2.2 full", "5.2.2"),
+        ("", "550 5.2.2 full", "5.2.2"),
+        ("5.1.1", "550 5.2.2 full", "5.1.1"),
+        ("5.0.0", "550 full", "5.0.0"),
+        ("5.1.0", "550 5.2.2 full", "5.1.0"),
+    ],
+)
+def test_the_code_that_says_most(stated: str, diagnostic: str, status: str) -> None:
+    assert status_of(stated, diagnostic) == status

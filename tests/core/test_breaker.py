@@ -26,6 +26,7 @@ BROKEN = "breaker: 3 of 50 attempts were refused"
         pytest.param("commercial", Figures(950, 0, 50), "breaker: 50 of 1000 mails could not be made", id="5 % unmade"),
         pytest.param("commercial", Figures(951, 0, 50), None, id="less than 5 % unmade"),
         pytest.param("commercial", Figures(99_000, 0, 1_000), None, id="one in a hundred rows is poison"),
+        pytest.param("commercial", Figures(60, 0, 49) - Figures(0, 0, 50), None, id="tried again since"),
         pytest.param("service", Figures(0, 0, 60), "breaker: 60 of 60 mails could not be made", id="service, unmade"),
     ],
 )  # fmt: skip
@@ -50,3 +51,7 @@ def test_only_enough_and_bad_enough_trips(sent: int, refused: int, unmade: int, 
 def test_what_was_seen_never_trips_again(sent: int, refused: int, unmade: int) -> None:
     seen = Figures(sent + refused, refused, unmade)
     assert verdict(seen - seen, "commercial") is None
+
+
+def test_nothing_that_came_since_is_negative() -> None:
+    assert Figures(5, 1, 2) - Figures(3, 4, 7) == Figures(2, 0, 0)

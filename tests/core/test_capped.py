@@ -36,6 +36,10 @@ MINE = mail(1, "23T07:00")
     [
         pytest.param([], [], id="nothing known"),
         pytest.param([MINE], [], id="itself"),
+        pytest.param([mail(1, "23T07:00", 23)], [], id="itself, that had a place before"),
+        pytest.param(
+            [mail(2, "23T06:00", 23, updated_at=at("23T07:00"))], [2], id="left at that very instant"
+        ),
         pytest.param([mail(2, "23T06:00", 23)], [2], id="left that day"),
         pytest.param([mail(2, "23T06:00", 22)], [], id="left the day before"),
         pytest.param([mail(2, "23T08:00", 23)], [], id="a lower one that left later won nothing"),

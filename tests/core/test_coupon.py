@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import random
 import re
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from mailer.core.coupon import ALPHABET, CouponSpec, last_day, make_code, pool_name, sample_code
+from mailer.core.calendar import LATEST
+from mailer.core.coupon import ALPHABET, CouponSpec, last_day, make_code, over_at, pool_name, sample_code
 from mailer.core.duration import Duration
 from mailer.errors import UsageError
 
@@ -79,3 +81,19 @@ def test_a_pool_has_a_plain_name(name: str) -> None:
     with pytest.raises(UsageError, match="cannot name a pool"):
         pool_name(name)
     assert pool_name("summer 27") == "summer 27"
+
+
+@pytest.mark.parametrize(
+    ("last", "over"),
+    [
+        (
+            date(2027, 5, 10),
+            datetime(2027, 5, 10, 21, tzinfo=UTC),
+        ),  # the midnight after it, where its customer is
+        (None, None),
+        (LATEST.date(), None),  # where calendars end
+        (LATEST.date() - timedelta(days=1), LATEST - timedelta(hours=3)),
+    ],
+)
+def test_a_coupon_is_good_for_the_whole_of_its_last_day(last: date | None, over: datetime | None) -> None:
+    assert over_at(last, ZoneInfo("Europe/Istanbul")) == over

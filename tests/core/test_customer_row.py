@@ -125,10 +125,13 @@ def test_a_date_with_dots_is_kept_as_the_standard_has_it(written: str, kept: str
     assert taken(birthday=written).attributes == {"birthday": kept}
 
 
-@pytest.mark.parametrize(("country", "told"), [("", 1), ("DE", 0)])
-def test_only_turkish_postal_codes_miss_a_zero(country: str, told: int) -> None:
+@pytest.mark.parametrize(
+    ("country", "code", "told"),
+    [("", "6690", 1), ("DE", "6690", 0), ("TR", "669", 0), ("TR", "06690", 0), ("TR", "669A", 0)],
+)
+def test_only_turkish_postal_codes_miss_a_zero(country: str, code: str, told: int) -> None:
     row = CustomerReader(load_zones(), ISTANBUL, "TR").read(
-        Row(7, {"id": "c1", "country": country, "postal_code": "6690"})
+        Row(7, {"id": "c1", "country": country, "postal_code": code})
     )
     assert isinstance(row, CustomerRow)
     assert len(row.warnings) == told
@@ -278,3 +281,18 @@ def test_a_score_is_one_of_the_pages(score: object) -> None:
     event = EventReader(ISTANBUL).read(Row(3, {**given, "properties": {"score": score}}))
     assert isinstance(event, EventRow)
     assert event.properties == ({} if score in (None, "") else {"score": score})
+
+
+@pytest.mark.parametrize(
+    ("value", "same"),
+    [("1991-05-10", {"birthday"}), ("--05-10", {"birthday"}), ("1990-06-10", set()), ("no", set())],
+)
+def test_a_day_whose_year_alone_is_corrected_is_the_day_it_was(value: str, same: set[str]) -> None:
+    assert met(STORED, birthday=value).same_days == same
+
+
+@pytest.mark.parametrize(
+    "text", ["0000-05-10", "1990-00-10", "1990-13-01", "1990-02-30", "1990-02-29", "--02-30"]
+)
+def test_a_day_no_calendar_has_is_none(text: str) -> None:
+    assert PartialDate.parse(text) is None

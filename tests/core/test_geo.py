@@ -136,3 +136,8 @@ def test_nested_too_deeply() -> None:
         data = {"type": "GeometryCollection", "geometries": [data]}
     with pytest.raises(UsageError, match="too deeply"):
         read_geojson(data)
+
+
+def test_an_outline_may_have_so_much_detail() -> None:
+    [found] = read_geojson(polygon([[0, 0]] * MOST_POSITIONS))
+    assert len(found.rings[0]) == MOST_POSITIONS

@@ -109,3 +109,11 @@ def test_a_point_that_cannot_be_taken_says_where(values: dict[str, str], field: 
     fault = read_point(Row(7, values))
     assert isinstance(fault, RowFault)
     assert (fault.line, fault.field) == (7, field)
+
+
+def test_so_many_kinds_of_warnings_are_told_apart() -> None:
+    report = ImportReport()
+    report.warn(RowFault(1, f"column{n}", "Odd.") for n in range(MOST_EXAMPLES + 5))
+    report.warn([RowFault(2, "column0", "Odd.")])
+    assert len(report.alike) == MOST_EXAMPLES
+    assert report.alike["column0", "Odd."] == Alike(2, [1, 2])

@@ -182,6 +182,30 @@ def test_broken_promises_are_left_out() -> None:
     assert said["started_at"] == "2027-01-15T08:00:00Z"
 
 
+@pytest.mark.parametrize(
+    ("promised", "now", "state", "late"),
+    [
+        (None, 9, "investigating", False),
+        (2, 1.9, "investigating", False),
+        (2, 2, "investigating", True),  # by then
+        (2, 9, "resolved", False),
+        (0, 9, "investigating", False),  # over when it was written: no promise
+    ],
+)
+def test_a_promise_of_news_is_broken_at_its_instant(
+    promised: float | None, now: float, state: str, late: bool
+) -> None:
+    next_ = None if promised is None else T0 + promised * HOUR
+    incident = an_incident(next_update=next_, state=IncidentState(state))
+    assert incident.overdue(T0 + now * HOUR) is late
+    assert not replace(incident, published_at=None).overdue(T0 + now * HOUR)
+
+
+def test_an_estimate_that_is_over_as_it_is_published_is_none() -> None:
+    assert facts(it := an_incident(eta=T0, next_update=T0), it.current)["eta"] is None
+    assert facts(it, it.current)["next_update"] is None
+
+
 def test_message_ids_tell_apart() -> None:
     incident = an_incident()
     one = message_id(incident, 1, 42, "outage", "kardelen.example")
@@ -231,3 +255,17 @@ def test_nobody_is_left_without_a_message_that_others_read() -> None:
         after(an_incident(message=""), Change(messages=(("eta", "18:00"),)))
     with pytest.raises(UsageError, match="give one with --title and no language"):
         after(an_incident(title=""), Change(titles=(("en", "Outage"),)))
+
+
+def test_work_that_ends_as_it_begins_is_refused() -> None:
+    starts = T0 + 9 * HOUR
+    work = replace(an_incident(state=IncidentState.SCHEDULED, starts_at=starts), planned=True)
+    with pytest.raises(UsageError, match="The work would end at"):
+        next_update(work, Change(ends_at=starts), T0 + HOUR, "ayse")
+
+
+def test_an_area_of_a_list_needs_no_bounds() -> None:
+    area = Area.of(postal=["34710"], lists=["vip"])
+    assert after(an_incident(area=area), Change(remove_postal=("34710",))).current.area == Area.of(
+        lists=["vip"]
+    )

@@ -34,6 +34,11 @@ def test_names_are_those_prometheus_wants() -> None:
     assert len({each.name for each in METRICS}) == len(METRICS)
 
 
+def test_only_a_name_that_is_too_long_is_cut() -> None:
+    assert labelled("x" * MOST_LETTERS) == "x" * MOST_LETTERS
+    assert labelled("x" * (MOST_LETTERS + 1)) == "x" * (MOST_LETTERS - 1) + "…"
+
+
 @given(st.text())
 def test_a_label_is_one_short_line(name: str) -> None:
     label = labelled(name)

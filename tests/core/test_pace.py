@@ -13,7 +13,7 @@ from mailer.core.incident import CLOCK, Incident, IncidentState, Update
 from mailer.core.incident_change import Change, next_update
 from mailer.core.pace import Hours, timing
 from mailer.core.quiet import QuietHours
-from mailer.core.standing import First, Kind, Standing
+from mailer.core.standing import NEW, First, Kind, Standing
 
 HOURS = Hours(ZoneInfo("Europe/Istanbul"), QuietHours.parse("21:00-09:00"))
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -168,3 +168,10 @@ def test_work_that_takes_longer_is_told_in_the_night() -> None:
     begun = after(work(), Change(state=IncidentState.IN_PROGRESS), at("02-09 23:00"), CLOCK)
     longer = after(begun, Change(ends_at=at("02-10 03:00")), at("02-10 00:30"))
     assert timing(longer, Kind.UPDATE, TOLD, None, HOURS, at("02-10 00:30")).not_before == at("02-10 00:30")
+
+
+def test_work_that_begins_as_the_night_ends_is_told_in_the_night() -> None:
+    incident = work(created="02-09 20:00")
+    first = replace(incident.current, starts_at=at("02-10 06:00"), ends_at=at("02-10 08:00"))
+    late = replace(incident, updates=(first,))
+    assert timing(late, Kind.FIRST, NEW, None, HOURS, at("02-09 20:00")).not_before == at("02-09 20:00")

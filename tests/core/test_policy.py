@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailer.core.campaign import Campaign
 from mailer.core.delivery import Hold, Skip, State
-from mailer.core.handoff import Drop, Go, HandoffFacts, Verdict, Wait
+from mailer.core.handoff import Drop, Go, HandoffFacts, Reminded, Verdict, Wait
 from mailer.core.policy import LOOK_AGAIN, Candidate, Rules, decide, held_out, judge
 from mailer.core.quiet import QuietHours
 
@@ -261,3 +261,24 @@ def test_a_holdout_is_about_its_share_and_another_for_each_campaign() -> None:
     there = {name for name in names if held_out("seed", "two", name, 10)}
     assert 400 < len(here) < 600
     assert len(here & there) < 120
+
+
+@pytest.mark.parametrize(("ago", "soon"), [(24 * HOUR, False), (24 * HOUR - timedelta(microseconds=1), True)])
+def test_a_gap_of_hours_ends_on_the_instant(ago: timedelta, soon: bool) -> None:
+    of = campaign(once={"per": "run", "gap": "24h"})
+    reason = decide(someone(last_sent_at=DUE - ago), of, RULES, due=DUE, now=DUE).reason
+    assert (reason is Skip.TOO_SOON) is soon
+
+
+@pytest.mark.parametrize(
+    ("state", "until", "good"),
+    [
+        ("issued", date(2027, 5, 10), True),  # on its last day
+        ("issued", date(2027, 5, 9), False),
+        ("issued", None, True),
+        ("redeemed", None, False),
+        ("released", date(2027, 5, 10), False),
+    ],
+)
+def test_who_is_reminded_of_what_is_good_today(state: str, until: date | None, good: bool) -> None:
+    assert Reminded(state, until).good(date(2027, 5, 10)) is good

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -185,3 +186,33 @@ def test_a_journal_that_finds_no_room_leaves_no_file(journals: Journals, tmp_pat
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list((tmp_path / "journal").iterdir()) == []
+
+
+def test_a_journal_whose_first_page_is_not_whole_is_not_gone_by(journals: Journals, tmp_path: Path) -> None:
+    mine = journals.create()
+    mine.close()
+    again = journals.create()
+    path = tmp_path / "journal" / f"{again.token}.log"
+    again.dot((1, 1))
+    again.close()
+    os.truncate(path, 4_000)
+    assert journals.read(again.token) is None
+    assert not journals.dead(again.token)
+
+
+def test_a_journal_that_was_put_in_place_while_it_was_looked_at_is_that_of_one_who_lives(
+    journals: Journals, tmp_path: Path
+) -> None:
+    mine = journals.create()
+    mine.dot((1, 1))
+    path = tmp_path / "journal" / f"{mine.token}.log"
+
+    class Late(type(path)):  # type: ignore[misc]  # the path class of this system
+        def open(self, *how: Any, **more: Any) -> Any:
+            opened = super().open(*how, **more)
+            mine._compact()  # from here on what was opened is nobody's, and not locked
+            return opened
+
+    with module._held(Late(path)) as text:
+        assert text is None
+    mine.close()

@@ -14,7 +14,7 @@ from mailer.core.customer_row import FIELDS
 from mailer.core.importing import Columns, Row, RowFault
 from mailer.errors import FileFault
 from mailer.files.lines import MOST_LINE
-from mailer.files.rows import RowFile
+from mailer.files.rows import MOST_COLUMNS, MOST_RECORD_LINES, RowFile
 
 HEADER = "id,email,first_name\n"
 
@@ -313,3 +313,29 @@ def test_rows_come_through_a_pipe_as_well(tmp_path: Path) -> None:
     with RowFile(pipe, Columns.mapped(FIELDS, ()), required=("id",)) as rows:
         assert good(list(rows)) == [(2, {"id": "A", "email": "a@x.example", "first_name": "Ayşe"})]
     other.join()
+
+
+@pytest.mark.parametrize(("lines", "taken"), [(MOST_RECORD_LINES, 1), (MOST_RECORD_LINES + 1, 0)])
+def test_a_record_has_so_many_lines_and_no_more(tmp_path: Path, lines: int, taken: int) -> None:
+    value = "\n".join(["x"] * lines)
+    rows = read(tmp_path, f'id,note\nc1,"{value}"\n')
+    assert len([row for row in good(rows) if row[1].get("note") == value]) == taken
+
+
+def test_so_many_columns_are_read_and_no_more(tmp_path: Path) -> None:
+    columns = ",".join(["id", *(f"a{number}" for number in range(1, MOST_COLUMNS))])
+    row = "c1" + "," * (MOST_COLUMNS - 1)
+    assert good(read(tmp_path, f"{columns}\n{row}\n")) == [(2, {"id": "c1"})]
+    with pytest.raises(FileFault, match="501 columns"):
+        read(tmp_path, f"{columns},one\n")
+
+
+def test_a_renaming_may_lack_its_column_where_the_field_has_one(tmp_path: Path) -> None:
+    """One set of --map serves files of two exports that call their columns differently."""
+    maps = ("Mail=email", "E-Posta=email")
+    assert good(read(tmp_path, "id,Mail\nc1,a@b.co\n", maps=maps)) == [(2, {"id": "c1", "email": "a@b.co"})]
+
+
+def test_what_a_file_holds_counts_and_not_what_it_is_called(tmp_path: Path) -> None:
+    assert good(read(tmp_path, "id\nc1\n", name="in.json")) == [(2, {"id": "c1"})]
+    assert read(tmp_path, "", name="in.jsonl") == []

@@ -172,3 +172,23 @@ def test_a_file_that_cannot_get_its_last_name_is_let_go_of_all_the_same(tmp_path
     with pytest.raises(OSError):
         mine.flush(last=True)
     assert lines(folder) == ["a"]
+
+
+def test_what_waits_is_as_old_as_the_first_of_it(tmp_path: Path) -> None:
+    assert spool.waiting(tmp_path) == (0, None)
+    clock = Clock()
+    mine = Spool(tmp_path, clock, PLENTY)
+    for line in ("a", "bc"):
+        mine.put(line)
+        mine.flush(last=True)
+        clock.now += 60
+    assert spool.waiting(tmp_path) == (5, 1_000.0)
+
+
+def test_no_file_is_begun_where_the_others_have_all_the_room(tmp_path: Path) -> None:
+    mine = Spool(tmp_path, Clock(), 2)
+    for line in ("a", "b"):  # the first takes two bytes, its end included
+        mine.put(line)
+        mine.flush(last=True)
+    assert lines(tmp_path) == ["a"]
+    assert mine.lost == 1

@@ -72,3 +72,12 @@ def test_files_that_are_no_text(root: Path) -> None:
         folder.text("t/large.txt")
     with pytest.raises(TemplateFault, match="cannot be read"):
         folder.text("t/none.txt")
+
+
+def test_a_text_may_have_a_megabyte_and_no_more(root: Path) -> None:
+    folder, file = TemplateFolder(root), root / "t" / "body.html"
+    file.write_bytes(b"x" * 1_000_000)
+    assert len(folder.text("t/body.html")) == 1_000_000
+    file.write_bytes(b"x" * 1_000_001)
+    with pytest.raises(TemplateFault, match="larger than 1 MB"):
+        folder.text("t/body.html")

@@ -141,3 +141,12 @@ def test_nothing_is_waited_for_where_a_file_belongs(tmp_path: Path) -> None:
         assert str(caught.value) == f"{path}: cannot be read: it is a pipe or a device, not a file"
     with pytest.raises(FileFault, match="Is a directory"):
         yaml.read(tmp_path)
+
+
+def test_a_file_may_have_a_megabyte_and_no_more(tmp_path: Path) -> None:
+    file = tmp_path / "f.yaml"
+    file.write_text("a: b\n#".ljust(yaml.MOST_BYTES, "x"))
+    assert yaml.read(file).values == {"a": "b"}
+    file.write_text("a: b\n#".ljust(yaml.MOST_BYTES + 1, "x"))
+    with pytest.raises(FileFault, match="larger than 1 MB"):
+        yaml.read(file)

@@ -85,8 +85,10 @@ class Talk:
         self.say(f"* {len(self.store.folders[self.folder])} EXISTS".encode())
         return "OK [READ-WRITE] selected"
 
-    def on_uid_search(self, _words: str) -> str:
-        self.say(b"* SEARCH " + " ".join(map(str, self.store.folders[self.folder])).encode())
+    def on_uid_search(self, words: str) -> str:
+        gone = self.store.deleted if "UNDELETED" in words else set()
+        found = (str(uid) for uid in self.store.folders[self.folder] if uid not in gone)
+        self.say(b"* SEARCH " + " ".join(found).encode())
         return ""
 
     def on_uid_fetch(self, words: str) -> str:

@@ -113,3 +113,12 @@ async def test_a_server_that_is_away_is_asked_again() -> None:
             await ImapBox(config(store.port, folder="None")).look(Hand().take)
         with pytest.raises(Unreachable, match="cannot be read"):  # it speaks no TLS
             await ImapBox(config(store.port, tls="implicit")).look(Hand().take)
+
+
+async def test_what_somebody_deleted_and_is_there_still_is_left_alone() -> None:
+    async with serving() as store:
+        store.deleted.add(store.add(dsn()))
+        store.add(b"x")
+        hand = Hand()
+        assert await ImapBox(config(store.port)).look(hand.take) == 1
+        assert hand.seen == [b"x"]

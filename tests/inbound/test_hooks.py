@@ -22,8 +22,9 @@ from mailer.core.bounce import Kind, Returned
 from mailer.core.ways_back import Mailgun, Postmark, SendGrid, Ses, Webhooks
 from mailer.errors import SettingsError
 from mailer.inbound import fetch
+from mailer.inbound import mailgun as mailgun_module
 from mailer.inbound.hooks import Hooks
-from mailer.inbound.proof import Forged, Malformed
+from mailer.inbound.proof import Forged, Malformed, instant
 from tests.inbound.mails import MESSAGE_ID, TO, TOKEN
 
 NOW = datetime(2027, 5, 10, 7, tzinfo=UTC)
@@ -389,3 +390,36 @@ async def test_a_fetch_goes_over_https_alone() -> None:
         await fetch.https("http://127.0.0.1/x")
     with pytest.raises(OSError, match="refused"):
         await fetch.https("https://127.0.0.1:1/x")
+
+
+async def test_of_the_tokens_of_mailgun_only_the_latest_are_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mailgun_module, "_MOST_SEEN", 2)
+    mine = hooks()
+    for token in "abc":
+        assert await mine.read("mailgun", *mailgun(MAILGUN, token=token * 50))
+    again = MAILGUN | {"id": "g2"}
+    for token in "bc":
+        with pytest.raises(Forged, match="was used before"):
+            await mine.read("mailgun", *mailgun(again, token=token * 50))
+    assert await mine.read(
+        "mailgun", *mailgun(again, token="a" * 50)
+    )  # its event is known by its id all the same
+
+
+async def test_postmark_logs_in_by_its_password_alone() -> None:
+    headers, body = postmark(POSTMARK)
+    assert await hooks().read("postmark", headers, body)
+    with pytest.raises(Forged):
+        await hooks().read(
+            "postmark", {"authorization": headers["authorization"].replace("Basic", "Bearer")}, body
+        )
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [("1809932400", "2027-05-10T07:00:00+00:00"), ("1809932400500", "2027-05-10T07:00:00.500000+00:00")],
+)
+def test_providers_tell_the_time_in_seconds_or_in_thousandths(text: str, at: str) -> None:
+    assert instant(text).isoformat() == at

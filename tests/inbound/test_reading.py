@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mailer.core.bounce import Kind
-from mailer.inbound.parts import LOOKED_AT
+from mailer.inbound.parts import LOOKED_AT, Unreadable, parse
 from mailer.inbound.reading import read
 from tests.inbound import mails
 from tests.inbound.mails import MESSAGE_ID, TO, TOKEN, arf, dsn
@@ -211,3 +211,39 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES | st.binary(max_size=20), max_size=30))
 def test_nothing_anybody_sends_breaks_the_reader(pieces: list[bytes]) -> None:
     assert len(read(b"".join(pieces))) <= 1
+
+
+DELAYED = f"""\
+From: Mail Delivery Subsystem <mailer-daemon@googlemail.com>
+To: {TO}
+Subject: Delivery Status Notification (Delay)
+
+Delivery to the following recipient has been delayed:
+
+     ayse@away.example
+
+Message will be retried for 2 more day(s)
+""".encode()
+
+
+def test_words_that_say_not_yet_are_no_bounce() -> None:
+    [said] = read(DELAYED)
+    assert (said.kind, said.source, said.recipient) == (Kind.DELAY, "text", "ayse@away.example")
+
+
+def test_words_of_a_mail_system_for_somebody_who_is_away_are_no_bounce() -> None:
+    assert read(mails.EXIM)
+    assert read(b"X-Autoreply: yes\n" + mails.EXIM) == []
+
+
+def test_of_several_recipients_the_one_that_failed_counts() -> None:
+    late = "Final-Recipient: rfc822; late@away.example\nAction: delayed\nStatus: 4.4.1\n\nFinal-Recipient:"
+    [said] = read(dsn().replace(b"Final-Recipient:", late.encode(), 1))
+    assert (said.kind, said.recipient, said.status) == (Kind.BOUNCE, "ayse@away.example", "5.1.1")
+
+
+def test_a_mail_of_parts_in_parts_is_not_taken_apart() -> None:
+    nested = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" * 31
+    with pytest.raises(Unreadable):
+        parse(nested)
+    assert parse(nested[: len(nested) * 30 // 31]).is_multipart()
