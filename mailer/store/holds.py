@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, distinct, func, select, text, update
+from sqlalchemy import ColumnElement, Join, and_, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import Hold
@@ -17,23 +17,33 @@ from mailer.store.shards import Shards, announce
 from mailer.store.statements import Reading, known
 from mailer.store.tables import HOLDS_MARKETING, UNSENT, customer, delivery, incident, incident_recipient
 
+#: Deliveries let go in one transaction.
+CHUNK = 1_000
+
 #: Whether there is any such incident; a database finds out once for a statement, in an index that is mostly empty.
 ANY = f"exists (select 1 from incident where {HOLDS_MARKETING})"
 
 _HELD = and_(text(UNSENT), delivery.c.reason == Hold.AFFECTED)
 
+#: The record an incident is about. Who reads its mail is affected, whatever other records share the address.
+_other = customer.alias("other")
+
 _AFFECTED = Reading(
-    {"id": "incident_recipient.customer_id", "since": "incident.published_at"},
+    {"id": "own.id", "since": "coalesce(incident.starts_at, incident.published_at)"},
     f"""
-    cross join incident cross join incident_recipient
-    where incident_recipient.customer_id = wanted.id and incident_recipient.incident_id = incident.id
+    cross join customer as own cross join customer as other cross join incident cross join incident_recipient
+    where own.id = wanted.id and other.email_key = own.email_key and own.email_key <> ''
+        and incident_recipient.customer_id = other.id and incident_recipient.incident_id = incident.id
         and incident_recipient.state <> '{RecipientState.LEFT}' and {HOLDS_MARKETING}
     """,
 )
 
 
 async def affected(connection: AsyncConnection, customers: Sequence[int]) -> dict[int, datetime]:
-    """Whom of the customers, by customer.id, incidents that hold marketing affect; when the first was published."""
+    """Since when incidents that hold marketing affect who reads the mail of these customers; only those affected.
+
+    An outage does from when it was published, planned work from when it was to begin.
+    """
     found: dict[int, datetime] = {}
     for row in await _AFFECTED.rows(connection, customers):
         since = known(row["since"])
@@ -42,20 +52,25 @@ async def affected(connection: AsyncConnection, customers: Sequence[int]) -> dic
 
 
 def is_affected() -> ColumnElement[bool]:
-    """Whether an incident that holds marketing affects a customer."""
-    return customer.c.id.in_(
-        select(incident_recipient.c.customer_id)
+    """Whether an incident that holds marketing affects whoever reads a customer's mail."""
+    return customer.c.email_key.in_(
+        select(_other.c.email_key)
+        .join(incident_recipient, incident_recipient.c.customer_id == _other.c.id)
         .join(incident, incident.c.id == incident_recipient.c.incident_id)
-        .where(incident_recipient.c.state != RecipientState.LEFT, text(HOLDS_MARKETING))
+        .where(
+            incident_recipient.c.state != RecipientState.LEFT, text(HOLDS_MARKETING), _other.c.email_key != ""
+        )
     )
 
 
 async def let_go_of(
     connection: AsyncConnection, customers: Sequence[int], now: datetime, shards: Shards | None
 ) -> None:
-    """What is held for these customers is due at once."""
+    """What is held for these customers, and for whoever shares an address with one, is due at once."""
     for part in slices(customers):
-        await _let_go(connection, among(delivery.c.customer_id, part, connection.dialect.name), now, shards)
+        theirs = select(_other.c.email_key).where(among(_other.c.id, part, connection.dialect.name))
+        readers = select(customer.c.id).where(customer.c.email_key.in_(theirs))
+        await _let_go(connection, delivery.c.customer_id.in_(readers), now, shards)
 
 
 async def _let_go(
@@ -76,6 +91,15 @@ async def _let_go(
     return len(ids)
 
 
+def _recipients() -> Join:
+    """Recipients of incidents, with the deliveries to their addresses."""
+    return (
+        incident_recipient.join(_other, _other.c.id == incident_recipient.c.customer_id)
+        .join(customer, and_(customer.c.email_key == _other.c.email_key, customer.c.email_key != ""))
+        .join(delivery, delivery.c.customer_id == customer.c.id)
+    )
+
+
 class Holds:
     """What is held. `shards` tell senders of several machines what is let go."""
 
@@ -86,17 +110,18 @@ class Holds:
     async def release(self, incident_id: int, now: datetime) -> int:
         """What is held for those whom an incident affected is due at once; returns how much that is.
 
-        One transaction for every few hundred rows: nothing waits for it but what was held.
+        One transaction for every thousand: nothing else waits for long.
         """
         wanted = (
             select(delivery.c.id)
-            .join(incident_recipient, incident_recipient.c.customer_id == delivery.c.customer_id)
+            .select_from(_recipients())
             .where(incident_recipient.c.incident_id == incident_id, _HELD)
+            .distinct()
         )
         async with self._db.read() as connection:
             ids = (await connection.scalars(wanted)).all()
         released = 0
-        for part in slices(ids):
+        for part in slices(ids, CHUNK):
             async with self._db.write() as connection:
                 these = among(delivery.c.id, part, self._db.dialect)
                 released += await _let_go(connection, these, now, self._shards)
@@ -105,8 +130,8 @@ class Holds:
     async def by_run(self) -> dict[int, int]:
         """How many deliveries of a run are held; of the runs that have any."""
         wanted = (
-            select(delivery.c.run_id, func.count(distinct(delivery.c.id)).label("n"))
-            .join(incident_recipient, incident_recipient.c.customer_id == delivery.c.customer_id)
+            select(delivery.c.run_id, func.count(delivery.c.id.distinct()).label("n"))
+            .select_from(_recipients())
             .join(incident, and_(incident.c.id == incident_recipient.c.incident_id, text(HOLDS_MARKETING)))
             .where(incident_recipient.c.state != RecipientState.LEFT, _HELD)
             .group_by(delivery.c.run_id)

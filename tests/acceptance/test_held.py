@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tests.acceptance.conftest import OpenShop
+from tests.acceptance.plays import Play, both, do, look, people, played, rehearse, sent, shop_of, skipped
 from tests.acceptance.shop import Shop
 
 BEFORE = "2027-03-23T06:55:00Z"
@@ -79,3 +80,25 @@ def test_a_tenant_may_want_it_otherwise(shop: OpenShop) -> None:
     here.mailer("campaigns", "run", "offer", now=TEN)
     here.run(TEN)
     assert offers(here) == {"lit": ("sent", None, TEN), "dark": ("sent", None, TEN)}
+
+
+DAY = "2027-02-10"
+AT_TEN = {"purpose": "commercial", "trigger": {"at": f"{DAY}T10:00"}}
+TIMES = ("--starts", f"{DAY}T09:30", "--ends", f"{DAY}T10:30")
+WORK = Play(
+    [people("2027-01-01T00:00:00Z", {"id": "dark", "postal_code": "34710"}, {"id": "lit"}),
+     do("2027-02-05T08:00:00Z", "incidents", "open", "--title", "Bakım", "--postal", "34710", *TIMES),
+     rehearse("2027-02-06T00:00:00Z", "2027-02-11T00:00:00Z"),
+     *look("2027-02-07T07:00:00Z", "2027-02-09T07:00:00Z", f"{DAY}T06:30:00Z", f"{DAY}T07:00:00Z",
+           f"{DAY}T07:20:00Z", f"{DAY}T07:30:00Z")],
+    [sent("outage", "1:1", "dark", "2027-02-07T07:00:00Z"), sent("outage", "1:2", "dark", "2027-02-09T07:00:00Z"),
+     sent("letter", DAY, "lit", f"{DAY}T07:00:00Z"), sent("flash", DAY, "lit", f"{DAY}T07:00:00Z"),
+     sent("letter", DAY, "dark", f"{DAY}T07:30:00Z"), skipped("flash", DAY, "dark", "expired")],
+    stock=("outage",),
+    own={"letter": AT_TEN, "flash": AT_TEN | {"ttl": "20m"}},
+    settings={"policy": {"cap": {"day": 2, "week": 2}}},
+)  # fmt: skip
+
+
+def test_work_holds_marketing_while_it_is_done_and_a_rehearsal_knows(shop: OpenShop) -> None:
+    assert played(WORK, shop_of(WORK, shop)) == both(WORK)

@@ -27,7 +27,7 @@ def test_case_11_one_notice_lists_every_affected_point(shop: OpenShop, relay: St
     assert sorted((row["campaign"], row["customer"], row["state"], row["reason"]) for row in rows) == [
         ("offer", "1", "sent", None),
         ("offer", "2", "skipped", "duplicate"),
-        ("offer", "3", "queued", "affected"),  # until their line works again
+        ("offer", "3", "sent", None),  # its turn had come when the outage was published
         ("outage", "3", "sent", None),
     ]
     assert post.accepted[0] == "can@x.example"  # the outage goes before everything else

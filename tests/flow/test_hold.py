@@ -72,10 +72,11 @@ async def test_the_end_of_an_outage_lets_go_of_what_it_held(
 
 
 async def test_who_is_not_affected_any_more_waits_no_longer(database: Database, desk: Notifier) -> None:
+    await a_customer_row(database, "shares", email="B@shop.example", postal_code="06100")
     number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
     await desk.update(number, Change(add_postal=("34722",)), now=T0 + MINUTE, by="ayse")
     await settle(database, "sent")
-    for name in ("A", "B"):
+    for name in ("A", "B", "shares"):
         await an_offer(database, name)
     await desk.update(number, Change(remove_postal=("34722",)), now=T0 + HOUR, by="ayse")
     assert await held(database) == ["A"]

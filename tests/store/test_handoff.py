@@ -166,7 +166,7 @@ async def test_the_facts_are_those_of_the_moment(database: Database) -> None:
             delivery_id=found, purpose="commercial", campaign="welcome", zone="Europe/Berlin", consent="no",
             suppressed=frozenset({"all", "commercial"}), suppression_reason="bounced", run_state="paused",
             campaign_paused=True, halted=True, expires_at=LATER, own_action_at=NOW,
-                priority=40, due_at=NOW,
+                priority=40, due_at=NOW, not_before=NOW,
         )
     ]  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,6 +22,7 @@ from mailer.store.tables import delivery, incident, incident_recipient
 from tests.store.rows import NOW, a_customer_row, a_delivery, a_run, a_sender, add, one, put
 from tests.store.test_incidents import HOURS
 
+HOUR = timedelta(hours=1)
 LATER = NOW + timedelta(minutes=15)
 
 
@@ -86,6 +87,44 @@ async def test_whom_an_incident_affects(database: Database, values: dict[str, An
 
     await ledger.advance(mine, NOW, [], [Start(each, f"<{each}@x>") for each in rows], look)
     assert seen == dict(zip(rows, (affected, False), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("values", "since"),
+    [
+        pytest.param([{}], NOW, id="an outage"),
+        pytest.param([{}, {"published_at": NOW - HOUR}], NOW - HOUR, id="the first of two"),
+        pytest.param([{"state": "in_progress", "planned": True, "published_at": NOW - 48 * HOUR,
+                       "starts_at": NOW - HOUR}], NOW - HOUR, id="work, announced two days ago"),
+    ],
+)  # fmt: skip
+async def test_since_when(database: Database, values: list[dict[str, Any]], since: datetime) -> None:
+    mine, customer = await a_sender(database), await a_customer_row(database)
+    for each in values:
+        await an_incident(database, customer, **each)
+    found = await a_delivery(database, None, customer, sender_id=mine)
+    seen: list[datetime | None] = []
+
+    def look(facts: HandoffFacts) -> Verdict:
+        seen.append(facts.affected_since)
+        return Wait(None)
+
+    await Ledger(database).advance(mine, NOW, [], [Start(found, "<m@x>")], look)
+    assert seen == [since]
+
+
+async def test_who_reads_the_same_mail_is_affected_too(database: Database) -> None:
+    mine = await a_sender(database)
+    affected = await a_customer_row(database, email="ayse@x.example")
+    shares = await a_customer_row(database, email="Ayse@X.example")
+    mute, nobody = [await a_customer_row(database, email="") for _ in range(2)]
+    number = await an_incident(database, affected, mute)
+    rows = [await a_delivery(database, None, each, sender_id=mine) for each in (shares, nobody)]
+    starts = [Start(each, f"<{each}@x>") for each in rows]
+    verdicts = await Ledger(database).advance(mine, NOW, [], starts, hold)
+    assert verdicts == {rows[0]: Wait(LATER, Hold.AFFECTED), rows[1]: Go()}
+    assert list((await Holds(database).by_run()).values()) == [1]
+    assert await Holds(database).release(number, NOW) == 1
 
 
 @pytest.mark.parametrize("state", [State.QUEUED, State.DEFERRED])
