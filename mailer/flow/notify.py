@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from mailer.core import incident_speed
 from mailer.core.area import Area, Foreseen, Reach, unused_service
 from mailer.core.incident import OPENING, Incident, IncidentState, Update
 from mailer.core.incident_change import Change, check, check_schedule, next_update
 from mailer.core.incident_facts import as_facts
+from mailer.core.incident_speed import HandedOver
 from mailer.core.incident_texts import Texts, merged
 from mailer.core.incident_why import as_row
 from mailer.core.pace import Hours
@@ -45,6 +47,9 @@ class IncidentStore(PublicIncidents, PlacesPort, TicketsPort, Protocol):
 
     async def outcome(self, incident_id: int) -> dict[str, Any]:
         """How far the notices got."""
+
+    async def handed_over(self, incident_id: int) -> HandedOver:
+        """When the relay accepted the first notices of its publication."""
 
     async def anybody(self, area: Area) -> bool:
         """Whether an area covers somebody."""
@@ -236,10 +241,12 @@ class Notifier:
             yield row
 
     async def show(self, incident_id: int, now: datetime) -> dict[str, Any]:
-        """One incident: its updates, how far its notices got, who cannot be reached by mail, and who called."""
+        """One incident: its updates, how far its notices got and how fast, who cannot be reached, and who called."""
         found = await self._get(incident_id)
         outcome = await self._incidents.outcome(incident_id)
-        return {**as_facts(found, now), **outcome, "contacts": await contacts(self._incidents, found, now)}
+        speed = incident_speed.as_facts(found, await self._incidents.handed_over(incident_id))
+        called = await contacts(self._incidents, found, now)
+        return {**as_facts(found, now), **outcome, **speed, "contacts": called}
 
     async def explain(self, incident_id: int, customer: str, now: datetime) -> Sequence[dict[str, Any]]:
         """Why a customer was told of an incident, or was not: a row for each campaign that tells of them.

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.contacts import EVENT, Span, Tickets
 from mailer.core.delivery import State
 from mailer.core.incident import CLOSED
+from mailer.core.incident_speed import HandedOver
 from mailer.core.notice import RecipientState
 from mailer.core.standing import Kind
 from mailer.store.engine import Database
@@ -74,6 +75,24 @@ class Outcomes:
             reached = await _by_incident(conn, _accepted().where(run.c.incident_id == incident_id))
         unreachable = [row async for row in self.unreachable(incident_id)]
         return {"reached": reached.get(incident_id, 0), "notices": notices, "unreachable": unreachable}
+
+    async def handed_over(self, incident_id: int) -> HandedOver:
+        """When the relay accepted the first notices of its publication."""
+        its = (
+            select(func.min(run.c.incident_update)).where(run.c.incident_id == incident_id).scalar_subquery()
+        )
+        accepted = (
+            select(func.min(delivery.c.sent_at), func.max(delivery.c.sent_at))
+            .join(run, run.c.id == delivery.c.run_id)
+            .where(
+                run.c.incident_id == incident_id,
+                run.c.incident_update == its,
+                delivery.c.kind == Kind.FIRST,
+                delivery.c.state == State.SENT,
+            )
+        )
+        async with self._db.read() as conn:
+            return HandedOver(*(await conn.execute(accepted)).one())
 
     async def tickets(self, incident_id: int, within: Span, now: datetime) -> Tickets | None:
         """What those it is about, or was, opened by `now`; None: the shop told of no ticket of anybody, ever."""
