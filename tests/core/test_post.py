@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from mailer.core.post import MOST_POSTS, Post, is_link, new_posts, shown, unfit
+from mailer.core.post import LATE, MOST_POSTS, Post, is_link, new_posts, shown, unfit
 
 DUE = datetime(2027, 3, 30, 7, tzinfo=UTC)
 LAST = datetime(2027, 3, 23, 7, tzinfo=UTC)
@@ -24,6 +24,8 @@ def day(text: str) -> datetime:
         pytest.param(DUE, (), True, id="that very instant"),
         pytest.param(day("03-30T07:01"), (), False, id="after the cut"),
         pytest.param(day("03-20T10:00"), (), False, id="long ago"),
+        pytest.param(LAST - LATE, (), False, id="a day before the last issue"),
+        pytest.param(LAST - LATE + timedelta(microseconds=1), (), True, id="a moment later"),
         pytest.param(day("03-23T06:00"), (), True, id="dated before the last issue, shown only after it"),
         pytest.param(day("03-23T06:00"), ("p",), False, id="dated before the last issue, which had it"),
         pytest.param(day("03-29T06:00"), ("p",), False, id="changed since it was carried"),

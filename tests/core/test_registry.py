@@ -61,9 +61,11 @@ def test_a_record_and_its_answer() -> None:
         "consentDate": "2027-05-10 10:00:00", "source": "HS_WEB",
     }  # fmt: skip
     assert read_answer(Row(1, said)) == Answered("ayse@example.com", Action.GRANTED, at)
-    assert summary([due], date(2027, 1, 1), (), at) == {
-        "waiting": 1, "overdue": 0, "next_by": datetime(2027, 5, 13, 21, tzinfo=UTC),
-    }  # fmt: skip
+    end = datetime(2027, 5, 13, 21, tzinfo=UTC)
+    for now, overdue in ((at, 0), (end - timedelta(seconds=1), 0), (end, 1)):
+        assert summary([due], date(2027, 1, 1), (), now) == {
+            "waiting": 1, "overdue": overdue, "next_by": None if overdue else end,
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -117,3 +117,10 @@ def test_counts_are_by_the_tenants_day_and_name_the_commonest_reason_first() -> 
     assert counts.rows() == [
         {"day": "2027-05-10", "campaign": "offer", "send": 1, "skip": 3, "why": "no_consent 2, capped 1"}
     ]
+
+
+@pytest.mark.parametrize(("apart", "few"), [(MINUTE, True), (HOUR, False)])
+def test_what_is_known_well_enough_is_not_looked_at_again(apart: timedelta, few: bool) -> None:
+    start = START + apart / 2
+    assert halves(start, start + apart, few) is None
+    assert halves(start, start + apart + MINUTE, few) is not None

@@ -74,3 +74,8 @@ def test_the_window_and_nobody_forgotten(runs: list[OpenRun]) -> None:
         for run in runs:
             assert shares[run.id] == (-(-run.due // SIZE) if run.due else 0)
     assert wanting(runs, made, SIZE) == [], "a second look finds all of it waiting"
+
+
+def test_a_shard_covers_so_many_small_runs() -> None:
+    found = wanting([a_run(number, 1) for number in range(RUNS + 1)], [], 10 * RUNS)
+    assert [len(each.runs) for each in found] == [RUNS, 1]

@@ -83,6 +83,7 @@ def test_some_give_themselves_away_at_once(method: str, purpose: str, network: b
         ([(0, "a")], 0),
         ([(0, "a"), (0.2, "a"), (0.4, "a")], 0),  # one link, pressed again and again
         ([(0, "a"), (2.2, "b")], 0),
+        ([(0, "a"), (2, "b")], 2),
         ([(0, "a"), (1.9, "b")], 2),  # a mail with two links, and no more
         ([(0, "a"), (1.4, "b"), (2.9, "c")], 3),
         ([(0, "a"), (2.2, "b"), (4.4, "c")], 0),

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from mailer.core.handoff import SendJob
 from mailer.core.pacing import Grant
 from mailer.core.throttle import Pacing, WarmUp
+from mailer.flow import gate as gate_module
 from mailer.flow.gate import IN_ALL, LEAST, Gate
 from mailer.flow.purse import Purse
 from mailer.flow.warm import WarmUpDays
@@ -197,3 +198,17 @@ async def test_a_day_of_the_warm_up() -> None:
     assert days.used == 1
     going, late = await warm.admit(jobs(range(10, 30)), tomorrow)
     assert (len(going), len(told)) == (6, 2)
+    warm.over(6, left=False)  # it was counted to the day before
+    assert (await warm.admit(jobs(range(40, 41)), tomorrow))[0] == []
+    assert len(told) == 2  # once a day
+
+
+def test_lanes_that_nobody_uses_are_not_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate_module, "IDLE_LANES", 2)
+    one = Gate(Pacing.model_validate({"domains": {"*": {"rate": 100}}}).limit)
+    for number in range(4):
+        one.admit(jobs(range(number, number + 1), f"d{number}.example"))
+    one.clear()
+    one.admit(jobs(range(9, 10), "d1.example"))
+    assert [want.key for want in one.wants(time.monotonic())] == ["d1.example"]
+    assert list(one._lanes) == ["d1.example"]

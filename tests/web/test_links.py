@@ -231,3 +231,9 @@ async def test_looking_at_a_page_is_booked_nowhere(stand: Stand) -> None:
 def test_networks_of_machines(host: str, passed_on: str, proxies: list[str], machine: bool) -> None:
     readers = Readers(["17.0.0.0/8", "198.51.100.0/24"], proxies)
     assert readers._look(host, passed_on) is machine
+
+
+def test_of_what_proxies_say_the_nearest_counts_however_much_stands_before_it() -> None:
+    readers = Readers(["17.0.0.0/8"], ["10.0.0.0/8"])
+    said = ", ".join(["203.0.113.7"] * 100 + ["17.58.1.2"])
+    assert readers.request("GET", [(b"x-forwarded-for", said.encode())], "10.0.0.1").of_a_machine

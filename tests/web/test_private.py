@@ -234,3 +234,8 @@ def test_links_are_read_from_html(html: str, expected: list[tuple[str, str]]) ->
 )
 def test_pictures_inside_a_mail_get_an_address(html: str, expected: str) -> None:
     assert shown.framed(html, "7", "https://shop.example").removeprefix('<base target="_blank">') == expected
+
+
+def test_so_many_links_of_a_mail_are_shown() -> None:
+    html = "".join(f"<a href=https://a.example/{number}>x</a>" for number in range(300))
+    assert len(shown.links(html)) == 200
