@@ -68,7 +68,7 @@ _REASONS: Mapping[str, Mapping[str, str]] = {
         Skip.GOAL_MET: "e-postanın istediğini zaten yapmış",
         Skip.POOL_EMPTY: "kupon havuzunda kod kalmamıştı",
         Skip.BUDGET: "kupon bütçesi dolmuştu",
-        Skip.UNCONFIRMED_DATE: "tarih, sistemin boş yere yazdığı bir değere benziyor",
+        Skip.UNCONFIRMED_DATE: "tarih, sistemin boş alana yazdığı bir değere benziyor",
         Skip.PAUSED: "kampanya duraklatılmıştı",
         Hold.AFFECTED: "müşteriyi etkileyen kesintinin bitmesini bekliyor",
         Failure.REFUSED: "posta sunucusu kesin olarak reddetti",

@@ -153,10 +153,9 @@ class Incident:
 
     def overdue(self, now: datetime) -> bool:
         """Whether the affected were promised news by an instant that is over, and have had none."""
-        promised = self.current.next_update
-        if promised is None or self.published_at is None or self.current.closes:
+        if self.published_at is None or self.current.closes:
             return False
-        return self.current.at < promised <= now
+        return is_broken(self.current.next_update, self.current.at, now)
 
     @property
     def news(self) -> int:
@@ -194,6 +193,11 @@ class Incident:
     def occurrence(self, update: Update, *, back: bool = False) -> str:
         """The occurrence key of the run that publishes an update; or tells it those who are affected again (`back`)."""
         return f"{self.id}:{update.number}{':back' if back else ''}"
+
+
+def is_broken(promised: datetime | None, since: datetime, now: datetime) -> bool:
+    """Whether news promised by the newest update, of `since`, ought to have come."""
+    return promised is not None and since < promised <= now
 
 
 def facts(incident: Incident, update: Update) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-_SAID: Mapping[str, Mapping[str, str]] = {
+SAID: Mapping[str, Mapping[str, str]] = {
     "en": {
         "day": "%Y-%m-%d",
         "name": "{campaign} of {occurrence}{kind}",
@@ -149,13 +149,13 @@ class Voice:
 
     def __call__(self, key: str, **values: object) -> str:
         """The sentence, or part of one."""
-        return _SAID[self.language][key].format(**values)
+        return SAID[self.language][key].format(**values)
 
     def word(self, kind: str, word: str) -> str:
         """A word of ours as people say it; one that has no other form as it is."""
-        said = _SAID[self.language]
+        said = SAID[self.language]
         return said.get(f"{kind}_{word}", said.get(word, word) if kind == "purpose" else word)
 
     def day(self, day: date) -> str:
         """A day as they write it."""
-        return day.strftime(_SAID[self.language]["day"])
+        return day.strftime(SAID[self.language]["day"])

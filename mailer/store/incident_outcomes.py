@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.contacts import EVENT, Span, Tickets
 from mailer.core.delivery import State
-from mailer.core.incident import CLOSED
+from mailer.core.incident import CLOSED, is_broken
 from mailer.core.incident_speed import HandedOver
 from mailer.core.notice import RecipientState
 from mailer.core.standing import Kind
@@ -55,8 +55,7 @@ class Outcomes:
                     "next_update": row["next_update"],
                     "overdue": row["published_at"] is not None
                     and row["state"] not in CLOSED
-                    and row["next_update"] is not None
-                    and row["at"] < row["next_update"] <= now,
+                    and is_broken(row["next_update"], row["at"], now),
                     "draft": row["published_at"] is None,
                 }
 

@@ -10,11 +10,22 @@ from sqlalchemy import func, select
 
 from mailer.core.delivery import Tally
 from mailer.core.event import EventKind
+from mailer.core.incident import CLOSED, is_broken
 from mailer.store.dialect import clock
 from mailer.store.engine import Database
+from mailer.store.incident_outcomes import newest_update
 from mailer.store.runs import tally
 from mailer.store.switches import HALT
-from mailer.store.tables import customer, delivery, delivery_event, run, sender, switch
+from mailer.store.tables import (
+    customer,
+    delivery,
+    delivery_event,
+    incident,
+    incident_update,
+    run,
+    sender,
+    switch,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +49,17 @@ class Facts:
     senders: int  # sender processes whose lease holds
     halted_at: datetime | None
     runs: Sequence[LastRun]  # newest first
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An incident that is not over."""
+
+    id: int
+    title: str
+    state: str
+    next_update: datetime | None
+    overdue: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +100,28 @@ class Overview:
                 for row in last
             ],
         )
+
+    async def troubles(self, now: datetime) -> list[Trouble]:
+        """The published incidents that are not over, the newest first."""
+        wanted = (
+            select(
+                incident.c.id,
+                incident.c.title,
+                incident.c.state,
+                incident_update.c.next_update,
+                incident_update.c.at,
+            )
+            .join(incident_update, newest_update())
+            .where(incident.c.published_at.is_not(None), incident.c.state.not_in(sorted(CLOSED)))
+            .order_by(incident.c.id.desc())
+        )
+        async with self._database.read() as connection:
+            return [
+                Trouble(
+                    row.id, row.title, row.state, row.next_update, is_broken(row.next_update, row.at, now)
+                )
+                for row in await connection.execute(wanted)
+            ]
 
     async def ready(self) -> None:
         """Ask the database for an answer.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from string import Formatter
 from typing import Any
 
 import pytest
 
+from mailer.core.explain import why
 from mailer.core.registry import LAPSED
 from mailer.core.story import timeline
+from mailer.core.story_words import SAID
 
 AT = datetime(2027, 4, 2, 9, tzinfo=UTC)
 NOBODY: dict[str, Any] = {
@@ -110,3 +113,48 @@ def test_an_attempt_put_off_comes_before_the_one_that_was_accepted() -> None:
     told = timeline({**NOBODY, "deliveries": [mail], "delivery_events": [put_off]})
     assert [line["what"] for line in told] == ["stored", "deferred", "sent"]
     assert "we did not begin it" in told[1]["sentence"]
+
+
+def test_both_languages_tell_the_same() -> None:
+    english, turkish = SAID["en"], SAID["tr"]
+    assert not english.keys() - turkish.keys()
+    for key, sentence in english.items():
+        asked, given = (
+            {name for _, name, _, _ in Formatter().parse(each) if name} for each in (sentence, turkish[key])
+        )
+        assert given == asked, key
+
+
+def test_a_story_in_turkish() -> None:
+    entry = {
+        "at": AT, "purpose": "commercial", "action": "granted", "via": "import", "source": "shop.csv",
+        "text_version": "v2", "proof": None,
+    }  # fmt: skip
+    notice = {
+        "id": 7, "campaign": "outage", "occurrence": "1:2", "kind": "closure", "state": "skipped",
+        "reason": "suppressed", "sent_at": None, "updated_at": AT, "attempts": 0, "reply": None,
+    }  # fmt: skip
+    opened = {"delivery_id": 7, "kind": "opened", "at": AT, "detail": {"by": "machine"}}
+    code = {
+        "issued_at": AT,
+        "code": "HG-1",
+        "valid_until": date(2027, 5, 2),
+        "delivery_id": None,
+        "campaign": "offer",
+    }
+    bar = {"at": AT, "scope": "topic:news", "reason": "complaint", "source": "arf"}
+    told = timeline(
+        {
+            **NOBODY, "consent_entries": [entry], "deliveries": [notice], "delivery_events": [opened],
+            "coupons": [code], "suppressions": [bar],
+        },
+        "tr",
+    )  # fmt: skip
+    assert [line["sentence"] for line in told] == [
+        "Mağaza bu müşteriyi bize bildirdi.",
+        "Mağazanın bildirdiğine göre müşteri ticari e-posta almayı kabul etti (shop.csv, metin v2).",
+        f"outage (1:2, kapanış bildirimi): gönderilmedi; {why('skipped', 'suppressed', 'tr')}.",
+        "Bu adrese artık “news” konulu e-posta gönderilmiyor: şikâyet edildi (arf).",
+        "Müşteriye HG-1 kodu verildi; son kullanma günü 02.05.2027.",
+        "outage (1:2, kapanış bildirimi): bir kişi değil, bir yazılım açtı.",
+    ]

@@ -29,6 +29,7 @@ async def home(request: Asked, mailer: Product) -> Response[str]:
         "home",
         {
             "facts": await mailer.overview.read(),
+            "troubles": await mailer.overview.troubles(mailer.clock()),
             "campaigns": [
                 {**each, "otherwise": _otherwise(reader, trigger), "own_clock": _by_their_own_clock(trigger)}
                 for each in await mailer.campaign_desk.list(mailer.clock())

@@ -94,6 +94,7 @@ class Reader:
             "language": self.language, "tenant": self.mailer.settings.tenant.name, "say": self.say, "word": self.word,
             "number": writing.number, "time": writing.time, "day": writing.day, "yearly": writing.yearly,
             "share": writing.share, "money": writing.money, "size": writing.size, "tongue": writing.tongue,
+            "lasting": writing.lasting,
             "zone": self.mailer.settings.tenant.timezone,
             "other": self.other, "other_language": next(each for each in LANGUAGES if each != self.language),
         }  # fmt: skip

@@ -135,7 +135,7 @@ def _left(counts: Any, funnel: Any) -> list[tuple[str, str, int]]:
     found += [(str(State.FAILED), reason, count) for reason, count in funnel.failures.items()]
     found += [
         (str(state), "", getattr(counts, state))
-        for state in (State.EXPIRED, State.CANCELLED, State.IN_DOUBT)
+        for state in (State.EXPIRED, State.CANCELLED)
         if getattr(counts, state)
     ]
     return sorted(found, key=lambda each: (-each[2], each[1]))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError, dates, numbers
+from babel import Locale, UnknownLocaleError, dates, numbers, units
 from markupsafe import Markup, escape
 
 from mailer.core.plain import instant_text
@@ -49,6 +49,14 @@ class Writing:
         """The same, for programs too."""
         said = self.moment(instant)
         return Markup('<time datetime="{}">{}</time>').format(instant_text(instant), said)
+
+    def lasting(self, length: timedelta) -> str:
+        """`30 days`, `30 gün`; `90 minutes`."""
+        seconds = int(length.total_seconds())
+        for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+            if seconds % size == 0:
+                return units.format_unit(seconds // size, f"duration-{unit}", locale=self._locale)
+        return units.format_unit(seconds, "duration-second", locale=self._locale)
 
     def share(self, part: int, whole: int) -> str:
         """`12.3%`, `%12,3`; empty where there is no whole."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 SENDING: Mapping[str, str] = {
     # Around every page
     "skip": "Go to the content",
-    "pages": "Pages of this desk",
+    "pages": "Main pages",
     "home": "Overview",
     "runs": "Runs",
     "customers": "Customers",
@@ -20,7 +20,6 @@ SENDING: Mapping[str, str] = {
     "first": "From the start",
     "next": "Next",
     "paging": "Pages",
-    "and": "and",
     "none": "none",
     # What is not there
     "nothing_run_title": "There is no such run",
@@ -43,6 +42,7 @@ SENDING: Mapping[str, str] = {
     "senders_mailbox": "to the built-in mailbox",
     "caught": "Mails caught",
     "open_mailbox": "Open the mailbox",
+    "open_incidents": "Ongoing incidents",
     "faults": "Campaigns that cannot be used",
     "campaign": "Campaign",
     "purpose": "Purpose",
@@ -142,6 +142,10 @@ SENDING: Mapping[str, str] = {
     "figure_clicked_human": "Clicked by people",
     "figure_goal": "Goal reached: {goal}",
     "goal": "{event} within {within}",
+    "campaigns_caption": "Campaigns and when they go out next",
+    "runs_caption": "Runs with their customers by state",
+    "left_caption": "Reasons with the number of customers",
+    "steps_caption": "From the audience to what came of it",
     "figure_redeemed": "Codes redeemed",
     "orders": "Orders: {code} by code, {click} by click; they came to {sums}.",
     "no_orders": "No order came of it so far.",
@@ -150,7 +154,6 @@ SENDING: Mapping[str, str] = {
     "who_caption": "Customers of this run, what went wrong first",
     "nobody_in_run": "There is nobody in this run.",
     "nobody_fits": "Nobody in this run fits that.",
-    "everybody": "Everybody in this run",
     "by_state": "Only those of one state or reason",
     "any": "any",
     "reason": "Reason",
