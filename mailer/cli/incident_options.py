@@ -19,9 +19,9 @@ from mailer.core.calendar import instant
 from mailer.core.duration import Duration
 from mailer.core.geo import Polygon, read_geojson
 from mailer.core.incident import IncidentState
+from mailer.core.incident_opening import NewIncident
 from mailer.core.incident_texts import Texts, read_texts
 from mailer.errors import UsageError
-from mailer.flow.notify import Draft
 
 #: Of a GeoJSON file.
 MOST_BYTES = 10_000_000
@@ -98,7 +98,7 @@ def draft_of(
     lead: str | None,
     *,
     urgent: bool,
-) -> Draft:
+) -> NewIncident:
     """What was said of a new incident.
 
     Raises:
@@ -106,7 +106,7 @@ def draft_of(
     """
     plain, titles = texts_of(title, "--title")
     said, messages = texts_of(message, "--message")
-    return Draft(
+    return NewIncident(
         title=plain or "",
         area=area,
         state=state_of(state),

@@ -10,9 +10,9 @@ from typing import Any
 from mailer.app import App
 from mailer.core.area import Area
 from mailer.core.importing import Row
+from mailer.core.incident_opening import NewIncident
 from mailer.demo.data import demo_customers, demo_events, demo_incident, demo_points, demo_posts
 from mailer.errors import UsageError
-from mailer.flow.notify import Draft
 
 #: The shop has been using mailer for so long: a birthday counts thirty days after it was entered.
 SINCE = timedelta(days=60)
@@ -53,7 +53,7 @@ async def load_demo(app: App) -> None:
         if name in app.campaigns:
             await app.scheduler().run_by_hand(app.campaigns[name])
     outage = demo_incident()
-    draft = Draft(
+    draft = NewIncident(
         title=outage["title"],
         area=Area(services=tuple(outage["services"]), postal=tuple(outage["postal"])),
         message=outage["message"],

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol
 
 from mailer.core import incident_speed
 from mailer.core.area import Area, Foreseen, Reach, unused_service
-from mailer.core.incident import OPENING, Incident, IncidentState, Update
-from mailer.core.incident_change import Change, check, check_schedule, next_update
+from mailer.core.incident import Incident, IncidentState, Update
+from mailer.core.incident_change import Change, check_schedule, next_update
 from mailer.core.incident_facts import as_facts
+from mailer.core.incident_opening import NewIncident, first_update
 from mailer.core.incident_speed import HandedOver
-from mailer.core.incident_texts import Texts, merged
+from mailer.core.incident_texts import Texts
 from mailer.core.incident_why import as_row
 from mailer.core.pace import Hours
 from mailer.errors import UsageError
@@ -67,24 +68,6 @@ class IncidentStore(PublicIncidents, PlacesPort, TicketsPort, Protocol):
         """Every service that one has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """What a person says of a new incident."""
-
-    title: str
-    area: Area
-    state: IncidentState | None = None  # default investigating; planned work: scheduled
-    message: str = ""
-    eta: datetime | None = None
-    next_update: datetime | None = None
-    starts_at: datetime | None = None  # planned work
-    ends_at: datetime | None = None
-    lead: str | None = None  # so long before its start it is announced; default 48h
-    urgent: bool = False  # it concerns people's safety: it does not wait for the day
-    titles: Texts = ()  # in other languages
-    messages: Texts = ()
-
-
 class Notifier:
     """The use case. `domain` is the one of Message-IDs, `hours` are the tenant's."""
 
@@ -128,43 +111,19 @@ class Notifier:
         await self._known(area)
         return await self._incidents.reach(area, SAMPLES)
 
-    async def open(self, new: Draft, *, now: datetime, by: str, publish: bool = True) -> int:
+    async def open(self, new: NewIncident, *, now: datetime, by: str, publish: bool = True) -> int:
         """Open an incident and publish it at once, or keep it as a draft; returns its number.
 
         Raises:
-            UsageError: nobody is affected, an area that cannot be read, a state it cannot begin in, no title.
+            UsageError: nobody is affected, or see `core.incident_opening.first_update`.
             CampaignFault: a campaign that would carry the notice cannot be used.
         """
-        planned = new.starts_at is not None
-        if not planned and (new.ends_at or new.lead):
-            raise UsageError("Say when the work begins: give --starts; an outage has no schedule")
-        state = new.state or (IncidentState.SCHEDULED if planned else IncidentState.INVESTIGATING)
-        if state not in OPENING or (state is IncidentState.SCHEDULED) is not planned:
-            raise UsageError(f"{'Planned work' if planned else 'An incident'} cannot begin as {state}")
-        first = Update(
-            number=1,
-            state=state,
-            title=new.title.strip(),
-            area=new.area.checked(),
-            at=now,
-            by=by,
-            message=new.message,
-            eta=new.eta,
-            next_update=new.next_update,
-            starts_at=new.starts_at,
-            ends_at=new.ends_at,
-            lead=new.lead,
-            urgent=new.urgent,
-            titles=merged((), new.title, new.titles),
-            messages=merged((), new.message, new.messages),
-        )
-        check(first, new.eta, new.next_update)
-        check_schedule(first, new.starts_at, new.ends_at)
+        first = first_update(new, now, by)
         await self._somebody(first.area)
         if publish:
             await self._teller.ready()
             await self._foresight.somebody(first.area, now)
-        number = await self._incidents.create(first, planned=planned, published=publish)
+        number = await self._incidents.create(first, planned=new.planned, published=publish)
         await self._teller.tell(number, now)
         return number
 

@@ -10,9 +10,10 @@ import pytest
 from mailer.core.area import Area
 from mailer.core.geo import Polygon
 from mailer.core.incident_change import Change
+from mailer.core.incident_opening import NewIncident
 from mailer.core.incident_why import lines
 from mailer.errors import UsageError
-from mailer.flow.notify import Draft, Notifier
+from mailer.flow.notify import Notifier
 from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
 from mailer.store.recipients import Recipients
@@ -113,7 +114,7 @@ async def verdicts(desk: Notifier, number: int, **later: Any) -> dict[str, tuple
 
 
 async def test_everybody_hears_why(database: Database, desk: Notifier) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     [waiting] = await desk.explain(number, "here", T0)
     assert (waiting["verdict"], waiting["due"]) == ("waits", None)
     assert [(each["id"], each["affected"]) for each in waiting["points"]] == [
@@ -133,7 +134,7 @@ async def test_everybody_hears_why(database: Database, desk: Notifier) -> None:
 async def test_a_draft_and_what_is_to_come_agree_with_what_then_comes(
     database: Database, desk: Notifier
 ) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse", publish=False)
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse", publish=False)
     found = await verdicts(desk, number)
     unaffected = {"elsewhere", "codeless", "vip", "bare"}
     assert {name for name, (word, _) in found.items() if word != "draft"} == unaffected
@@ -151,7 +152,9 @@ async def test_a_draft_and_what_is_to_come_agree_with_what_then_comes(
 
 
 async def test_who_leaves_and_who_comes_after_the_end(database: Database, desk: Notifier) -> None:
-    number = await desk.open(Draft("Fibre fault", Area.of(["fibre"], ["34710", "35*"])), now=T0, by="ayse")
+    number = await desk.open(
+        NewIncident("Fibre fault", Area.of(["fibre"], ["34710", "35*"])), now=T0, by="ayse"
+    )
     await settle(database, "sent")
     await desk.update(number, Change(remove_postal=("34710",)), now=T0 + HOUR, by="ayse")
     await settle(database, "sent")
@@ -168,7 +171,7 @@ async def test_who_leaves_and_who_comes_after_the_end(database: Database, desk: 
 
 
 async def test_planned_work_is_told_later(database: Database, desk: Notifier) -> None:
-    work = Draft("Work", Area.of(["fibre"], ["34710"]), starts_at=T0 + timedelta(days=10), lead="48h")
+    work = NewIncident("Work", Area.of(["fibre"], ["34710"]), starts_at=T0 + timedelta(days=10), lead="48h")
     number = await desk.open(work, now=T0, by="ayse")
     [row] = await desk.explain(number, "here", T0)
     assert (row["verdict"], row["why"]) == (
@@ -177,7 +180,7 @@ async def test_planned_work_is_told_later(database: Database, desk: Notifier) ->
 
 
 async def test_no_campaign_and_nobody_of_that_name(database: Database, desk: Notifier) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     with pytest.raises(UsageError, match="There is no customer 'x'"):
         await desk.explain(number, "x", T0)
     with pytest.raises(UsageError, match="There is no incident 9"):
@@ -204,4 +207,4 @@ async def test_a_service_nobody_has_is_named(
 
 async def test_it_is_named_where_nobody_is_affected(desk: Notifier) -> None:
     with pytest.raises(UsageError, match=r"Nobody is affected.* service 'fibr'; did you mean 'fibre'\?"):
-        await desk.open(Draft("Fault", Area.of(["fibr"])), now=T0, by="ayse")
+        await desk.open(NewIncident("Fault", Area.of(["fibr"])), now=T0, by="ayse")

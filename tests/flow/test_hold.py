@@ -14,8 +14,9 @@ from mailer.core.delivery import Hold, Skip, State
 from mailer.core.handoff import Drop, Go, HandoffFacts, SendJob, Verdict, Wait
 from mailer.core.incident import IncidentState
 from mailer.core.incident_change import Change
+from mailer.core.incident_opening import NewIncident
 from mailer.core.segment import Rule
-from mailer.flow.notify import Draft, Notifier
+from mailer.flow.notify import Notifier
 from mailer.flow.recheck import Recheck
 from mailer.flow.rehearse_ports import Unwritten
 from mailer.store.engine import Database
@@ -60,7 +61,7 @@ async def held(database: Database) -> list[str]:
 async def test_the_end_of_an_outage_lets_go_of_what_it_held(
     database: Database, desk: Notifier, state: IncidentState
 ) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     await settle(database, "sent")
     waits = await an_offer(database, "A")
     await desk.update(number, Change(state=IncidentState.MONITORING), now=T0 + MINUTE, by="ayse")
@@ -73,7 +74,7 @@ async def test_the_end_of_an_outage_lets_go_of_what_it_held(
 
 async def test_who_is_not_affected_any_more_waits_no_longer(database: Database, desk: Notifier) -> None:
     await a_customer_row(database, "shares", email="B@shop.example", postal_code="06100")
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     await desk.update(number, Change(add_postal=("34722",)), now=T0 + MINUTE, by="ayse")
     await settle(database, "sent")
     for name in ("A", "B", "shares"):
@@ -84,7 +85,7 @@ async def test_who_is_not_affected_any_more_waits_no_longer(database: Database, 
 
 async def test_work_holds_from_its_start_to_its_end_by_the_clock(database: Database, desk: Notifier) -> None:
     begins, ends = T0 + 50 * HOUR, T0 + 52 * HOUR
-    work = Draft("Bakım", AREA, starts_at=begins, ends_at=ends, lead="48h")
+    work = NewIncident("Bakım", AREA, starts_at=begins, ends_at=ends, lead="48h")
     await desk.open(work, now=T0, by="ayse")
     await desk.plan_open(begins)
     await settle(database, "sent")

@@ -14,12 +14,13 @@ from mailer.core.area import Area
 from mailer.core.campaign import Campaign
 from mailer.core.incident import IncidentState
 from mailer.core.incident_change import Change
+from mailer.core.incident_opening import NewIncident
 from mailer.core.pace import Hours
 from mailer.core.quiet import QuietHours
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
 from mailer.errors import CampaignFault, UsageError
-from mailer.flow.notify import Draft, Notifier
+from mailer.flow.notify import Notifier
 from mailer.store.audience import Audience
 from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
@@ -102,7 +103,7 @@ async def ledger(database: Database, campaign: str = "outage") -> list[str]:
 
 
 async def test_case_16(database: Database, desk: Notifier) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     await settle(database, "sent", "A")
     assert await desk.update(number, Change(add_postal=("34722",)), now=T0 + HOUR, by="ayse") == 2
     await settle(database, "sent", "B")
@@ -131,7 +132,7 @@ async def test_its_audience_says_who_may_join_and_its_ttl_until_when_a_notice_is
     desk = Notifier(
         Incidents(database), Recipients(database), campaigns, audience(database), "kardelen.example", HOURS
     )
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     assert await ledger(database) == ["1 A first queued", "1 C first queued"]
     async with database.read() as conn:
         assert set(await conn.scalars(select(delivery.c.expires_at))) == {T0 + 6 * HOUR}
@@ -153,7 +154,7 @@ async def test_a_segment_of_those_affected_holds_for_whoever_is_about_to_hear(da
     }
     people = audience(database, campaigns.segments)
     desk = Notifier(Incidents(database), Recipients(database), campaigns, people, "kardelen.example", HOURS)
-    await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     assert await ledger(database) == ["1 A first queued"]
 
 
@@ -165,7 +166,7 @@ async def test_who_is_affected_again_before_the_next_update_hears_at_once(
             await conn.execute(update(customer).where(customer.c.ext_id == "B").values(postal_code=home))
 
     wide = Area.of(postal=["34710", "34722"])
-    number = await desk.open(Draft("Fibre fault", wide), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", wide), now=T0, by="ayse")
     await settle(database, "sent")
     await desk.update(number, Change(remove_postal=("34722",)), now=T0 + HOUR, by="ayse")
     await settle(database, "sent")
@@ -196,7 +197,7 @@ async def test_who_is_affected_again_before_the_next_update_hears_at_once(
 
 
 async def test_who_moves_away_hears_of_the_end(database: Database, desk: Notifier) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     await settle(database, "sent")
     async with database.write() as conn:
         await conn.execute(update(customer).values(postal_code="06100"))
@@ -206,7 +207,7 @@ async def test_who_moves_away_hears_of_the_end(database: Database, desk: Notifie
 
 
 async def test_closure_reaches_who_was_with_the_relay_at_the_end(database: Database, desk: Notifier) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     await settle(database, "sending")
     await desk.resolve(number, now=T0 + HOUR, by="ayse")
     assert (await desk.plan_open(T0 + HOUR)).notices == 0
@@ -220,7 +221,7 @@ async def test_closure_reaches_who_was_with_the_relay_at_the_end(database: Datab
 async def test_who_joins_gets_the_first_notice_in_the_current_state(
     database: Database, desk: Notifier
 ) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     await settle(database, "sent")
     await desk.update(number, Change(state=IncidentState.IDENTIFIED), now=T0 + HOUR, by="ayse")
     await a_customer_row(database, "late", postal_code="34710")
@@ -229,7 +230,7 @@ async def test_who_joins_gets_the_first_notice_in_the_current_state(
 
 
 async def test_reopened_soon_in_the_same_thread(database: Database, desk: Notifier) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     await settle(database, "sent")
     await desk.resolve(number, now=T0 + HOUR, by="ayse")
     await settle(database, "sent")
@@ -242,7 +243,7 @@ async def test_reopened_soon_in_the_same_thread(database: Database, desk: Notifi
 
 
 async def test_cancelled_tells_who_was_told(database: Database, desk: Notifier) -> None:
-    number = await desk.open(Draft("Fibre fault", Area.of(postal=["34*"])), now=T0, by="ayse")
+    number = await desk.open(NewIncident("Fibre fault", Area.of(postal=["34*"])), now=T0, by="ayse")
     await settle(database, "sent", "A")
     await desk.cancel(number, "A false alarm.", now=T0 + HOUR, by="ayse")
     assert await ledger(database) == [
@@ -256,7 +257,7 @@ async def test_cancelled_tells_who_was_told(database: Database, desk: Notifier) 
 
 
 async def test_draft_is_told_to_nobody(database: Database, desk: Notifier) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse", publish=False)
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse", publish=False)
     await desk.update(number, Change(add_postal=("34722",)), now=T0 + HOUR, by="ayse")
     assert (await desk.plan_open(T0 + HOUR)).notices == 0
     assert await ledger(database) == []
@@ -267,7 +268,7 @@ async def test_draft_is_told_to_nobody(database: Database, desk: Notifier) -> No
 
 
 async def test_cancelled_draft_just_ends(database: Database, desk: Notifier) -> None:
-    number = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse", publish=False)
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse", publish=False)
     await desk.cancel(number, now=T0, by="ayse")
     assert await ledger(database) == []
     with pytest.raises(UsageError, match="is cancelled"):
@@ -277,26 +278,16 @@ async def test_cancelled_draft_just_ends(database: Database, desk: Notifier) -> 
 @pytest.mark.parametrize(
     ("draft", "sentence"),
     [
-        (Draft("Fault", Area.of(postal=["99*"])), "Nobody is affected"),
-        (Draft("Fault", Area.of(["fax"])), "Nobody is affected"),
-        (Draft("Fault", Area.of(lists=["ghost"])), "no list ghost"),
-        (Draft("Fault", Area.of(postal=["34*"], exclusions=["ghost"])), "no list ghost"),
-        (Draft("Fault", Area(postal=("3?",))), "not a postal pattern"),
-        (Draft("Fault", Area()), "Say who is affected"),
-        (Draft("", AREA), "needs a title"),
-        (Draft("Fault", AREA, eta=T0), "already over"),
-        (Draft("Fault", AREA, state=IncidentState.RESOLVED), "cannot begin as resolved"),
-        (Draft("Fault", AREA, state=IncidentState.SCHEDULED), "cannot begin as scheduled"),
-        (Draft("Work", AREA, state=IncidentState.IDENTIFIED, starts_at=T0), "Planned work cannot begin"),
-        (Draft("Work", AREA, starts_at=T0), "start of the work, 2027-01-15T08:00:00Z, is already over"),
-        (Draft("Work", AREA, starts_at=T0 + HOUR, ends_at=T0 + HOUR), "before its start"),
-        (Draft("Work", AREA, starts_at=T0 + HOUR, lead="soon"), "not a duration"),
-        (Draft("Fault", AREA, ends_at=T0 + HOUR), "give --starts"),
-        (Draft("Fault", AREA, lead="48h"), "give --starts"),
+        (NewIncident("Fault", Area.of(postal=["99*"])), "Nobody is affected"),
+        (NewIncident("Fault", Area.of(["fax"])), "Nobody is affected"),
+        (NewIncident("Fault", Area.of(lists=["ghost"])), "no list ghost"),
+        (NewIncident("Fault", Area.of(postal=["34*"], exclusions=["ghost"])), "no list ghost"),
+        (NewIncident("Fault", AREA, state=IncidentState.RESOLVED), "cannot begin as resolved"),
+        (NewIncident("Fault", AREA, ends_at=T0 + HOUR), "give --starts"),
     ],
     ids=lambda value: value.replace(" ", "_") if isinstance(value, str) else None,
 )
-async def test_open_refused(desk: Notifier, draft: Draft, sentence: str) -> None:
+async def test_open_refused(desk: Notifier, draft: NewIncident, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         await desk.open(draft, now=T0, by="ayse")
     assert [line async for line in desk.list(T0)] == []
@@ -308,7 +299,7 @@ async def test_unknown_incident(desk: Notifier) -> None:
 
 
 async def test_planned_work_is_kept(desk: Notifier) -> None:
-    work = Draft("Work", AREA, starts_at=T0 + 48 * HOUR, ends_at=T0 + 50 * HOUR, lead="24h")
+    work = NewIncident("Work", AREA, starts_at=T0 + 48 * HOUR, ends_at=T0 + 50 * HOUR, lead="24h")
     shown = await desk.show(await desk.open(work, now=T0, by="ayse", publish=False), T0)
     assert (shown["planned"], shown["state"]) == (True, "scheduled")
 
@@ -348,7 +339,7 @@ async def test_a_preview_of_all_an_area_has_finds_whoever_hears_nothing(
     found = await desk.preview(Area.of(postal=["34*"]), T0)
     assert (found.reach.count, found.told) == (6, 3)
     assert dict(found.examples) == {"A2": "duplicate", "mute": "not_eligible", "dead": "suppressed"}
-    await desk.open(Draft("Fibre fault", Area.of(postal=["34*"])), now=T0, by="ayse")
+    await desk.open(NewIncident("Fibre fault", Area.of(postal=["34*"])), now=T0, by="ayse")
     assert sum("queued" in row for row in await ledger(database)) == found.told
 
 
@@ -376,7 +367,7 @@ async def test_a_preview_decides_as_the_planner_will(database: Database) -> None
         "A2": "duplicate", "mute": "not_eligible", "dead": "suppressed", "B": "audience",
     }  # fmt: skip
     assert await ledger(database) == []
-    await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
+    await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     assert sorted(await ledger(database)) == [
         "1 A first queued", "1 A2 first duplicate", "1 dead first suppressed", "1 mute first not_eligible",
     ]  # fmt: skip
@@ -385,8 +376,8 @@ async def test_a_preview_decides_as_the_planner_will(database: Database) -> None
     campaigns.definition["audience"] = {"attr": {"locale": "de"}}
     assert (await desk.preview(AREA, T0)).left_out == {"audience": 5}
     with pytest.raises(UsageError, match="Nobody affected is in the audience"):
-        await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse")
-    draft = await desk.open(Draft("Fibre fault", AREA), now=T0, by="ayse", publish=False)
+        await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
+    draft = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse", publish=False)
     with pytest.raises(UsageError, match="Nobody affected is in the audience"):
         await desk.publish(draft, now=T0)
     campaigns.versions.clear()
@@ -396,7 +387,7 @@ async def test_a_preview_decides_as_the_planner_will(database: Database) -> None
 async def test_without_a_campaign_nothing_is_opened(desk: Notifier, campaigns: Campaigns) -> None:
     campaigns.versions.clear()
     with pytest.raises(UsageError, match="No campaign tells"):
-        await desk.open(Draft("Fault", AREA), now=T0, by="ayse")
+        await desk.open(NewIncident("Fault", AREA), now=T0, by="ayse")
 
 
 async def test_broken_campaign_stops_it_before_anything_is_written(
@@ -404,7 +395,7 @@ async def test_broken_campaign_stops_it_before_anything_is_written(
 ) -> None:
     campaigns.broken.add("outage")
     with pytest.raises(CampaignFault, match="template is missing"):
-        await desk.open(Draft("Fault", AREA), now=T0, by="ayse")
+        await desk.open(NewIncident("Fault", AREA), now=T0, by="ayse")
     assert [line async for line in desk.list(T0)] == []
 
 
@@ -412,7 +403,7 @@ async def test_broken_campaign_stops_no_other(
     database: Database, desk: Notifier, campaigns: Campaigns
 ) -> None:
     campaigns.versions["status"] = await a_version(database, "status")
-    await desk.open(Draft("Fault", AREA), now=T0, by="ayse")
+    await desk.open(NewIncident("Fault", AREA), now=T0, by="ayse")
     assert await ledger(database) == await ledger(database, "status") == ["1 A first queued"]
     await a_customer_row(database, "late", postal_code="34710")
     campaigns.broken.add("outage")

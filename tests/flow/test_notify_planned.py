@@ -10,8 +10,9 @@ from sqlalchemy import func, select, update
 from mailer.core.area import Area
 from mailer.core.incident import IncidentState
 from mailer.core.incident_change import Change
+from mailer.core.incident_opening import NewIncident
 from mailer.errors import UsageError
-from mailer.flow.notify import Draft, Notifier
+from mailer.flow.notify import Notifier
 from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
 from mailer.store.recipients import Recipients
@@ -29,7 +30,7 @@ def at(text: str) -> datetime:
 
 STARTS, ENDS = at("02-09 23:00"), at("02-10 01:00")  # 02-10 02:00 to 04:00 in Istanbul
 DAY = timedelta(days=1)
-WORK = Draft("Bakım", AREA, starts_at=STARTS, ends_at=ENDS, lead="48h")
+WORK = NewIncident("Bakım", AREA, starts_at=STARTS, ends_at=ENDS, lead="48h")
 CREATED = at("02-05 08:00")
 
 
@@ -166,7 +167,9 @@ async def test_moved_far_away_is_told_now_and_not_announced_again(shop: Shop, da
 async def test_called_off(shop: Shop) -> None:
     told = await shop.desk.open(WORK, now=CREATED, by="ayse")
     await shop.passes("02-07 07:00")
-    untold = await shop.desk.open(Draft("Later", AREA, starts_at=STARTS + 9 * DAY), now=CREATED, by="ayse")
+    untold = await shop.desk.open(
+        NewIncident("Later", AREA, starts_at=STARTS + 9 * DAY), now=CREATED, by="ayse"
+    )
     for number in (told, untold):
         await shop.desk.cancel(number, now=at("02-08 12:00"), by="ayse")
     assert await shop.passes("02-08 12:00", "02-09 07:00", "02-16 07:00") == ["02-08 12:00 2 A closure"]
@@ -198,14 +201,14 @@ async def test_draft_waits_for_its_publication(shop: Shop) -> None:
 
 async def test_upcoming(shop: Shop, database: Database) -> None:
     await shop.desk.open(WORK, now=CREATED, by="ayse")
-    await shop.desk.open(Draft("Fault", AREA), now=CREATED, by="ayse")
+    await shop.desk.open(NewIncident("Fault", AREA), now=CREATED, by="ayse")
     whole = await shop.desk.upcoming(CREATED, at("03-01 00:00"))
     assert whole == [at("02-07 07:00"), at("02-09 07:00"), STARTS, ENDS]
     assert await shop.desk.upcoming(at("02-07 07:00"), at("02-09 07:00")) == [at("02-07 07:00")]
 
 
 async def test_case_17_five_updates_in_twelve_minutes(shop: Shop) -> None:
-    number = await shop.desk.open(Draft("Fault", AREA), now=at("01-15 07:00"), by="ayse")
+    number = await shop.desk.open(NewIncident("Fault", AREA), now=at("01-15 07:00"), by="ayse")
     left = await shop.passes("01-15 07:00")
     for minute in range(0, 13, 3):
         now = f"01-15 10:{minute:02}"
@@ -220,7 +223,7 @@ async def test_case_17_five_updates_in_twelve_minutes(shop: Shop) -> None:
 
 
 async def test_broken_promise_is_told_once(shop: Shop) -> None:
-    promised = Draft("Fault", AREA, next_update=at("01-15 09:00"))
+    promised = NewIncident("Fault", AREA, next_update=at("01-15 09:00"))
     number = await shop.desk.open(promised, now=at("01-15 07:00"), by="ayse")
     assert (await shop.desk.plan_open(at("01-15 08:59"))).alarms == ()
     assert [line["overdue"] async for line in shop.desk.list(at("01-15 08:59"))] == [False]
@@ -236,7 +239,7 @@ async def test_broken_promise_is_told_once(shop: Shop) -> None:
 
 async def test_unreachable_are_listed(shop: Shop, database: Database) -> None:
     await a_customer_row(database, "mute", postal_code="34710", email="")
-    number = await shop.desk.open(Draft("Fault", AREA), now=CREATED, by="ayse")
+    number = await shop.desk.open(NewIncident("Fault", AREA), now=CREATED, by="ayse")
     home = {"id": "", "service": "", "postal_code": "34710", "label": ""}
     assert [row async for row in shop.desk.unreachable(number)] == [
         {"customer": "mute", "address": "", "points": [home]}
