@@ -91,6 +91,22 @@ async def _let_go(
     return len(ids)
 
 
+async def held_by(connection: AsyncConnection, incident_id: int) -> int:
+    """How many deliveries wait for an incident to be over; each may wait for others as well."""
+    wanted = (
+        select(func.count(delivery.c.id.distinct()))
+        .select_from(_recipients())
+        .join(incident, incident.c.id == incident_recipient.c.incident_id)
+        .where(incident.c.id == incident_id, _holding())
+    )
+    return await connection.scalar(wanted) or 0
+
+
+def _holding() -> ColumnElement[bool]:
+    """Whether what is held is held for a recipient and an incident."""
+    return and_(incident_recipient.c.state != RecipientState.LEFT, text(HOLDS_MARKETING), _HELD)
+
+
 def _recipients() -> Join:
     """Recipients of incidents, with the deliveries to their addresses."""
     return (
@@ -132,8 +148,8 @@ class Holds:
         wanted = (
             select(delivery.c.run_id, func.count(delivery.c.id.distinct()).label("n"))
             .select_from(_recipients())
-            .join(incident, and_(incident.c.id == incident_recipient.c.incident_id, text(HOLDS_MARKETING)))
-            .where(incident_recipient.c.state != RecipientState.LEFT, _HELD)
+            .join(incident, incident.c.id == incident_recipient.c.incident_id)
+            .where(_holding())
             .group_by(delivery.c.run_id)
             .order_by(delivery.c.run_id)
         )

@@ -16,6 +16,7 @@ from mailer.core.incident_speed import HandedOver
 from mailer.core.notice import RecipientState
 from mailer.core.standing import Kind
 from mailer.store.engine import Database
+from mailer.store.holds import held_by
 from mailer.store.tables import (
     customer,
     customer_event,
@@ -60,7 +61,10 @@ class Outcomes:
                 }
 
     async def outcome(self, incident_id: int) -> dict[str, Any]:
-        """How far an incident's notices got: `reached`, `notices` by kind and state, `unreachable` people."""
+        """How far an incident's notices got: `reached`, `notices` by kind and state, `unreachable` people.
+
+        And how many mails of marketing are `held` until it is over.
+        """
         counted = (
             select(delivery.c.kind, delivery.c.state, func.count().label("n"))
             .join(run, run.c.id == delivery.c.run_id)
@@ -72,8 +76,14 @@ class Outcomes:
             for row in await conn.execute(counted):
                 notices.setdefault(row.kind, {})[row.state] = row.n
             reached = await _by_incident(conn, _accepted().where(run.c.incident_id == incident_id))
+            held = await held_by(conn, incident_id)
         unreachable = [row async for row in self.unreachable(incident_id)]
-        return {"reached": reached.get(incident_id, 0), "notices": notices, "unreachable": unreachable}
+        return {
+            "reached": reached.get(incident_id, 0),
+            "notices": notices,
+            "held": held,
+            "unreachable": unreachable,
+        }
 
     async def handed_over(self, incident_id: int) -> HandedOver:
         """When the relay accepted the first notices of its publication."""

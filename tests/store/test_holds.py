@@ -16,6 +16,7 @@ from mailer.store.claims import hold as take_up
 from mailer.store.control import Control
 from mailer.store.engine import Database
 from mailer.store.holds import Holds
+from mailer.store.incidents import Incidents
 from mailer.store.ledger import Ledger
 from mailer.store.tables import HOLDS_MARKETING as WRITTEN_OUT
 from mailer.store.tables import delivery, incident, incident_recipient
@@ -178,9 +179,12 @@ async def test_how_much_is_held_is_counted_once(database: Database) -> None:
     await a_delivery(database, second, customers[1])
     holds = Holds(database)
     assert await holds.by_run() == {first: 3, second: 1}
+    store = Incidents(database)
+    assert [(await store.outcome(each))["held"] for each in numbers] == [4, 2]
     async with database.write() as connection:
         await connection.execute(update(incident).where(incident.c.id == numbers[0]).values(state="resolved"))
     assert await holds.by_run() == {first: 1, second: 1}
+    assert [(await store.outcome(each))["held"] for each in numbers] == [0, 2]
 
 
 async def test_who_calls_a_run_off_leaves_no_word_of_the_incident(database: Database) -> None:

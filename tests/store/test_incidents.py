@@ -296,6 +296,7 @@ async def test_case_16(database: Database) -> None:
     assert outcome == {
         "reached": 2,
         "notices": {"first": {"sent": 2, "cancelled": 1}, "closure": {"queued": 2}},
+        "held": 0,
         "unreachable": [],
     }
 
