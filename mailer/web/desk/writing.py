@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from babel import Locale, UnknownLocaleError, dates, numbers, units
+from babel import Locale, UnknownLocaleError, dates, numbers
 from markupsafe import Markup, escape
 
 from mailer.core.plain import instant_text
@@ -17,6 +17,20 @@ _KB, _MB = 1_000, 1_000_000
 #: Twenty-four hours in both: a campaign's file says 18:00, and so does the page.
 _MOMENT: Mapping[str, str] = {"en": "d MMM y, HH:mm", "tr": "d MMMM y HH:mm"}
 _DAY: Mapping[str, str] = {"en": "d MMM y", "tr": "d MMMM y"}
+_UNITS: Mapping[str, Sequence[tuple[int, str, str]]] = {
+    "en": (
+        (86_400, "day", "days"),
+        (3_600, "hour", "hours"),
+        (60, "minute", "minutes"),
+        (1, "second", "seconds"),
+    ),
+    "tr": (
+        (86_400, "gün", "gün"),
+        (3_600, "saat", "saat"),
+        (60, "dakika", "dakika"),
+        (1, "saniye", "saniye"),
+    ),
+}
 _LOCALES = {"en": Locale("en", "GB"), "tr": Locale("tr")}
 
 
@@ -50,13 +64,11 @@ class Writing:
         said = self.moment(instant)
         return Markup('<time datetime="{}">{}</time>').format(instant_text(instant), said)
 
-    def lasting(self, length: timedelta) -> str:
-        """`30 days`, `30 gün`; `90 minutes`."""
-        seconds = int(length.total_seconds())
-        for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
-            if seconds % size == 0:
-                return units.format_unit(seconds // size, f"duration-{unit}", locale=self._locale)
-        return units.format_unit(seconds, "duration-second", locale=self._locale)
+    def lasting(self, seconds: float) -> str:
+        """`30 days`, `30 gün`; `1.5 minutes`, `0,6 saniye`."""
+        size, one, more = next(each for each in _UNITS[self._language] if seconds >= each[0] or each[0] == 1)
+        count = round(seconds / size, 1)
+        return f"{self.number(count)} {one if count == 1 else more}"
 
     def share(self, part: int, whole: int) -> str:
         """`12.3%`, `%12,3`; empty where there is no whole."""
@@ -64,8 +76,12 @@ class Writing:
                                       locale=self._locale) if whole else ""  # fmt: skip
 
     def money(self, amount: Decimal, currency: str) -> str:
-        """`₺1,234.50`, `₺1.234,50`; a currency nobody knows by its letters."""
-        return numbers.format_currency(amount, currency, locale=self._locale)
+        """`1,234.50 TRY`, `₺1.234,50`: letters stand apart from the sum."""
+        symbol = numbers.get_currency_symbol(currency, locale=self._locale)
+        if not symbol.isalpha():
+            return numbers.format_currency(amount, currency, locale=self._locale)
+        sum_ = numbers.format_decimal(amount, "#,##0.00##", locale=self._locale)
+        return f"{sum_}\u00a0{symbol}"
 
     def tongue(self, tag: str) -> str:
         """`Turkish`, `Türkçe`; a language nobody knows by its letters."""
