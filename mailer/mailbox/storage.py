@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from mailer.mailbox.reading import Mail, Row, Stored, mail, row
 
 _NAME = re.compile(r"([0-9]{6,12})\.eml")
 _NUMBER = re.compile(r"[0-9]{1,12}")
+_MESSAGE_ID = re.compile(rb"^message-id:[ \t]*(?:\r\n[ \t]+)?(<[^>\r\n]*>)", re.IGNORECASE | re.MULTILINE)
 _HEAD = 16_384  # bytes of a file that hold what a row shows
 
 
@@ -56,6 +57,14 @@ class Mailbox:
     async def list(self) -> Sequence[Row]:
         """All mails, the newest first."""
         return await asyncio.to_thread(self._rows)
+
+    async def page(self, begin: int, length: int) -> tuple[Sequence[Row], int]:
+        """At most `length` mails after the newest `begin`, and how many there are; only those are opened."""
+        return await asyncio.to_thread(self._page, begin, length)
+
+    async def find(self, message_ids: Collection[str]) -> Mapping[str, str]:
+        """The newest mail of each Message-ID, by it; those of no mail are not in it."""
+        return await asyncio.to_thread(self._find, frozenset(message_ids))
 
     async def get(self, mail_id: str) -> Mail:
         """One mail, read for showing.
@@ -138,8 +147,25 @@ class Mailbox:
         return found
 
     def _rows(self) -> Sequence[Row]:
+        return self._read(sorted(self._files(), reverse=True))
+
+    def _page(self, begin: int, length: int) -> tuple[Sequence[Row], int]:
+        whole = sorted((each for each in self._files() if each[1]), reverse=True)
+        return self._read(whole[begin : begin + length]), len(whole)
+
+    def _find(self, message_ids: frozenset[str]) -> Mapping[str, str]:
+        wanted = {each.encode(): each for each in message_ids}
+        found: dict[str, str] = {}
+        for number, _size in sorted(self._files(), reverse=True) if wanted else ():
+            with suppress(FileNotFoundError), self._path(number).open("rb") as file:
+                named = _MESSAGE_ID.search(file.read(_HEAD).partition(b"\r\n\r\n")[0])
+                if named is not None and named[1] in wanted:
+                    found.setdefault(wanted[named[1]], str(number))
+        return found
+
+    def _read(self, files: Sequence[tuple[int, int]]) -> Sequence[Row]:
         rows = []
-        for number, size in sorted(self._files(), reverse=True):
+        for number, size in files:
             with suppress(FileNotFoundError, ValueError):
                 with self._path(number).open("rb") as file:
                     head = file.read(_HEAD)

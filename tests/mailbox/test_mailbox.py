@@ -90,6 +90,28 @@ async def test_ids_are_short_and_the_newest_comes_first(mailbox: Mailbox) -> Non
     assert (await mailbox.get("000002")).row.to == "c1@example.com"
 
 
+async def test_a_page_of_it_is_read_alone(mailbox: Mailbox) -> None:
+    for number in range(5):
+        await mailbox.add("", ["a@example.com"], f"Subject: {number}\r\n\r\n".encode())
+    rows, total = await mailbox.page(1, 2)
+    assert ([row.subject for row in rows], total) == (["3", "2"], 5)
+    assert await mailbox.page(5, 2) == ([], 5)
+
+
+async def test_mails_are_found_by_their_message_ids(mailbox: Mailbox) -> None:
+    heads = (
+        "Message-ID: <one@x>",
+        "message-id:\r\n <folded@x>",
+        "Subject: <two@x>\r\nIn-Reply-To: <one@x>\r\n\r\nMessage-ID: <body@x>",
+        "Subject: again\r\nMessage-ID: <one@x>",
+    )
+    for head in heads:
+        await mailbox.add("", ["a@example.com"], f"{head}\r\n\r\nHello".encode())
+    wanted = {"<one@x>", "<folded@x>", "<two@x>", "<body@x>", "<none@x>"}
+    assert await mailbox.find(wanted) == {"<one@x>": "4", "<folded@x>": "2"}
+    assert await mailbox.find(()) == {}
+
+
 @pytest.mark.parametrize("mail_id", ["7", "", "../../etc/passwd", "1.eml", "-1", "١", "9" * 5000, "1\n"])
 async def test_an_id_nobody_has_is_said_plainly(mailbox: Mailbox, mail_id: str) -> None:
     await mailbox.add("", ["a@example.com"], b"\r\n")

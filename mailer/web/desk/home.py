@@ -24,7 +24,7 @@ _LATEST = 5  # mails on the start page
 async def home(request: Asked, mailer: Product) -> Response[str]:
     """What runs, what is planned, what went out last."""
     reader = Reader.of(request, mailer)
-    mails = await mailer.mailbox.list()
+    mails, caught = await mailer.mailbox.page(0, _LATEST)
     return reader.page(
         "home",
         {
@@ -38,8 +38,8 @@ async def home(request: Asked, mailer: Product) -> Response[str]:
             "faults": [str(fault) for fault in mailer.faults],
             "relay": None if mailer.catches_mail else ", ".join(map(str, mailer.relays())),
             "database": mailer.db.where,
-            "mails": mails[:_LATEST],
-            "caught": len(mails),
+            "mails": mails,
+            "caught": caught,
         },
     )
 

@@ -27,15 +27,15 @@ async def mailbox(
     request: Asked, mailer: Product, page: Annotated[int, QueryParameter(ge=1, le=1_000_000)] = 1
 ) -> Response[str]:
     """The mails caught, the newest first."""
-    mails = await mailer.mailbox.list()
     begin = (page - 1) * PAGE_LENGTH
+    mails, total = await mailer.mailbox.page(begin, PAGE_LENGTH)
     return Reader.of(request, mailer).page(
         "mailbox",
         {
-            "mails": mails[begin : begin + PAGE_LENGTH],
-            "total": len(mails),
+            "mails": mails,
+            "total": total,
             "page": page,
-            "more": begin + PAGE_LENGTH < len(mails),
+            "more": begin + PAGE_LENGTH < total,
             "catches": mailer.catches_mail,
         },
     )

@@ -114,13 +114,11 @@ async def in_run(request: Asked, mailer: Product, run_id: FromPath[str]) -> Resp
     )
 
 
-async def caught(mailer: App, rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+async def caught(mailer: App, rows: Iterable[Mapping[str, Any]]) -> Mapping[str, str]:
     """Where the mails of these deliveries are in the mailbox, by their Message-ID."""
-    wanted = {row["message_id"] for row in rows if row["message_id"] and row["attempts"]}
-    if not wanted:
-        return {}
-    found = await mailer.mailbox.list()
-    return {each.message_id: each.id for each in reversed(found) if each.message_id in wanted}
+    return await mailer.mailbox.find(
+        {row["message_id"] for row in rows if row["message_id"] and row["attempts"]}
+    )
 
 
 def _people(page: Any, mails: Mapping[str, str]) -> dict[str, Any]:
