@@ -15,12 +15,12 @@ from mailer.cli.data import load_list_file
 from mailer.cli.invocation import this
 from mailer.cli.output import tell
 from mailer.core.area import Area
-from mailer.core.calendar import instant
 from mailer.core.duration import Duration
 from mailer.core.geo import Polygon, read_geojson
 from mailer.core.incident import IncidentState
 from mailer.core.incident_opening import NewIncident
 from mailer.core.incident_texts import Texts, read_texts
+from mailer.core.rehearsal import read_moment
 from mailer.errors import UsageError
 
 #: Of a GeoJSON file.
@@ -187,7 +187,11 @@ def state_of(text: str | None) -> IncidentState | None:
 
 
 def instant_of(app: Any, text: str | None, option: str) -> datetime | None:
-    """An RFC 3339 instant, a wall time in the tenant's zone, or so long from now."""
+    """An RFC 3339 instant, a wall time in the tenant's zone, or so long from now.
+
+    Raises:
+        UsageError: anything else.
+    """
     if text is None:
         return None
     try:
@@ -195,7 +199,6 @@ def instant_of(app: Any, text: str | None, option: str) -> datetime | None:
     except ValueError:
         pass
     try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
+        return read_moment(text, app.rules.zone)
+    except (ValueError, OverflowError):
         raise UsageError(f"{option} {text!r} is not a time; write 2027-01-15T18:00 or 2h.") from None
-    return found if found.tzinfo is not None else instant(found, app.rules.zone)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,8 +11,9 @@ from mailer.core.campaign import Campaign
 from mailer.core.coupon import ReminderCoupon, sample_code
 from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
-from mailer.core.incident import CLOSED
+from mailer.core.incident import CLOSED, IncidentState
 from mailer.core.scene import Sender, scene
+from mailer.core.standing import Kind
 from mailer.core.trigger import EventTrigger, IncidentTrigger
 
 SOME_DAY = datetime(2027, 3, 1, 9, tzinfo=UTC)
@@ -32,7 +33,6 @@ _WHO = {
     "3": "a name full of markup",
     "4": "a very long name",
 }
-_STATES = ("investigating", "identified", "monitoring", "resolved", "reopened", "cancelled")
 _PLANNED = ("scheduled", "reminded", "in_progress", "completed", "rescheduled")
 
 
@@ -103,7 +103,8 @@ def vetting_scenes(
 ) -> list[tuple[str, str, dict[str, Any]]]:
     """(who, locale, scene) of everybody a template is tried on.
 
-    Sample customers in every locale it is written in, real customers, and every state of an incident.
+    Sample customers in every locale it is written in, real customers, and everything an incident can have to say: each
+    state to those who hear of it first and to those who knew, its end, and that one is not affected any more.
     """
     names = {"survey": "s", "confirm": "k"}
     if campaign.purpose == "commercial":
@@ -117,17 +118,28 @@ def vetting_scenes(
         ]
     tried += [(f"customer {each.id}", each, sample_job(campaign, each, of=of)) for each in customers]
     if isinstance(campaign.trigger, IncidentTrigger):
-        for state in _STATES:
-            kind = "closure" if state == "resolved" else "update"
+        for what, state, kind in _notices():
             job = sample_job(campaign, CUSTOMERS[0], state=state, kind=kind)
             tried += [
-                (f"{state}, {locale or 'no locale'}", replace(CUSTOMERS[0], locale=locale), job)
+                (f"{what}, {locale or 'no locale'}", replace(CUSTOMERS[0], locale=locale), job)
                 for locale in {"", *locales}
             ]
     return [
         (who, each.locale, scene(replace(job, customer=each), campaign.description, sender, links))
         for who, each, job in tried
     ]
+
+
+def _notices() -> Iterator[tuple[str, str, str]]:
+    """(what, state, kind) of each. Plain text: templates take no other."""
+    for state in IncidentState:
+        word = state.value
+        if state in CLOSED:  # nobody hears of an incident first when it is over
+            yield word, word, Kind.CLOSURE.value
+        else:
+            yield word, word, Kind.UPDATE.value
+            yield f"first notice, {word}", word, Kind.FIRST.value
+    yield "not affected any more", IncidentState.IDENTIFIED.value, Kind.UNAFFECTED.value
 
 
 def _occurrence(campaign: Campaign, day: datetime) -> str:

@@ -355,3 +355,11 @@ def test_a_library_that_is_missing_is_a_sentence(library: str) -> None:
     assert ended.stderr == (
         f"mailer cannot start: {library} is not installed here. Install mailer with its requirements anew.\n"
     )
+
+
+@pytest.mark.parametrize("at", ["0001-01-01", "0001-01-01T00:00:00+23:00", "soon"])
+def test_a_time_of_an_incident_that_is_none_is_refused_in_a_sentence(mailer: Mailer, at: str) -> None:
+    mailer("init")
+    answer = mailer("incidents", "open", "--title", "Fault", "--postal", "34*", "--eta", at)
+    assert (answer.status, answer.out) == (2, "")
+    assert f"--eta {at!r} is not a time" in answer.err

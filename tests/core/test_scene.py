@@ -17,8 +17,10 @@ from mailer.core.delivery import Failure, Skip, State
 from mailer.core.duration import Duration
 from mailer.core.explain import why
 from mailer.core.handoff import CouponView
+from mailer.core.incident import CLOSED, IncidentState
 from mailer.core.samples import CUSTOMERS, reminded, sample_coupon, sample_job, vetting_scenes
 from mailer.core.scene import Sender, scene
+from mailer.core.standing import Kind
 
 SENDER = Sender("Kardelen", "Kardelen <m@k.example>", "Moda Cad. 12", "TRY", "TR", "tr")
 AYSE = CUSTOMERS[0]
@@ -83,8 +85,11 @@ def test_vetting_tries_every_sample_customer_and_every_state_of_an_incident() ->
     assert len(commercial) == len(CUSTOMERS)
     assert all(context["links"] for _who, _locale, context in commercial)
     outage = vetting_scenes(campaign(purpose="service", trigger={"incident": "any"}), SENDER)
-    states = {context["incident"]["state"] for _who, _locale, context in outage}
-    assert {"investigating", "identified", "monitoring", "resolved", "reopened"} <= states
+    told = {(context["incident"]["state"], context["incident"]["kind"]) for _who, _locale, context in outage}
+    assert {state for state, _kind in told} == set(IncidentState)
+    assert {state for state, kind in told if kind == Kind.CLOSURE} == CLOSED
+    assert {kind for _state, kind in told} == set(Kind)
+    assert {type(word) for words in told for word in words} == {str}  # what templates are given is plain
     assert not any("unsubscribe" in context["links"] for _who, _locale, context in outage)
 
 
