@@ -33,6 +33,7 @@ from mailer.core.doctor.sending import Ip, PublicKey, Sending
 from mailer.errors import MailerError
 from mailer.files import catalog
 from mailer.files.key import NAME as SECRET
+from mailer.files.url import sqlite_file
 from mailer.files.whole import read_whole
 from mailer.flow.doctor import Doctor, Seeing
 from mailer.probe import machine, names, web
@@ -198,9 +199,9 @@ async def _database(settings: Settings) -> MachineSeen:
     url, state = settings.database_url.get_secret_value(), str(settings.state)
     seen = MachineSeen(state, known_schema=migrate.revisions()[-1])
     if url.startswith("sqlite"):
-        path = url.partition(":///")[2]
-        if not await asyncio.to_thread(Path(path).exists):
-            return replace(seen, database=path)
+        file = sqlite_file(url)
+        if not await asyncio.to_thread(file.exists):
+            return replace(seen, database=str(file))
     elif (host := urlsplit(url).hostname) and (trouble := await names.trouble(host)):
         return replace(seen, database_trouble=trouble)
     try:

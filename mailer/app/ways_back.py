@@ -123,12 +123,14 @@ class WaysBack:
         """Book what a mail says; False: it is to be brought again."""
         found = await asyncio.to_thread(reading.read, data, recipients or ())
         try:
-            return not (await self._patient(found)).later
+            taken = await self._patient(found)
         except StoreError as trouble:
             if self._told.get("store") != str(trouble):
                 self._told["store"] = str(trouble)
                 self._tell(f"What came back waits: {trouble}")
             return False
+        self._told.pop("store", None)
+        return not taken.later
 
     async def _patient(self, found: Sequence[Returned]) -> Taken:
         """Book it all, waiting a moment for mails that are being written down as sent: bounces can be quick."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
-from mailer.core.delivery import Accepted, Outcome
+from mailer.core.delivery import Accepted, InDoubt, Outcome, Refused, Reply, TryLater
 from mailer.core.message import Message, Rendered
 from mailer.errors import FileFault, RelayError, TemplateFault
 from mailer.flow.campaigns import CampaignDesk
@@ -88,7 +88,7 @@ class Previews:
         finally:
             await session.close()
         if not isinstance(outcome, Accepted):
-            raise RelayError(f"The relay did not take the test mail to {address}: {outcome}.")
+            raise RelayError(f"The relay did not take the test mail to {address}: {_said(outcome)}.")
         return f"A test of {campaign.name} went to {address}: {outcome.reply}"
 
     async def faults(
@@ -106,6 +106,16 @@ class Previews:
             found += self._remarks(campaign, parts)
         once = {(each.file, each.line, each.key, each.message): each for each in found}
         return list(once.values())
+
+
+def _said(outcome: TryLater | Refused | InDoubt) -> str:
+    match outcome:
+        case InDoubt(detail):
+            return f"nobody knows whether it did: {detail}"
+        case Refused(reply=Reply() as reply) | TryLater(reply=Reply() as reply):
+            return str(reply)
+        case TryLater(detail=detail):
+            return detail
 
 
 def _html(rendered: Rendered) -> str:

@@ -16,6 +16,8 @@ from mailer.app import App
 from mailer.app.ways_back import WaysBack
 from mailer.core.delivery import State
 from mailer.core.verp import Tokens
+from mailer.errors import StoreError
+from mailer.flow.returns import Taken
 from mailer.store.engine import Database
 from mailer.store.tables import customer, delivery, returned, suppression
 from tests.inbound import mails
@@ -222,6 +224,36 @@ async def test_whatever_a_mail_server_says_mails_go_on_being_sent(hooked: Stand,
     stop.set()
     await looking
     assert [each.partition(" (")[2] for each in told] == ["ValueError: half a letter)"], "once"
+
+
+async def test_each_outage_is_told_once_and_the_next_one_again(hooked: Stand, tmp_path: Path) -> None:
+    away, told = True, list[str]()
+
+    class Gone:
+        async def take(self, _found: object) -> Taken:
+            if away:
+                raise StoreError("The database does not answer.")
+            return Taken()
+
+    for folder in ("new", "cur", "tmp"):
+        (tmp_path / folder).mkdir()
+    app = hooked.app
+    bounces = app.settings.bounces.model_copy(update={"maildir": str(tmp_path)})
+    settings = app.settings.model_copy(update={"bounces": bounces})
+    ways = WaysBack(settings, app.return_path, Gone(), app.clock, told.append)  # type: ignore[arg-type]
+
+    async def looks(number: int) -> None:
+        (tmp_path / "new" / f"{number}.x").write_bytes(mails.dsn())
+        await ways.look()
+
+    await looks(1)
+    await looks(2)
+    assert told == ["What came back waits: The database does not answer."]
+    away = False
+    await looks(3)
+    away = True
+    await looks(4)
+    assert told == ["What came back waits: The database does not answer."] * 2
 
 
 def test_nothing_is_taken_unless_it_is_set(stand: Stand) -> None:
