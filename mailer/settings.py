@@ -106,7 +106,7 @@ class Policy(_Section):
     quiet_hours: Annotated[str, AfterValidator(_quiet)] = "21:00-09:00"
     cap: Cap = Cap()
     leap_day: Literal["feb28", "mar1"] = "feb28"
-    hold_affected: bool = True  # commercial mail to whom an incident affects waits until it is over
+    hold_affected: bool = False  # commercial mail to whom an incident affects waits until it is over
 
 
 Network = Annotated[str, AfterValidator(_network)]

@@ -35,7 +35,7 @@ def offers(here: Shop) -> dict[str, tuple[str, str | None, str | None]]:
 
 
 def test_marketing_waits_for_the_end_of_an_outage_and_for_the_morning(shop: OpenShop) -> None:
-    here = opened(shop)
+    here = opened(shop, policy={"hold_affected": True})
     foretold = here.mailer("campaigns", "run", "offer", "--dry-run", "--json", now=TEN)
     assert [(row["agreed"], row["held"]) for row in foretold.rows] == [(2, 1)]
     assert "An incident affects 1 of them" in foretold.err
@@ -75,8 +75,8 @@ def test_marketing_waits_for_the_end_of_an_outage_and_for_the_morning(shop: Open
     }  # fmt: skip
 
 
-def test_a_tenant_may_want_it_otherwise(shop: OpenShop) -> None:
-    here = opened(shop, policy={"hold_affected": False})
+def test_it_is_off_until_it_is_set(shop: OpenShop) -> None:
+    here = opened(shop)
     here.mailer("campaigns", "run", "offer", now=TEN)
     here.run(TEN)
     assert offers(here) == {"lit": ("sent", None, TEN), "dark": ("sent", None, TEN)}
@@ -96,7 +96,7 @@ WORK = Play(
      sent("letter", DAY, "dark", f"{DAY}T07:30:00Z"), skipped("flash", DAY, "dark", "expired")],
     stock=("outage",),
     own={"letter": AT_TEN, "flash": AT_TEN | {"ttl": "20m"}},
-    settings={"policy": {"cap": {"day": 2, "week": 2}}},
+    settings={"policy": {"cap": {"day": 2, "week": 2}, "hold_affected": True}},
 )  # fmt: skip
 
 

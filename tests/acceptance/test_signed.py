@@ -70,7 +70,6 @@ def test_commercial_and_service_mail_leave_from_senders_of_their_own(
         dkim=SETTINGS | {"service_domain": "haber.kardelen.example"},
         tenant=here.settings["tenant"] | {"service_from": f"Kardelen Bilgi <{theirs}>"},
         staff=["editor@shop.example"],
-        policy={"hold_affected": False},
     )
     for name, purpose in (("letter", "commercial"), ("receipt", "service")):
         here.campaign(name, f"purpose: {purpose}\ntrigger: manual\n", subject=name, body="{{ tenant.from }}")
