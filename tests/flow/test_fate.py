@@ -14,10 +14,11 @@ from mailer.core.incident_opening import NewIncident
 from mailer.core.incident_why import lines
 from mailer.errors import UsageError
 from mailer.flow.notify import Notifier
+from mailer.flow.tell import LATE
 from mailer.store.engine import Database
 from mailer.store.incidents import Incidents
 from mailer.store.recipients import Recipients
-from mailer.store.tables import list_member, named_list, service_point, suppression
+from mailer.store.tables import delivery, list_member, named_list, service_point, suppression
 from tests.flow.test_notify import HOUR, HOURS, T0, Campaigns, audience, ledger, settle
 from tests.store.rows import a_customer_row, a_version, add, put
 
@@ -168,6 +169,20 @@ async def test_who_leaves_and_who_comes_after_the_end(database: Database, desk: 
     [row] = await desk.explain(number, "vip", T0 + timedelta(days=3))
     assert (row["verdict"], row["due"]) == ("waits", None)
     assert len(row["notices"]) == 2
+
+
+async def test_an_end_nobody_planned_is_due_as_long_as_planners_look(
+    database: Database, desk: Notifier
+) -> None:
+    number = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
+    await settle(database, "sent")
+    await desk.resolve(number, now=T0 + HOUR, by="ayse")
+    async with database.write() as connection:  # as if it had ended before it could plan
+        await connection.execute(delivery.delete().where(delivery.c.kind == "closure"))
+    [row] = await desk.explain(number, "here", T0 + HOUR + LATE - timedelta(seconds=1))
+    assert row["due"]["kind"] == "closure"
+    [row] = await desk.explain(number, "here", T0 + HOUR + LATE)
+    assert row["due"] is None
 
 
 async def test_planned_work_is_told_later(database: Database, desk: Notifier) -> None:

@@ -119,6 +119,14 @@ async def test_it_looks_hourly_or_when_codes_were_taken() -> None:
     assert shop.looks == 3
 
 
+async def test_it_looks_again_once_the_clock_was_set_back() -> None:
+    shop = Shop(50, 3)
+    room = stockroom(shop, daily=DAILY)
+    await room.alarms(NOW, taken=False)
+    await room.alarms(NOW - timedelta(days=400), taken=False)
+    assert shop.looks == 2
+
+
 async def test_the_next_run_is_that_of_one_day_in_all_zones() -> None:
     shop = Shop(50, 3)
     local = {**DAILY, "trigger": {"cron": "0 10 * * *", "timezone": "customer"}}

@@ -152,6 +152,18 @@ async def test_a_mail_under_way_is_told_of_again_later(hooked: Stand) -> None:
     assert (await post(hooked, "sendgrid", sendgrid([event])))[0] == 200
 
 
+async def test_who_is_to_come_again_hears_when(hooked: Stand) -> None:
+    number = await rows.a_delivery(hooked.app.db, state=State.SENDING, attempts=1, message_id=OURS.format(1))
+    headers, body = sendgrid([an_event(number, **{"smtp-id": OURS.format(number)})])
+    async with hooked.app.db.write() as connection:
+        await connection.execute(delivery.update().values(message_id=OURS.format(number)))
+    async with hooked.client() as client:
+        answer = await client.post("/hooks/sendgrid", content=body, headers=headers)
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "60")
+        answer = await client.post("/hooks/postmark", content=b"{}")
+        assert "retry-after" not in answer.headers
+
+
 async def test_without_a_provider_there_is_no_address(web: Any) -> None:
     for provider in ("ses", "sendgrid", "mailgun", "postmark"):
         assert (await web.post(f"/hooks/{provider}", content=b"{}")).status_code == 404
