@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, exists, func, select, text
+from sqlalchemy import Row, Select, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import Hold, Tally
@@ -25,6 +25,8 @@ from mailer.store.tables import (
     switch,
 )
 from mailer.store.tables import incident as outage
+
+_NEAR = 50_000  # rows of the ledger
 
 
 class RunViews:
@@ -82,14 +84,20 @@ class RunViews:
         wanted = _wanted.where(delivery.c.run_id == run_id, delivery.c.state == state, delivery.c.id > after)
         if reason is not None:
             wanted = wanted.where(delivery.c.reason == reason)
+        in_order = wanted.order_by(delivery.c.id).limit(limit)
         async with self._database.read() as connection:
-            # SQLite has a run's states in this order at hand. PostgreSQL would walk through other runs to spare itself
-            # the sorting, and has to be kept to this one.
-            order = delivery.c.id if connection.dialect.name == "sqlite" else delivery.c.id + 0
-            return [
-                dict(row)
-                for row in (await connection.execute(wanted.order_by(order).limit(limit))).mappings()
-            ]
+            if connection.dialect.name == "sqlite":  # has a run's states in this order at hand
+                return await _rows(connection, in_order)
+            # PostgreSQL would walk through other runs to spare itself the sorting: it may look so far, and is then kept
+            # to this run.
+            near = await _rows(connection, in_order.where(delivery.c.id <= after + _NEAR))
+            if len(near) == limit:
+                return near
+            return await _rows(connection, wanted.order_by(delivery.c.id + 0).limit(limit))
+
+
+async def _rows(connection: AsyncConnection, wanted: Select[Any]) -> list[dict[str, Any]]:
+    return [dict(row) for row in (await connection.execute(wanted)).mappings()]
 
 
 async def _scene(connection: AsyncConnection, row: Row[Any], counts: Tally) -> Scene:
