@@ -55,12 +55,17 @@ class Uplift:
         }
 
     @property
+    def certain(self) -> bool:
+        """Whether the difference can be told from chance."""
+        return (self.low is not None and self.low > 0) or (self.high is not None and self.high < 0)
+
+    @property
     def sentence(self) -> str:
         """The headline."""
         if self.difference is None or self.low is None or self.high is None:
             return f"not enough data: {self.missing}"
         said = f"{100 * self.difference:+.1f} points (95 % interval {100 * self.low:+.1f} to {100 * self.high:+.1f})"
-        return said if self.low > 0 or self.high < 0 else f"{said}: no difference can be told from chance"
+        return said if self.certain else f"{said}: no difference can be told from chance"
 
 
 def compare(mailed: Arm, held_out: Arm) -> Uplift:

@@ -13,10 +13,10 @@ from litestar.exceptions import HTTPException
 from mailer.app import App
 from mailer.errors import StoreError, UsageError
 from mailer.web import allow, choices, hooks, metrics, public
-from mailer.web.desk import customers, home, incidents, mailbox, runs
+from mailer.web.desk import campaign, customers, home, incidents, mailbox, runs
 from mailer.web.public import Asked, left_early, notice
 
-_DESK = (home, runs, customers, incidents, mailbox)
+_DESK = (home, campaign, runs, customers, incidents, mailbox)
 _LARGEST_BODY = 100_000  # bytes; forms are all we take
 _log = structlog.get_logger(__name__)
 

@@ -43,6 +43,7 @@ PATHS = (
     "/runs",
     "/runs/1",
     "/runs/1/deliveries",
+    "/campaign?name=offer",
     "/customers?q=c1",
     "/customer?id=c1",
     "/incidents",

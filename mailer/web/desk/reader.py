@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from mailer.app import App
 from mailer.core.cell import MOST_ID, CellFault, line_of
+from mailer.core.explain import because
 from mailer.web import paper
 from mailer.web.desk.words import WORDS
 from mailer.web.desk.writing import Writing, marked
@@ -84,6 +85,10 @@ class Reader:
         """A word of the command line as people say it; one nobody knows as it is."""
         return WORDS[self.language].get(f"{kind}_{word}", word.replace("_", " "))
 
+    def reason(self, reason: str) -> str:
+        """Why somebody got no mail."""
+        return because(reason, self.language)
+
     def page(self, name: str, context: Mapping[str, Any], status: int = 200) -> Response[str]:
         """A page of the desk."""
         writing = self.writing
@@ -94,7 +99,7 @@ class Reader:
             "language": self.language, "tenant": self.mailer.settings.tenant.name, "say": self.say, "word": self.word,
             "number": writing.number, "time": writing.time, "day": writing.day, "yearly": writing.yearly,
             "share": writing.share, "money": writing.money, "size": writing.size, "tongue": writing.tongue,
-            "lasting": writing.lasting,
+            "lasting": writing.lasting, "points": writing.points, "reason_said": self.reason,
             "zone": self.mailer.settings.tenant.timezone,
             "other": self.other, "other_language": next(each for each in LANGUAGES if each != self.language),
         }  # fmt: skip

@@ -10,7 +10,6 @@ from litestar.params import FromPath
 
 from mailer.app import App
 from mailer.core.delivery import Failure, Hold, Skip, State
-from mailer.core.explain import because
 from mailer.core.report_rows import figures
 from mailer.web.desk.reader import Reader, number_of
 from mailer.web.guard import at_this_machine
@@ -73,7 +72,6 @@ async def one_run(request: Asked, mailer: Product, run_id: FromPath[str]) -> Res
             "funnel": funnel,
             "goal": goal,
             "figures": [] if funnel is None else figures(funnel, goal=goal is not None),
-            "because": lambda reason: because(reason, reader.language),
             "left": _left(found.facts["counts"], funnel),
             **_people(page, await caught(mailer, page.rows)),
         },
@@ -106,7 +104,7 @@ async def in_run(request: Asked, mailer: Product, run_id: FromPath[str]) -> Resp
             "state": states or "",
             "reason": reasons or "",
             "states": [str(each) for each in State],
-            "reasons": [(str(each), because(each, reader.language)) for each in _REASONS],
+            "reasons": [(str(each), reader.reason(each)) for each in _REASONS],
             "kept": {name: value for name, value in (("state", states), ("reason", reasons)) if value},
             "begun": bool(after),
             **_people(page, await caught(mailer, page.rows)),

@@ -75,6 +75,11 @@ class Writing:
         return numbers.format_percent(part / whole, "#,##0.0%" if self._language == "en" else "%#,##0.0",
                                       locale=self._locale) if whole else ""  # fmt: skip
 
+    def points(self, share: float) -> str:
+        """A difference of two shares in percentage points, with its sign: `+2.0`, `-0,5`."""
+        said = numbers.format_decimal(abs(100 * share), "0.0", locale=self._locale)
+        return f"{'-' if share < 0 else '+'}{said}"
+
     def money(self, amount: Decimal, currency: str) -> str:
         """`1,234.50 TRY`, `₺1.234,50`: letters stand apart from the sum."""
         symbol = numbers.get_currency_symbol(currency, locale=self._locale)

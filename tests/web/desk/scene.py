@@ -38,6 +38,12 @@ async def a_shop(database: Database) -> dict[str, int]:
     await rows.a_delivery(database, run, state=State.QUEUED, not_before=NOW + timedelta(hours=2))
     gone = await rows.a_delivery(database, run, state=State.SENT, sent_at=NOW, attempts=1)
     await erased(database, gone)
+    version = await rows.a_version(
+        database, "vip", definition={"goal": {"event": "order.placed", "within": "30d"}}
+    )
+    vip = await rows.a_run(database, campaign="vip", version_id=version)
+    await rows.a_delivery(database, vip, state=State.SENT, sent_at=NOW, attempts=1)
+    await rows.a_delivery(database, vip, state=State.SKIPPED, reason="holdout")
     empty = await rows.a_run(database, campaign="newsletter", state="skipped_empty")
     await rows.put(
         database, suppression, email_key="odd@shop.example", scope="commercial", reason="unsubscribed",

@@ -22,10 +22,10 @@ from tests.web.desk.scene import EVIL, ODD, a_shop, erased
 
 HERE = urlencode({"id": ODD})
 PAGES = (
-    "/", "/runs", "/runs?campaign=offer", "/runs?incident=1", "/runs/1", "/runs/2", "/runs/1/deliveries",
-    "/runs/1/deliveries?state=skipped", "/runs/1/deliveries?state=failed&reason=refused", "/customers",
-    "/customers?q=nobody", "/customers?q=same@shop.example", f"/customer?{HERE}", "/incidents", "/incidents/1",
-    "/mailbox",
+    "/", "/runs", "/runs?campaign=offer", "/runs?incident=1", "/runs/1", "/runs/2", "/runs/3",
+    "/campaign?name=offer", "/campaign?name=vip", "/runs/1/deliveries", "/runs/1/deliveries?state=skipped",
+    "/runs/1/deliveries?state=failed&reason=refused", "/customers", "/customers?q=nobody",
+    "/customers?q=same@shop.example", f"/customer?{HERE}", "/incidents", "/incidents/1", "/mailbox",
 )  # fmt: skip
 
 
@@ -69,7 +69,10 @@ SAID = (
     ("/runs/1", "%66,7", "66.7%"),
     ("/runs/1", "silinmiş müşteri", "erased customer"),
     ("/runs/1/deliveries?state=queued", "en erken 10 Mayıs 2027 12:00", "not before 10 May 2027, 12:00"),
-    ("/runs/2", "yeni içerik yoktu, gönderilmedi", "nothing new, so nothing was sent"),
+    ("/runs/3", "yeni içerik yoktu, gönderilmedi", "nothing new, so nothing was sent"),
+    ("/campaign?name=vip", "Hedefe ulaşan: 30 gün içinde order.placed", "Goal reached: order.placed within 30 days"),
+    ("/campaign?name=vip", "1 kişi kontrol grubuna ayrıldı", "1 left out for comparison"),
+    ("/campaign?name=offer", "Kampanyanın bir hedefi yok", "The campaign names no goal"),
     (f"/customer?{HERE}", "abonelikten çıktı", "unsubscribed"),
     (f"/customer?{HERE}", "posta sunucusu kabul etti (2. deneme)", "accepted by the relay at attempt 2"),
     (f"/customer?{HERE}", "1 numaralı olaydan etkileniyor", "Is affected by incident 1"),
@@ -121,7 +124,7 @@ NOBODYS = (
     "/runs/99", "/runs/x", "/runs/0", "/runs/-1", "/runs/9999999999999999999999", "/runs/1%00",
     "/runs/99/deliveries", "/customer", "/customer?id=",
     "/customer?id=nobody", "/customer?id=%00", "/customer?id=%ff", "/incidents/99",
-    "/incidents/x", "/incidents/%D9%A1", "/mailbox/99", "/mailbox/..%2fx",
+    "/incidents/x", "/campaign", "/campaign?name=nobody", "/incidents/%D9%A1", "/mailbox/99", "/mailbox/..%2fx",
 )  # fmt: skip
 
 

@@ -37,6 +37,8 @@ ENGLISH, TURKISH = Writing("en", ZONE), Writing("tr", ZONE)
         ("lasting", (90 * 60,), "1.5 hours", "1,5 saat"),
         ("lasting", (0.6,), "0.6 seconds", "0,6 saniye"),
         ("lasting", (0,), "0 seconds", "0 saniye"),
+        ("points", (0.0204,), "+2.0", "+2,0"),
+        ("points", (-0.005,), "-0.5", "-0,5"),
         ("tongue", ("tr",), "Turkish", "Türkçe"),
         ("tongue", ("en-GB",), "English (United Kingdom)", "İngilizce (Birleşik Krallık)"),
         ("tongue", ("nobody's",), "nobody's", "nobody's"),

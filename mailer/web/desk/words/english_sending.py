@@ -24,6 +24,8 @@ SENDING: Mapping[str, str] = {
     # What is not there
     "nothing_run_title": "There is no such run",
     "nothing_run": "No run has this number. The list of runs shows every one there is.",
+    "nothing_campaign_title": "There is no such campaign",
+    "nothing_campaign": "No file in the folder of campaigns is called that, and none of that name ever ran.",
     "nothing_customer_title": "There is no such customer",
     "nothing_customer": "Nobody has this id: it is misspelt, was never imported, or the customer was erased. What was "
     "counted of an erased customer stays in the runs, and names nobody.",
@@ -149,7 +151,16 @@ SENDING: Mapping[str, str] = {
     "figure_redeemed": "Codes redeemed",
     "orders": "Orders: {code} by code, {click} by click; they came to {sums}.",
     "no_orders": "No order came of it so far.",
-    "report_more": "`mailer report {campaign}` compares with those left out for comparison.",
+    "campaign_together": "All runs of {campaign} together",
+    "runs_together": "{n} run|{n} runs together",
+    "uplift": "Whether it made a difference",
+    "uplift_none": "Nobody was left out for comparison, so nobody can say what would have happened anyway.",
+    "uplift_no_goal": "The campaign names no goal, so nothing can be compared.",
+    "uplift_missing": "There is not enough data yet: {mailed} were to be written to and {held} left out for "
+    "comparison. Each side needs {least} people, and both together {reached} who reached the goal.",
+    "uplift_said": "Against those left out, the share that reached the goal changed by {points} points (95% interval "
+    "{low} to {high}).",
+    "uplift_chance": "No difference can be told from chance.",
     "who": "Who got it, and who did not",
     "who_caption": "Customers of this run, what went wrong first",
     "nobody_in_run": "There is nobody in this run.",

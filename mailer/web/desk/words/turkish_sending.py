@@ -24,6 +24,8 @@ SENDING: Mapping[str, str] = {
     # What is not there
     "nothing_run_title": "Böyle bir gönderim yok",
     "nothing_run": "Bu numarayı taşıyan bir gönderim bulunmuyor. Bütün gönderimler gönderimler sayfasında listelenir.",
+    "nothing_campaign_title": "Böyle bir kampanya yok",
+    "nothing_campaign": "Kampanya klasöründe bu adı taşıyan bir dosya yok; bu adla bir gönderim de yapılmadı.",
     "nothing_customer_title": "Böyle bir müşteri yok",
     "nothing_customer": "Bu kimliği taşıyan kimse bulunmuyor: yanlış yazılmış, hiç aktarılmamış ya da müşteri silinmiş "
     "olabilir. Silinen müşteriler gönderim sayılarında kalır ama kim oldukları görünmez.",
@@ -149,7 +151,16 @@ SENDING: Mapping[str, str] = {
     "figure_redeemed": "Kullanılan kod",
     "orders": "Siparişler: {code} kodla, {click} tıklamayla; toplam {sums}.",
     "no_orders": "Şimdiye kadar buna bağlı sipariş gelmedi.",
-    "report_more": "Kontrol grubuyla karşılaştırmayı `mailer report {campaign}` gösterir.",
+    "campaign_together": "{campaign} kampanyasının bütün gönderimleri birlikte",
+    "runs_together": "{n} gönderim birlikte",
+    "uplift": "Fark yarattı mı",
+    "uplift_none": "Karşılaştırma için kontrol grubu ayrılmadı; e-posta gönderilmese ne olacağı söylenemez.",
+    "uplift_no_goal": "Kampanyanın bir hedefi yok; karşılaştırma yapılamaz.",
+    "uplift_missing": "Henüz yeterli veri yok: {mailed} kişiye yazılacaktı, {held} kişi kontrol grubuna ayrıldı. Her "
+    "iki tarafta en az {least} kişi, ikisinde birlikte hedefe ulaşan {reached} kişi gerekir.",
+    "uplift_said": "Hedefe ulaşma oranı, kontrol grubuna göre {points} puan değişti (%95 güven aralığı: {low} ile "
+    "{high} arası).",
+    "uplift_chance": "Bu fark rastlantıdan ayırt edilemiyor.",
     "who": "Kime gitti, kime gitmedi",
     "who_caption": "Bu gönderimdeki müşteriler, sorunlu olanlar üstte",
     "nobody_in_run": "Bu gönderimde kimse yok.",
