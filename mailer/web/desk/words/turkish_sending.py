@@ -152,8 +152,8 @@ SENDING: Mapping[str, str] = {
     "orders": "Siparişler: {code} kodla, {click} tıklamayla; toplam {sums}.",
     "no_orders": "Şimdiye kadar buna bağlı sipariş gelmedi.",
     "campaign_together": "{campaign} kampanyasının bütün gönderimleri birlikte",
-    "runs_together": "{n} gönderim birlikte",
-    "uplift": "Fark yarattı mı",
+    "runs_together": "{n} gönderimin toplamı",
+    "uplift": "Fark yarattı mı?",
     "uplift_none": "Karşılaştırma için kontrol grubu ayrılmadı; e-posta gönderilmese ne olacağı söylenemez.",
     "uplift_no_goal": "Kampanyanın bir hedefi yok; karşılaştırma yapılamaz.",
     "uplift_missing": "Henüz yeterli veri yok: {mailed} kişiye yazılacaktı, {held} kişi kontrol grubuna ayrıldı. Her "
