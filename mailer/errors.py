@@ -1,7 +1,9 @@
 """The tree of errors. Each carries its facts, and its text is one sentence for a person.
 
 MailerError
-├── UsageError              wrong words on the command line, an id nobody has        (exit 2)
+├── UsageError              wrong words on the command line, or of a program         (exit 2)
+│   ├── Missing             an incident nobody opened
+│   └── Conflict            it does not fit what stands: closed, published, or changed meanwhile
 ├── SettingsError           settings.yaml or MAILER_* cannot be used                 (exit 2)
 ├── FileFault               a file of ours: where (file, line, key) and what to do
 │   ├── CampaignFault       one campaign file cannot be loaded; the others are
@@ -34,6 +36,14 @@ class UsageError(MailerError):
     """The command cannot be done as asked."""
 
     exit_status = 2
+
+
+class Missing(UsageError):
+    """There is no such thing."""
+
+
+class Conflict(UsageError):
+    """What is asked for could be, but not of this as it stands."""
 
 
 class SettingsError(MailerError):

@@ -23,6 +23,7 @@ from mailer.core.trigger import IncidentTrigger
 from mailer.feed.source import Feeds
 from mailer.flow.breaker import Breaker
 from mailer.flow.connection import Tools
+from mailer.flow.incident_desk import IncidentDesk
 from mailer.flow.notify import Notifier
 from mailer.flow.plan import Planner
 from mailer.flow.recheck import Recheck
@@ -102,6 +103,11 @@ class App(People, Dispatch):
         hours = Hours(self.rules.zone, self.rules.quiet)
         recipients = Recipients(self.db, self.shards)
         return Notifier(Incidents(self.db), recipients, self, self.audience, self.service_domain, hours)
+
+    @cached_property
+    def incident_desk(self) -> IncidentDesk:
+        """Incidents as programs tell of them."""
+        return IncidentDesk(self.incidents, Incidents(self.db), self.clock, self.reload)
 
     def incident_campaigns(self) -> list[str]:
         """Campaigns that carry outage notices."""

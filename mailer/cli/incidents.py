@@ -141,7 +141,7 @@ def publish(incident: Id) -> None:
 
     async def work() -> None:
         async with this.app() as app:
-            area = await app.incidents.publish(incident, now=this.clock())
+            area = await app.incidents.publish(incident, now=this.clock(), by=_who())
             await _say_reach(app, incident, area)
 
     run(work())

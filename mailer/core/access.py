@@ -42,6 +42,8 @@ class Scope(StrEnum):
     CONSENT_WRITE = "consent:write"
     SUPPRESSIONS_READ = "suppressions:read"
     SUPPRESSIONS_WRITE = "suppressions:write"
+    INCIDENTS_READ = "incidents:read"
+    INCIDENTS_WRITE = "incidents:write"
 
 
 @dataclass(frozen=True, slots=True)

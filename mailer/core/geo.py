@@ -20,6 +20,7 @@ MOST_NESTING = 8
 _ON_EDGE = 1e-9
 
 _MOST = (180.0, 90.0)
+_MOST_SAID = 60  # characters of a wrong position
 _FEWEST = 4  # positions of a ring: a triangle and its first corner again
 _STRIPS = 512
 
@@ -137,7 +138,7 @@ def _coordinates(data: Any, depth: int) -> Iterator[Any]:
         yield data.get("coordinates")
     else:
         raise UsageError(
-            f"the area is GeoJSON of polygons; {kind!r} is none"
+            f"the area is GeoJSON of polygons; {kind!r:.60} is none"
             if isinstance(kind, str)
             else "the area is no GeoJSON object: it has no type"
         )
@@ -164,5 +165,10 @@ def _position(value: Any) -> Position:
         isinstance(number, int | float) and not isinstance(number, bool) and abs(number) <= most
         for number, most in zip(numbers, _MOST, strict=True)
     ):
-        raise UsageError(f"{value!r} is no position; write [longitude, latitude] in degrees")
+        said = (
+            repr(value)[:_MOST_SAID]
+            if all(isinstance(each, int | float) for each in value)
+            else "another list"
+        )
+        raise UsageError(f"{said} is no position; write [longitude, latitude] in degrees")
     return float(numbers[0]), float(numbers[1])

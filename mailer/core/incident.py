@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 from mailer.core.area import Area
 from mailer.core.incident_texts import Texts
@@ -126,6 +126,13 @@ class Update:
         )
 
 
+class Once(NamedTuple):
+    """What keeps a program that asks twice from doing a thing twice."""
+
+    key: str  # the Idempotency-Key, with the token's name before it
+    said: str  # a digest of what it asked
+
+
 @dataclass(frozen=True)  # without slots: what is the same for everyone is looked up once
 class Incident:
     """An outage or planned work, with all its updates, oldest first."""
@@ -135,6 +142,7 @@ class Incident:
     opened_at: datetime
     updates: tuple[Update, ...]
     published_at: datetime | None = None  # none: a draft, nobody has been told
+    published_by: str | None = None  # who said that it may go out
 
     @property
     def current(self) -> Update:
@@ -145,6 +153,11 @@ class Incident:
     def holds_marketing(self) -> bool:
         """Whether commercial mail to whoever it affects waits."""
         return self.published_at is not None and self.current.state in HOLDS_MARKETING
+
+    @property
+    def good_end(self) -> IncidentState:
+        """The state in which it works again, or the work is done."""
+        return IncidentState.COMPLETED if self.planned else IncidentState.RESOLVED
 
     @property
     def reference(self) -> str:

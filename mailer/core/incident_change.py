@@ -13,7 +13,7 @@ from mailer.core.geo import Polygon
 from mailer.core.incident import CLOCK, CLOSED, Incident, IncidentState, Update, may_move
 from mailer.core.incident_texts import Texts, merged
 from mailer.core.plain import instant_text
-from mailer.errors import UsageError
+from mailer.errors import Conflict, UsageError
 
 LONGEST_TITLE = 200
 LONGEST_MESSAGE = 5_000
@@ -58,9 +58,9 @@ def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Up
     state = change.state or _moved_to(incident, change) or standing
     if standing in CLOSED and (state == standing or not may_move(standing, state)):
         how = "reopen it first" if standing is IncidentState.RESOLVED else "open a new one"
-        raise UsageError(f"Incident {incident.id} is {standing}; {how}")
+        raise Conflict(f"Incident {incident.id} is {standing}; {how}")
     if not may_move(standing, state):
-        raise UsageError(f"Incident {incident.id} is {standing} and cannot become {state}")
+        raise Conflict(f"Incident {incident.id} is {standing} and cannot become {state}")
     new = replace(
         old,
         number=old.number + 1,
@@ -93,7 +93,7 @@ def next_update(incident: Incident, change: Change, at: datetime, by: str) -> Up
     check(new, change.eta, change.next_update)
     confirmed = old.silent and new.closes and by != CLOCK
     if new.area == old.area and not new.tells_more_than(old) and not confirmed:
-        raise UsageError(f"Incident {incident.id} stands so already; say what is new")
+        raise Conflict(f"Incident {incident.id} stands so already; say what is new")
     return new
 
 

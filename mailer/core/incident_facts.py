@@ -20,6 +20,7 @@ def as_facts(of: Incident, now: datetime) -> dict[str, Any]:
         "planned": of.planned,
         "opened_at": of.opened_at,
         "published_at": of.published_at,
+        "published_by": of.published_by,
         "starts_at": current.starts_at,
         "ends_at": current.ends_at,
         "lead": current.lead,

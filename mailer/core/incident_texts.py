@@ -10,7 +10,8 @@ from mailer.errors import UsageError
 #: Language (BCP 47, small letters) → text; a tuple, so that an update can be compared and kept.
 Texts = tuple[tuple[str, str], ...]
 
-_TAGGED = re.compile(r"([A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*)=(.*)", re.DOTALL)
+_TONGUE = r"[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})*"
+_TAGGED = re.compile(rf"({_TONGUE})=(.*)", re.DOTALL)
 
 
 def read_texts(said: Iterable[str], option: str) -> tuple[str | None, Texts]:
@@ -34,6 +35,22 @@ def read_texts(said: Iterable[str], option: str) -> tuple[str | None, Texts]:
         else:
             found[tongue] = tagged[2].strip()
     return plain, tuple(sorted(found.items()))
+
+
+def texts_of(given: Mapping[str, str]) -> Texts:
+    """Texts by language, as a program gives them.
+
+    Raises:
+        UsageError: one for what is no language, or two of one language.
+    """
+    found: dict[str, str] = {}
+    for tongue, text in given.items():
+        if not re.fullmatch(_TONGUE, tongue):
+            raise UsageError(f"{tongue!r:.60} is no language; write en, or de-AT.")
+        if _folded(tongue) in found:
+            raise UsageError(f"{tongue} is there twice; keep one of them.")
+        found[_folded(tongue)] = text.strip()
+    return tuple(sorted(found.items()))
 
 
 def merged(standing: Texts, plain: str | None, given: Texts) -> Texts:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from mailer.core import incident_speed
 from mailer.core.area import Area, Foreseen, Reach, unused_service
-from mailer.core.incident import Incident, IncidentState, Update
+from mailer.core.incident import Incident, IncidentState, Once, Update
 from mailer.core.incident_change import Change, check_schedule, next_update
 from mailer.core.incident_facts import as_facts
 from mailer.core.incident_opening import NewIncident, first_update
@@ -18,7 +18,7 @@ from mailer.core.incident_speed import HandedOver
 from mailer.core.incident_texts import Texts
 from mailer.core.incident_why import as_row
 from mailer.core.pace import Hours
-from mailer.errors import UsageError
+from mailer.errors import Conflict, Missing, UsageError
 from mailer.flow.contacts import TicketsPort, contacts
 from mailer.flow.fate import Fates, HouseholdStore, PlacesPort
 from mailer.flow.foresight import Foresight
@@ -31,17 +31,17 @@ SAMPLES = 20
 class IncidentStore(PublicIncidents, PlacesPort, TicketsPort, Protocol):
     """Where incidents are kept."""
 
-    async def create(self, first: Update, *, planned: bool, published: bool) -> int:
+    async def create(self, first: Update, *, planned: bool, published: bool, once: Once | None) -> int:
         """Write an incident with its first update."""
 
-    async def append(self, incident_id: int, new: Update) -> None:
+    async def append(self, incident_id: int, new: Update, once: Once | None = None) -> None:
         """Write the next update, unless somebody else did."""
 
-    async def publish(self, incident_id: int, now: datetime) -> None:
-        """A draft becomes public."""
+    async def publish(self, incident_id: int, number: int, now: datetime, by: str) -> None:
+        """A draft becomes public, unless it was published or updated meanwhile."""
 
-    def list(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
-        """Every incident in short."""
+    def list(self, now: datetime, after: int, limit: int | None) -> AsyncIterator[dict[str, Any]]:
+        """Incidents in short."""
 
     def unreachable(self, incident_id: int) -> AsyncIterator[dict[str, Any]]:
         """Who is affected and cannot be reached by mail."""
@@ -111,7 +111,9 @@ class Notifier:
         await self._known(area)
         return await self._incidents.reach(area, SAMPLES)
 
-    async def open(self, new: NewIncident, *, now: datetime, by: str, publish: bool = True) -> int:
+    async def open(
+        self, new: NewIncident, *, now: datetime, by: str, publish: bool = True, once: Once | None = None
+    ) -> int:
         """Open an incident and publish it at once, or keep it as a draft; returns its number.
 
         Raises:
@@ -123,43 +125,56 @@ class Notifier:
         if publish:
             await self._teller.ready()
             await self._foresight.somebody(first.area, now)
-        number = await self._incidents.create(first, planned=new.planned, published=publish)
+        number = await self._incidents.create(first, planned=new.planned, published=publish, once=once)
         await self._teller.tell(number, now)
         return number
 
-    async def publish(self, incident_id: int, *, now: datetime) -> Area:
+    async def publish(self, incident_id: int, *, now: datetime, by: str) -> Area:
         """Publish a draft; returns the area it is about.
 
         Raises:
             UsageError: no such draft, or nobody is affected by now.
         """
-        found = await self._get(incident_id)
+        found = await self.get(incident_id)
         if found.published_at is not None:
-            raise UsageError(f"Incident {incident_id} is published already")
+            raise Conflict(f"Incident {incident_id} is published already")
         if found.current.closes:
-            raise UsageError(f"Incident {incident_id} is {found.current.state}; open a new one")
+            raise Conflict(f"Incident {incident_id} is {found.current.state}; open a new one")
         check_schedule(replace(found.current, at=now), found.current.starts_at, found.current.ends_at)
         await self._somebody(found.current.area)
         await self._teller.ready()
         await self._foresight.somebody(found.current.area, now)
-        await self._incidents.publish(incident_id, now)
+        await self._incidents.publish(incident_id, found.current.number, now, by)
         await self._teller.tell(incident_id, now)
         return found.current.area
 
-    async def update(self, incident_id: int, change: Change, *, now: datetime, by: str) -> int:
+    async def update(
+        self, incident_id: int, change: Change, *, now: datetime, by: str, once: Once | None = None
+    ) -> int:
         """Publish the next update; returns its number. A draft's stays unpublished.
 
         Raises:
             UsageError: see `core.incident_change.next_update`.
         """
-        found = await self._get(incident_id)
+        found = await self.get(incident_id)
         new = next_update(found, change, now, by)
         await self._known(new.area)
         if found.published_at is not None:
             await self._teller.ready()
-        await self._incidents.append(incident_id, new)
+        await self._incidents.append(incident_id, new, once)
         await self._teller.tell(incident_id, now)
         return new.number
+
+    async def get(self, incident_id: int) -> Incident:
+        """An incident with its updates.
+
+        Raises:
+            Missing: there is none of that number.
+        """
+        found = await self._incidents.get(incident_id)
+        if found is None:
+            raise Missing(f"There is no incident {incident_id}; see mailer incidents list")
+        return found
 
     async def is_draft(self, incident_id: int) -> bool:
         """Whether an incident was never published.
@@ -167,14 +182,13 @@ class Notifier:
         Raises:
             UsageError: there is no such incident.
         """
-        return (await self._get(incident_id)).published_at is None
+        return (await self.get(incident_id)).published_at is None
 
     async def resolve(
         self, incident_id: int, message: str | None = None, messages: Texts = (), *, now: datetime, by: str
     ) -> int:
         """It works again: those who were told hear so, and nobody else hears of it any more."""
-        found = await self._get(incident_id)
-        state = IncidentState.COMPLETED if found.planned else IncidentState.RESOLVED
+        state = (await self.get(incident_id)).good_end
         change = Change(state=state, message=message, messages=messages)
         return await self.update(incident_id, change, now=now, by=by)
 
@@ -185,9 +199,9 @@ class Notifier:
         change = Change(state=IncidentState.CANCELLED, message=message, messages=messages)
         return await self.update(incident_id, change, now=now, by=by)
 
-    def list(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
-        """Every incident in short, oldest first; see the contract."""
-        return self._incidents.list(now)
+    def list(self, now: datetime, after: int = 0, limit: int | None = None) -> AsyncIterator[dict[str, Any]]:
+        """Every incident in short, oldest first, or some of those numbered above `after`; see the contract."""
+        return self._incidents.list(now, after, limit)
 
     async def unreachable(self, incident_id: int) -> AsyncIterator[dict[str, Any]]:
         """Who is affected by an incident and cannot be reached by mail, with the points that are affected.
@@ -195,13 +209,13 @@ class Notifier:
         Raises:
             UsageError: there is no such incident.
         """
-        await self._get(incident_id)
+        await self.get(incident_id)
         async for row in self._incidents.unreachable(incident_id):
             yield row
 
     async def show(self, incident_id: int, now: datetime) -> dict[str, Any]:
         """One incident: its updates, how far its notices got and how fast, who cannot be reached, and who called."""
-        found = await self._get(incident_id)
+        found = await self.get(incident_id)
         outcome = await self._incidents.outcome(incident_id)
         speed = incident_speed.as_facts(found, await self._incidents.handed_over(incident_id))
         called = await contacts(self._incidents, found, now)
@@ -213,7 +227,7 @@ class Notifier:
         Raises:
             UsageError: there is no such incident, or no such customer.
         """
-        found = await self._get(incident_id)
+        found = await self.get(incident_id)
         where = await self._incidents.whereabouts(customer, found.current.area)
         if where is None:
             raise UsageError(f"There is no customer {customer!r}; see mailer customers list")
@@ -234,12 +248,6 @@ class Notifier:
     async def upcoming(self, start: datetime, end: datetime) -> Sequence[datetime]:
         """The instants in [start, end) at which planned work that stands now does something."""
         return sorted(at for at in await self._teller.milestones(start) if start <= at < end)
-
-    async def _get(self, incident_id: int) -> Incident:
-        found = await self._incidents.get(incident_id)
-        if found is None:
-            raise UsageError(f"There is no incident {incident_id}; see mailer incidents list")
-        return found
 
     async def _known(self, area: Area) -> None:
         unknown = await self._incidents.unknown_lists((*area.lists, *area.exclusions))

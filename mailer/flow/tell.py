@@ -13,7 +13,7 @@ from mailer.core.pace import Hours
 from mailer.core.plain import instant_text
 from mailer.core.planned import announcing, asks_zones, milestones, next_by_clock
 from mailer.core.publication import Publisher, publication
-from mailer.errors import MailerError, UsageError
+from mailer.errors import Conflict, MailerError, UsageError
 from mailer.flow.foresight import Foresight
 from mailer.flow.tell_ports import PublicIncidents, RecipientStore, Versions
 
@@ -60,7 +60,7 @@ class Teller:
         """
         names = self._versions.incident_campaigns()
         if not names:
-            raise UsageError(
+            raise Conflict(
                 "No campaign tells customers of incidents; enable one with trigger: {incident: any}"
             )
         for name in names:

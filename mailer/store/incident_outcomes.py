@@ -34,15 +34,21 @@ class Outcomes:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    async def list(self, now: datetime) -> AsyncIterator[dict[str, Any]]:
-        """Every incident, oldest first, as the contract's JSON line, with what its newest update promised."""
+    async def list(
+        self, now: datetime, after: int = 0, limit: int | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Those numbered above `after`, oldest first, as the contract's JSON line, with what was promised last."""
         async with self._db.read() as conn:
             reached = await _by_incident(conn, _accepted())
             unreachable = await _by_incident(conn, _unreachable())
-            listed = select(incident, incident_update.c.next_update, incident_update.c.at).join(
-                incident_update, newest_update()
+            listed = (
+                select(incident, incident_update.c.next_update, incident_update.c.at)
+                .join(incident_update, newest_update())
+                .where(incident.c.id > after)
+                .order_by(incident.c.id)
+                .limit(limit)
             )
-            async for row in (await conn.stream(listed.order_by(incident.c.id))).mappings():
+            async for row in (await conn.stream(listed)).mappings():
                 yield {
                     "id": row["id"],
                     "title": row["title"],

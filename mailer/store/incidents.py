@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, or_, select, update
+from sqlalchemy import RowMapping, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.area import Area, Reach
-from mailer.core.incident import CLOSED, Incident, IncidentState, Update
+from mailer.core.incident import CLOSED, Incident, IncidentState, Once, Update
 from mailer.core.incident_facts import update_facts
-from mailer.errors import UsageError
+from mailer.errors import Conflict
 from mailer.store.addresses import addresses, count_unreachable
 from mailer.store.affected import affected_ids, affected_points, anybody, unknown_lists, unmappable
 from mailer.store.bulk import among
-from mailer.store.dialect import slices
+from mailer.store.dialect import insert, slices
 from mailer.store.incident_outcomes import newest_update
 from mailer.store.incident_places import Places
 from mailer.store.tables import customer, incident, incident_update
@@ -24,30 +25,35 @@ from mailer.store.tables import customer, incident, incident_update
 class Incidents(Places):
     """Incidents on the database, with what their notices came to. Each method is one transaction."""
 
-    async def create(self, first: Update, *, planned: bool, published: bool) -> int:
-        """Write an incident with its first update; returns its number."""
+    async def create(self, first: Update, *, planned: bool, published: bool, once: Once | None = None) -> int:
+        """Write an incident with its first update; returns its number.
+
+        Raises:
+            Conflict: the same is being asked for twice this moment.
+        """
         async with self._db.write() as conn:
             incident_id = (
                 await conn.execute(
-                    insert(incident)
+                    insert(conn, incident)
                     .values(
                         **_standing(first),
                         planned=planned,
                         opened_at=first.at,
                         published_at=first.at if published else None,
+                        published_by=first.by if published else None,
                         last_update=first.number,
                     )
                     .returning(incident.c.id)
                 )
             ).scalar_one()
-            await conn.execute(insert(incident_update).values(incident_id=incident_id, **update_facts(first)))
+            await _write(conn, incident_id, first, once)
         return int(incident_id)
 
-    async def append(self, incident_id: int, new: Update) -> None:
+    async def append(self, incident_id: int, new: Update, once: Once | None = None) -> None:
         """Write the next update.
 
         Raises:
-            UsageError: somebody else wrote one meanwhile.
+            Conflict: somebody else wrote one meanwhile.
         """
         async with self._db.write() as conn:
             moved = await conn.scalar(
@@ -57,18 +63,37 @@ class Incidents(Places):
                 .returning(incident.c.id)
             )
             if moved is None:
-                raise UsageError(
+                raise Conflict(
                     f"Incident {incident_id} was updated by somebody else just now; look at it and try again"
                 )
-            await conn.execute(insert(incident_update).values(incident_id=incident_id, **update_facts(new)))
+            await _write(conn, incident_id, new, once)
 
-    async def publish(self, incident_id: int, now: datetime) -> None:
-        """A draft becomes public; one that is already stays as it is."""
+    async def known(self, key: str) -> tuple[int, int, str] | None:
+        """What was done under an Idempotency-Key: the incident, the update, and a digest of what was asked."""
+        asked = select(
+            incident_update.c.incident_id, incident_update.c.number, incident_update.c.request_said
+        ).where(incident_update.c.request_key == key)
+        async with self._db.read() as conn:
+            row = (await conn.execute(asked)).first()
+        return None if row is None else (row.incident_id, row.number, row.request_said)
+
+    async def publish(self, incident_id: int, number: int, now: datetime, by: str) -> None:
+        """A draft becomes public as its update `number` has it.
+
+        Raises:
+            Conflict: it was published or updated meanwhile, so that nobody has looked at what would go out.
+        """
+        draft = incident.c.published_at.is_(None), incident.c.last_update == number
         async with self._db.write() as conn:
-            await conn.execute(
+            found = await conn.scalar(
                 update(incident)
-                .where(incident.c.id == incident_id, incident.c.published_at.is_(None))
-                .values(published_at=now)
+                .where(incident.c.id == incident_id, *draft)
+                .values(published_at=now, published_by=by)
+                .returning(incident.c.id)
+            )
+        if found is None:
+            raise Conflict(
+                f"Incident {incident_id} was published or updated by somebody else just now; look at it and try again"
             )
 
     async def get(self, incident_id: int) -> Incident | None:
@@ -91,6 +116,7 @@ class Incidents(Places):
                 planned=head["planned"],
                 opened_at=head["opened_at"],
                 published_at=head["published_at"],
+                published_by=head["published_by"],
                 updates=tuple(_update(row) for row in rows),
             )
 
@@ -160,6 +186,16 @@ class Incidents(Places):
         """Those of the names no list has."""
         async with self._db.read() as conn:
             return await unknown_lists(conn, names)
+
+
+async def _write(conn: AsyncConnection, incident_id: int, new: Update, once: Once | None) -> None:
+    key, said = once or (None, None)
+    values = {"incident_id": incident_id, "request_key": key, "request_said": said, **update_facts(new)}
+    statement = insert(conn, incident_update).values(values)
+    if once is not None:
+        statement = statement.on_conflict_do_nothing(index_elements=["request_key"])
+    if await conn.scalar(statement.returning(incident_update.c.number)) is None:
+        raise Conflict("The same is being done under this key this moment; ask again")
 
 
 def _standing(of: Update) -> dict[str, Any]:

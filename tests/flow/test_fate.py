@@ -139,7 +139,7 @@ async def test_a_draft_and_what_is_to_come_agree_with_what_then_comes(
     found = await verdicts(desk, number)
     unaffected = {"elsewhere", "codeless", "vip", "bare"}
     assert {name for name, (word, _) in found.items() if word != "draft"} == unaffected
-    await Incidents(database).publish(number, T0)  # and no planner has looked
+    await Incidents(database).publish(number, 1, T0, "ayse")  # and no planner has looked
     foreseen = {}
     for name in FATES:
         [row] = await desk.explain(number, name, T0)

@@ -261,10 +261,10 @@ async def test_draft_is_told_to_nobody(database: Database, desk: Notifier) -> No
     await desk.update(number, Change(add_postal=("34722",)), now=T0 + HOUR, by="ayse")
     assert (await desk.plan_open(T0 + HOUR)).notices == 0
     assert await ledger(database) == []
-    await desk.publish(number, now=T0 + HOUR)
+    await desk.publish(number, now=T0 + HOUR, by="ayse")
     assert await ledger(database) == ["2 A first queued", "2 B first queued", "2 C first queued"]
     with pytest.raises(UsageError, match="published already"):
-        await desk.publish(number, now=T0 + HOUR)
+        await desk.publish(number, now=T0 + HOUR, by="ayse")
 
 
 async def test_cancelled_draft_just_ends(database: Database, desk: Notifier) -> None:
@@ -272,7 +272,7 @@ async def test_cancelled_draft_just_ends(database: Database, desk: Notifier) -> 
     await desk.cancel(number, now=T0, by="ayse")
     assert await ledger(database) == []
     with pytest.raises(UsageError, match="is cancelled"):
-        await desk.publish(number, now=T0)
+        await desk.publish(number, now=T0, by="ayse")
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ async def test_a_preview_decides_as_the_planner_will(database: Database) -> None
         await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     draft = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse", publish=False)
     with pytest.raises(UsageError, match="Nobody affected is in the audience"):
-        await desk.publish(draft, now=T0)
+        await desk.publish(draft, now=T0, by="ayse")
     campaigns.versions.clear()
     assert (await desk.preview(AREA, T0)).told == 0
 

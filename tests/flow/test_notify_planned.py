@@ -192,11 +192,11 @@ async def test_down_until_it_was_over(shop: Shop) -> None:
 async def test_draft_waits_for_its_publication(shop: Shop) -> None:
     number = await shop.desk.open(WORK, now=CREATED, by="ayse", publish=False)
     assert await shop.passes("02-07 07:00", "02-09 07:00") == []
-    await shop.desk.publish(number, now=at("02-09 08:00"))
+    await shop.desk.publish(number, now=at("02-09 08:00"), by="ayse")
     assert await shop.passes("02-09 08:00", "02-09 22:00") == ["02-09 08:00 1 A first"]
     over = await shop.desk.open(WORK, now=CREATED, by="ayse", publish=False)
     with pytest.raises(UsageError, match="is already over"):
-        await shop.desk.publish(over, now=STARTS)
+        await shop.desk.publish(over, now=STARTS, by="ayse")
 
 
 async def test_upcoming(shop: Shop, database: Database) -> None:

@@ -564,7 +564,7 @@ async def test_incident_comes_back_as_written(database: Database) -> None:
     desk.id = await desk.incidents.create(first, planned=True, published=False)
     assert await desk.incident() == Incident(desk.id, planned=True, opened_at=NOW, updates=(first,))
     assert await desk.incidents.public(NOW - timedelta(days=1)) == []
-    await desk.incidents.publish(desk.id, NOW)
+    await desk.incidents.publish(desk.id, 1, NOW, "ayse")
     assert await desk.incidents.public(NOW - timedelta(days=1)) == [desk.id]
     assert await desk.incidents.get(99) is None
 

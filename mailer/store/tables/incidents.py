@@ -32,6 +32,7 @@ incident = Table(
     Column("planned", Boolean, nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("published_at", Instant),
+    Column("published_by", Text),
     Column("resolved_at", Instant),
     Column("starts_at", Instant),
     Column("ends_at", Instant),
@@ -73,6 +74,8 @@ incident_update = Table(  # immutable
     Column("urgent", Boolean, nullable=False, server_default=text("false")),
     Column("at", Instant, nullable=False),
     Column("by", Text, nullable=False),
+    Column("request_key", Text, unique=True),  # a program's Idempotency-Key, and a digest of what it asked
+    Column("request_said", Text),
 )
 
 incident_recipient = Table(

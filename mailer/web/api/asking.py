@@ -68,6 +68,11 @@ def idempotency_key(request: Asked) -> str | None:
     return f"{token.name}:{given}"
 
 
+def by(request: Asked) -> str:
+    """Who asks, as it is written down."""
+    return f"api:{request.state.token.name}"
+
+
 def in_path(text: str, name: str, most: int = MOST_ID) -> str:
     """A part of the path as text we keep.
 

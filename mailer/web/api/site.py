@@ -20,7 +20,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from mailer.app import App
 from mailer.errors import StoreError
 from mailer.web import allow
-from mailer.web.api import people, persons, results, wishes
+from mailer.web.api import incident_shapes, incidents, people, persons, results, wishes
 from mailer.web.api.asking import LARGEST, let_in
 from mailer.web.api.problem import LATER, TYPE, Problem, wait
 from mailer.web.api.shape import SCHEMAS
@@ -28,7 +28,7 @@ from mailer.web.public import Asked, left_early
 
 PREFIX = "/api/"
 LONGEST = 90.0  # seconds a request may take, its own way to us included
-HANDLERS = (*people.HANDLERS, *persons.HANDLERS, *results.HANDLERS, *wishes.HANDLERS)
+HANDLERS = (*people.HANDLERS, *persons.HANDLERS, *results.HANDLERS, *wishes.HANDLERS, *incidents.HANDLERS)
 _log = structlog.get_logger(__name__)
 _SERVER_ERROR, _TOO_LARGE = 500, 413
 
@@ -76,7 +76,7 @@ def api(app: App) -> Litestar:
         request_max_body_size=LARGEST,
         debug=False,
     )
-    site.openapi_schema.components.schemas.update(SCHEMAS)  # type: ignore[arg-type] # in plain words
+    site.openapi_schema.components.schemas.update(SCHEMAS | incident_shapes.SCHEMAS)  # type: ignore[arg-type] # in plain words
     return site
 
 

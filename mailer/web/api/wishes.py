@@ -15,7 +15,7 @@ from mailer.core.address import read_address
 from mailer.core.cell import CellFault, line_of
 from mailer.core.importing import RowFault
 from mailer.core.plain import plain
-from mailer.web.api.asking import body, idempotency_key, in_path
+from mailer.web.api.asking import body, by, idempotency_key, in_path
 from mailer.web.api.problem import Problem, answer, no_customer
 from mailer.web.api.shape import described, ref
 from mailer.web.public import Asked, Product
@@ -111,7 +111,7 @@ async def get_suppressions(
 async def add_suppression(request: Asked, mailer: Product) -> Response[bytes]:
     """Write to an address no more: nothing at all, or no commercial mail."""
     address, scope = _address(await body(request), "all")
-    new = await mailer.suppressions.add(address, scope or "all", "manual", _by(request), mailer.clock())
+    new = await mailer.suppressions.add(address, scope or "all", "manual", by(request), mailer.clock())
     return answer({"address": address, "scope": scope, "new": new}, 201 if new else 200)
 
 
@@ -168,10 +168,6 @@ def _place(after: str) -> tuple[str, str]:
         case [str(address), str(scope)] if "\0" not in address + scope and (address + scope).isprintable():
             return address, scope
     raise Problem(422, "This is not what a page before gave as `next`.", field="after")
-
-
-def _by(request: Asked) -> str:
-    return f"api:{request.state.token.name}"
 
 
 HANDLERS = (post_consent, get_consent, get_suppressions, add_suppression, lift_suppression)

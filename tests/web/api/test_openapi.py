@@ -48,6 +48,10 @@ ASKED = [
     ("/api/customers/{customer_id}/consent", "post"), ("/api/batch/customers", "post"), ("/api/events", "post"),
     ("/api/batch/events", "post"), ("/api/coupons/{code}", "get"), ("/api/coupons/{code}/redemptions", "post"),
     ("/api/suppressions", "get"), ("/api/suppressions", "post"), ("/api/suppressions/lifted", "post"),
+    ("/api/incidents", "get"), ("/api/incidents", "post"), ("/api/incidents/preview", "post"),
+    ("/api/incidents/{incident_id}", "get"), ("/api/incidents/{incident_id}/publish", "post"),
+    ("/api/incidents/{incident_id}/updates", "post"), ("/api/incidents/{incident_id}/resolve", "post"),
+    ("/api/incidents/{incident_id}/cancel", "post"),
 ]  # fmt: skip
 
 

@@ -167,6 +167,7 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("planned", sa.Boolean(), nullable=False),
         sa.Column("opened_at", Instant, nullable=False),
         sa.Column("published_at", Instant, nullable=True),
+        sa.Column("published_by", sa.Text(), nullable=True),
         sa.Column("resolved_at", Instant, nullable=True),
         sa.Column("starts_at", Instant, nullable=True),
         sa.Column("ends_at", Instant, nullable=True),
@@ -454,10 +455,13 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("urgent", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("at", Instant, nullable=False),
         sa.Column("by", sa.Text(), nullable=False),
+        sa.Column("request_key", sa.Text(), nullable=True),
+        sa.Column("request_said", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["incident_id"], ["incident.id"], name=op.f("fk_incident_update_incident_id")
         ),
         sa.PrimaryKeyConstraint("incident_id", "number", name=op.f("pk_incident_update")),
+        sa.UniqueConstraint("request_key", name=op.f("uq_incident_update_request_key")),
     )
     op.create_table(
         "list_member",
