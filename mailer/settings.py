@@ -24,6 +24,7 @@ from mailer.core.address import read_address
 from mailer.core.consent_law import ConsentLaw
 from mailer.core.dkim import Dkim
 from mailer.core.fault_words import in_short
+from mailer.core.listen import Listen
 from mailer.core.metrics import MetricsAccess
 from mailer.core.quiet import QuietHours
 from mailer.core.relays import OneOfSeveral, Relay, dealt
@@ -37,7 +38,6 @@ from mailer.files.faults import in_order, of_settings
 from mailer.files.url import sqlite_file, sqlite_url
 from mailer.files.variables import PREFIX, TESTS_OWN, overlay, without_blanks
 
-_LAST_PORT = 65_535
 _NOT_IN_A_BASE = ' \t\r\n<>"?#\\'  # links are made by writing behind it
 
 
@@ -61,12 +61,6 @@ def _key(secret: SecretStr) -> SecretStr:
 def _own_key(given: object) -> object:
     """An empty text means none, as with variables: with it anybody could sign."""
     return None if isinstance(given, str) and not given.strip() else given
-
-
-def _listen(text: str) -> str:
-    if not 0 < int(text.rpartition(":")[2]) <= _LAST_PORT:
-        raise ValueError(f"{text!r} has no port between 1 and {_LAST_PORT}")
-    return text
 
 
 def _network(text: str) -> str:
@@ -139,9 +133,7 @@ class Settings(_Section):
     public_url: Annotated[str, AfterValidator(_base_url)] = "http://127.0.0.1:8080"
     secret_key: Annotated[SecretStr | None, BeforeValidator(_own_key)] = None
     previous_secret_keys: tuple[Annotated[SecretStr, AfterValidator(_key)], ...] = ()
-    listen: Annotated[
-        str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$"), AfterValidator(_listen)
-    ] = "127.0.0.1:8080"
+    listen: Listen = "127.0.0.1:8080"
     jobs_dir: Path = Path("jobs")
     templates_dir: Path = Path("templates")
     tenant: Tenant = Tenant()

@@ -7,7 +7,6 @@ one up, or changes a digit, has an address of nobody; a bounce that came to no s
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ PURPOSE = "bounce"
 #: What may stand before the plus: the rest of 64 octets is ours.
 MOST_LOCAL = 13
 MOST_ATTEMPT = 0xFFF
-_BLOCK = 64  # octets of SHA-256
 _MAC = 12  # octets: 96 bits, as in RFC 2404
 _MOST_FOUND = 5
 
@@ -41,18 +39,12 @@ class Tokens:
 
     def __init__(self, keys: Keyring) -> None:
         self._middle = f"-{keys.current}-"
-        # HMAC with what depends on the key alone done once (RFC 2104 §4): one is made for every mail.
-        key = keys.signer(keys.current, PURPOSE).derive_key().ljust(_BLOCK, b"\0")
-        self._inner = hashlib.sha256(bytes(octet ^ 0x36 for octet in key))
-        self._outer = hashlib.sha256(bytes(octet ^ 0x5C for octet in key))
+        self._mac = keys.begun(PURPOSE)  # one is made for every mail
 
     def of(self, delivery_id: int, number: int) -> str:
         """The token of a delivery's attempt."""
         said = f"{delivery_id:x}-{min(number, MOST_ATTEMPT):x}{self._middle}"
-        inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(said.encode())
-        outer.update(inner.digest())
-        return said + outer.digest()[:_MAC].hex()
+        return said + self._mac.of(said.encode())[:_MAC].hex()
 
 
 class ReturnPath:
@@ -94,7 +86,6 @@ def read(keys: Keyring, token: str) -> Attempt:
     if found is None or found[3] not in keys.keys:
         raise BadToken("this is no return path of ours")
     said = token.lower()[: -len(found[4])].encode()
-    key = keys.signer(found[3], PURPOSE).derive_key()
-    if not hmac.compare_digest(hmac.digest(key, said, "sha256")[:_MAC].hex(), found[4]):
+    if not hmac.compare_digest(keys.mac(PURPOSE, said, found[3])[:_MAC].hex(), found[4]):
         raise BadToken("this return path was made up, or its key is gone")
     return Attempt(int(found[1], 16), int(found[2], 16))

@@ -10,11 +10,11 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from mailer.core.booking import SoftRule
 from mailer.core.dkim import domain_name
+from mailer.core.listen import LAST_PORT, Listen
 from mailer.core.verp import MOST_LOCAL
 
 _LOCAL = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _TOPIC = re.compile(r"arn:aws[a-z-]*:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,256}")
-_LAST_PORT = 65_535
 
 #: The header that makes Postmark bring a value back, and the name it comes back under.
 POSTMARK_TAG, POSTMARK_NAME = "X-PM-Metadata-mail", "mail"
@@ -34,12 +34,6 @@ def _short(text: str) -> str:
         raise ValueError(
             f"{text!r} is too long before the @: {MOST_LOCAL} characters leave room for what is added"
         )
-    return text
-
-
-def _door(text: str) -> str:
-    if not 0 < int(text.rpartition(":")[2]) <= _LAST_PORT:
-        raise ValueError(f"{text!r} has no port between 1 and {_LAST_PORT}")
     return text
 
 
@@ -73,7 +67,7 @@ class Imap(_Section):
     """A mailbox that nothing but returns comes to."""
 
     host: str
-    port: Annotated[int, Field(ge=1, le=_LAST_PORT)] = 993
+    port: Annotated[int, Field(ge=1, le=LAST_PORT)] = 993
     username: str
     password: Secret
     tls: Literal["none", "starttls", "implicit"] = "implicit"
@@ -98,10 +92,7 @@ class Bounces(_Section):
 
     address: Annotated[str, AfterValidator(_own), AfterValidator(_short)] | None = None
     complaints: Annotated[str, AfterValidator(_own)] | None = None  # what feedback loops are told
-    listen: (
-        Annotated[str, Field(pattern=r"^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$"), AfterValidator(_door)]
-        | None
-    ) = None
+    listen: Listen | None = None
     protocol: Literal["smtp", "lmtp"] = "smtp"
     maildir: str | None = None
     imap: Imap | None = None

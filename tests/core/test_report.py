@@ -113,6 +113,7 @@ def test_the_difference_lies_in_its_interval(people: int, others: int, data: st.
         (Arm(5_000, 400), Arm(99, 3), "not enough data: 99 people were left out for comparison, 100 are needed"),
         (Arm(40, 4), Arm(200, 3), "not enough data: 40 people were to be written to, 100 are needed"),
         (Arm(900, 6), Arm(100, 3), "not enough data: 9 people reached the goal, 10 are needed"),
+        (Arm(900, 7), Arm(100, 3), "-2.2 points (95 % interval -7.7 to -0.1)"),
         (Arm(9_000, 720), Arm(1_000, 50), "+3.0 points (95 % interval +1.4 to +4.3)"),
         (Arm(900, 54), Arm(100, 5), "+1.0 points (95 % interval -5.3 to +4.3): no difference can be told from chance"),
     ],

@@ -93,6 +93,14 @@ async def test_another_stands_in_and_is_left_when_the_own_is_up_again(
     assert told[1:] == ["The relay relay0 answers again."]
 
 
+def test_nobody_looks_for_a_relay_that_has_no_room() -> None:
+    ours = fleet(FakeTransport(), FakeTransport(), most=(1, 2))
+    ours.used = [0, 2]
+    assert ours.homewards(0)
+    ours.used = [1, 1]
+    assert not ours.homewards(0)
+
+
 @pytest.mark.parametrize(
     ("outcome", "elsewhere"),
     [
