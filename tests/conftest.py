@@ -7,9 +7,14 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from mailer.store.engine import Database
 from tests import counterparts
+
+# On a machine with other work an example may take any time: what is slow is no fault.
+settings.register_profile("mailer", deadline=None)
+settings.load_profile("mailer")
 
 
 def pytest_configure(config: pytest.Config) -> None:

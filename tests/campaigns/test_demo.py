@@ -54,7 +54,7 @@ def test_nobody_real_can_be_written_to() -> None:
     assert all(address.rpartition(".")[2] == "example" for address in addresses)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(instants)
 @example(datetime(2026, 8, 17, 19, tzinfo=UTC))  # somebody's birthday by their own data, too
 def test_at_any_hour_somebody_awake_has_their_birthday_in_each_language(now: datetime) -> None:
@@ -69,7 +69,7 @@ def test_at_any_hour_somebody_awake_has_their_birthday_in_each_language(now: dat
         assert not born.placeholder
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(instants)
 def test_at_any_hour_an_order_turns_a_week_old_for_somebody_awake(now: datetime) -> None:
     people = {person["id"]: person for person in data.demo_customers(now)}
@@ -89,7 +89,7 @@ def test_at_any_hour_an_order_turns_a_week_old_for_somebody_awake(now: datetime)
         assert len(placed) >= 2
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(instants)
 def test_the_demo_has_no_clock_of_its_own(now: datetime) -> None:
     assert data.demo_customers(now) == data.demo_customers(now)

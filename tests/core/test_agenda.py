@@ -111,7 +111,7 @@ campaigns = st.sampled_from([NEWSLETTER, FIXED, ONCE, BIRTHDAY, HOURLY])
 places = st.lists(st.sampled_from(ZONES), min_size=1, unique=True)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(campaigns, places, instants, spans, spans)
 def test_splitting_a_window_changes_nothing(
     of: Campaign, zones: list[str | None], start: datetime, first: timedelta, second: timedelta
@@ -122,7 +122,7 @@ def test_splitting_a_window_changes_nothing(
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(campaigns, places, instants, spans)
 def test_everyone_is_due_once_an_occasion_and_never_before_it_closes(
     of: Campaign, zones: list[str | None], start: datetime, span: timedelta
@@ -135,7 +135,7 @@ def test_everyone_is_due_once_an_occasion_and_never_before_it_closes(
         assert all(start < due <= min(start + span, occasion.closes_at) for due in dues)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from([NEWSLETTER, FIXED, HOURLY, BIRTHDAY]), places, instants)
 def test_the_next_time_is_the_first_the_agenda_will_hold(
     of: Campaign, zones: list[str | None], now: datetime

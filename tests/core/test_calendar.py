@@ -61,7 +61,7 @@ def shown_at(moment: datetime, zone: ZoneInfo) -> list[datetime]:
     return sorted(found for found in tried if calendar.wall_time(found, zone) == moment)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(zone=zones, moment=walls)
 def test_an_instant_shows_its_wall_time_outside_gaps(zone: ZoneInfo, moment: datetime) -> None:
     found = calendar.instant(moment, zone)
@@ -77,7 +77,7 @@ def test_an_instant_shows_its_wall_time_outside_gaps(zone: ZoneInfo, moment: dat
         assert calendar.wall_time(found, zone) == moment + gap
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(zone=zones, day=st.dates(date(1990, 1, 1), date(2060, 1, 1)))
 def test_real_wall_times_of_a_day_follow_each_other(zone: ZoneInfo, day: date) -> None:
     start = datetime.combine(day, time())

@@ -96,7 +96,7 @@ def field(low: int, high: int) -> st.SearchStrategy[tuple[str, frozenset[int]]]:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     hour=st.sampled_from([("10", frozenset({10})), ("8-18/5", frozenset({8, 13, 18}))]),
     day=field(1, 31),

@@ -270,7 +270,7 @@ def test_the_last_zone_of_a_wall_time() -> None:
 # Laws ----------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(zone=zones, at=times, start=instants)
 def test_a_daily_cron_fires_once_on_every_local_date(zone: ZoneInfo, at: time, start: datetime) -> None:
     end = start + timedelta(days=200)
@@ -290,7 +290,7 @@ def test_a_daily_cron_fires_once_on_every_local_date(zone: ZoneInfo, at: time, s
     assert [each.due for each in found] == sorted({each.due for each in found})
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     zone=zones,
     cron=st.sampled_from(["0 10 * * *", "*/15 1-3 * * *", "30 2 * * sun", "0 0 29 2 *", "59 23 31 * mon"]),
@@ -307,7 +307,7 @@ def test_neighbouring_windows_see_everything_once(
     assert halves[0] + halves[1] == occurrence.occurrences(trigger, zone, first, last)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     zone=zones,
     cron=st.sampled_from(["0 10 * * *", "*/20 * * * *", "30 2 * * sun", "0 9 1 * *"]),
@@ -321,7 +321,7 @@ def test_the_next_is_the_first_that_follows(zone: ZoneInfo, cron: str, after: da
     assert [each.due for each in occurrence.occurrences(trigger, zone, after, due)] == [due]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     zone=zones,
     born=st.dates(date(2000, 1, 1), date(2000, 12, 31)),

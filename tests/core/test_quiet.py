@@ -57,7 +57,7 @@ def test_held(hours: str, zone: str, now: str, expected: str | None) -> None:
     assert until == (None if expected is None else utc(expected))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     zone=st.sampled_from(ZONES).map(ZoneInfo),
     now=st.datetimes(datetime(2000, 1, 1), datetime(2050, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001

@@ -185,7 +185,6 @@ async def planned(shop: Shop, definition: dict[str, Any], given: list[dict[str, 
 
 @settings(
     max_examples=4,
-    deadline=None,
     database=None,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate, Phase.shrink),

@@ -107,7 +107,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(words=st.lists(WORDS, max_size=16), n=st.text("ab <ş", max_size=6))
 def test_no_page_is_derived_that_says_something_else(
     words: list[str], n: str, published: Callable[..., dict[str, Any]], render: Render

@@ -82,7 +82,7 @@ def test_one_key_will_do(key: SigningKey) -> None:
 TEXT = st.text(st.sampled_from(" \t\r\n.abcş") | st.characters(exclude_categories=("Cs",)), max_size=200)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(text=TEXT, html=TEXT, name=st.text("aA şğ,.'日", max_size=80), subject=st.text("ab ş日", max_size=200))
 def test_whatever_a_message_says_its_signature_is_believed(
     text: str, html: str, name: str, subject: str

@@ -5,7 +5,7 @@ from traceback import walk_tb
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import Template
 
@@ -88,7 +88,6 @@ def outcome(template: Template) -> str:
 
 
 @pytest.mark.parametrize("sandbox", [HTML, TEXT, DERIVED], ids=["html", "text", "derived"])
-@settings(deadline=None)  # compiling is not quick on a busy machine
 @given(source=SOURCES)
 def test_says_what_jinja_says_and_fails_where_it_fails(sandbox: Sandbox, source: str) -> None:
     lines = "\n".join(source.split("plain"))

@@ -66,7 +66,7 @@ DATA |= st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(name=DATA, subject=DATA, local=st.text("abcXYZ019.+-_=?'{}|~ş", min_size=1, max_size=30))
 def test_what_is_proven_reads_as_it_was_meant(name: str, subject: str, local: str) -> None:
     fields: list[Field] = []

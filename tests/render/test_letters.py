@@ -120,7 +120,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> tuple[Template, jinja2.Tem
     return Template(published), HTML.from_string(published["parts"]["html"][""]["source"])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.text(max_size=40))
 def test_a_page_of_references_says_what_the_page_says(
     data: str, page: tuple[Template, jinja2.Template]

@@ -62,7 +62,7 @@ def collapsed(text: str) -> str:
     return " ".join(word for word in text.split(" ") if word)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     subject=NAMES.filter(lambda text: text.strip(" ") and "=?" not in text),
     name=NAMES,
@@ -106,7 +106,7 @@ LETTERS = st.text(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     subject=LETTERS.map(collapsed).filter(lambda text: text and "=?" not in text),
     name=LETTERS.map(collapsed).filter(lambda text: "=?" not in text),

@@ -207,7 +207,7 @@ def test_hostile_data_changes_no_markup(data: str, page: Template) -> None:
     assert "49" not in made.text
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.text(
         st.sampled_from("<>\"'`=/&;:#-![]{}% \n\tjavscriptonmhe\0\u2028x") | st.characters(), max_size=60

@@ -226,7 +226,7 @@ async def play(database: Database, purpose: str, steps: list[str], seed: int) ->
 
 @pytest.mark.parametrize("purpose", ["commercial", "service"])
 @settings(
-    max_examples=12, deadline=None,
+    max_examples=12,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(steps=st.lists(st.sampled_from(STEPS), max_size=25), seed=st.integers(0, 2**32))

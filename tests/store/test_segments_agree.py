@@ -131,7 +131,6 @@ class UndoneError(Exception):
 # Shrinking over a real database takes minutes; the rule that fails is short as it is.
 @settings(
     max_examples=12,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
 )

@@ -137,7 +137,7 @@ def test_a_stranger_finds_nothing(
     headers = {"Authorization": f"Bearer {served.token}"}
 
     @settings(
-        max_examples=EXAMPLES, deadline=None, derandomize=True, database=None,
+        max_examples=EXAMPLES, derandomize=True, database=None,
         suppress_health_check=list(HealthCheck), phases=[Phase.generate],
     )  # fmt: skip
     @given(case=described[path][method].as_strategy(generation_mode=mode))
