@@ -94,13 +94,20 @@ class Cap(_Section):
     week: Annotated[int, Field(ge=1)] = 3
 
 
+class Approval(_Section):
+    """Which incidents one program may not publish alone."""
+
+    above: Annotated[int, Field(ge=0)] | None = None  # customers; none: it may publish each
+
+
 class Policy(_Section):
-    """What is asked of every commercial mail."""
+    """What is asked of every commercial mail, and of who writes to many."""
 
     quiet_hours: Annotated[str, AfterValidator(_quiet)] = "21:00-09:00"
     cap: Cap = Cap()
     leap_day: Literal["feb28", "mar1"] = "feb28"
     hold_affected: bool = False  # commercial mail to whom an incident affects waits until it is over
+    approval: Approval = Approval()
 
 
 Network = Annotated[str, AfterValidator(_network)]

@@ -107,7 +107,8 @@ class App(People, Dispatch):
     @cached_property
     def incident_desk(self) -> IncidentDesk:
         """Incidents as programs tell of them."""
-        return IncidentDesk(self.incidents, Incidents(self.db), self.clock, self.reload)
+        above = self.settings.policy.approval.above
+        return IncidentDesk(self.incidents, Incidents(self.db), self.clock, self.reload, above)
 
     def incident_campaigns(self) -> list[str]:
         """Campaigns that carry outage notices."""

@@ -44,6 +44,7 @@ class Scope(StrEnum):
     SUPPRESSIONS_WRITE = "suppressions:write"
     INCIDENTS_READ = "incidents:read"
     INCIDENTS_WRITE = "incidents:write"
+    INCIDENTS_APPROVE = "incidents:approve"
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,8 +129,8 @@ class Notifier:
         await self._teller.tell(number, now)
         return number
 
-    async def publish(self, incident_id: int, *, now: datetime, by: str) -> Area:
-        """Publish a draft; returns the area it is about.
+    async def publish(self, incident_id: int, *, now: datetime, by: str, seen: int | None = None) -> Area:
+        """Publish a draft, where `seen` is given as that update has it; returns the area it is about.
 
         Raises:
             UsageError: no such draft, or nobody is affected by now.
@@ -140,6 +140,10 @@ class Notifier:
             raise Conflict(f"Incident {incident_id} is published already")
         if found.current.closes:
             raise Conflict(f"Incident {incident_id} is {found.current.state}; open a new one")
+        if seen not in (None, found.current.number):
+            raise Conflict(
+                f"Incident {incident_id} was updated after update {seen}; look at it and try again"
+            )
         check_schedule(replace(found.current, at=now), found.current.starts_at, found.current.ends_at)
         await self._somebody(found.current.area)
         await self._teller.ready()

@@ -42,15 +42,21 @@ async def let_in(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
         raise Problem(
             429, f"This token asks too often; come again in {seconds['Retry-After']} s.", headers=seconds
         ) from None
-    scope: Scope | None = handler.opt.get("scope")
-    if scope is None:  # OPTIONS, which says what may be asked here and nothing else
+    scopes: Scope | tuple[Scope, ...] | None = handler.opt.get("scope")  # of several, one will do
+    if scopes is None:  # OPTIONS, which says what may be asked here and nothing else
         return
-    if not may(token, scope):
-        raise Problem(403, f"This token may not do this; it would need the scope {scope}.")
+    scopes = scopes if isinstance(scopes, tuple) else (scopes,)
+    if not any(may(token, each) for each in scopes):
+        raise lacking(*scopes)
     connection.state.token = token
     for name in connection.query_params:
         if name not in handler.opt.get("query", ()):  # a slip of the pen would be a wrong answer
             raise Problem(422, "There is no such parameter here.", field=name[:100])
+
+
+def lacking(*scopes: Scope) -> Problem:
+    """A token may not do what these scopes allow."""
+    return Problem(403, f"This token may not do this; it would need the scope {' or '.join(scopes)}.")
 
 
 def idempotency_key(request: Asked) -> str | None:

@@ -26,6 +26,9 @@ _SAID = {
     "lead": {"type": ["string", "null"], "description": "Planned work: announced so long before; 48h unless said."},
     "urgent": _FLAG,
 }  # fmt: skip
+_APPROVAL: Plain = {
+    "enum": ["needed", None], "description": "needed: it is a draft, and goes out when another token publishes it.",
+}  # fmt: skip
 _REACH = record(
     {"count": _COUNT, "unreachable": _COUNT, "unmappable": _COUNT}, "count", "unreachable", "unmappable"
 )
@@ -45,11 +48,11 @@ SCHEMAS: dict[str, Plain] = {
     "Done": record(
         {
             "id": _COUNT, "update": _COUNT, "new": {"type": "boolean", "description": "false: it was done before"},
-            "published": {"type": "boolean"},
+            "published": {"type": "boolean"}, "approval": _APPROVAL,
             "reach": _REACH | {"type": ["object", "null"]},
             "warnings": {"type": "array", "items": WORD},
         },
-        "id", "update", "new", "published", "reach", "warnings",
+        "id", "update", "new", "published", "approval", "reach", "warnings",
     ),
     "Preview": record(
         {
@@ -75,8 +78,9 @@ SCHEMAS: dict[str, Plain] = {
         {
             **_BRIEF, "published_at": _AT, "published_by": {"type": ["string", "null"]}, "planned": {"type": "boolean"},
             "area": {"type": "object"}, "updates": {"type": "array", "items": {"type": "object"}},
-            "notices": {"type": "object"}, "contacts": {"type": ["object", "null"]},
+            "notices": {"type": "object"}, "approval": _APPROVAL, "contacts": {"type": ["object", "null"]},
         },
-        *_BRIEF, "published_at", "published_by", "planned", "area", "updates", "notices", "contacts", more=True,
+        *_BRIEF, "published_at", "published_by", "planned", "area", "updates", "notices", "approval", "contacts",
+        more=True,
     ),
 }  # fmt: skip

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import datetime, tzinfo
-from typing import Annotated, Any, TypeVar
+from collections.abc import Sequence
+from typing import Annotated
 
 from litestar import Response, get, post
 from litestar.params import FromPath, QueryParameter
 
 from mailer.app import App
-from mailer.core.access import Scope
-from mailer.core.importing import RowFault
-from mailer.core.incident import Once
+from mailer.core.access import Scope, Token
+from mailer.core.approval import NEEDED
 from mailer.core.incident_asked import read_change, read_closing, read_opening
 from mailer.core.plain import plain
-from mailer.errors import Conflict, FileFault, Missing, UsageError
-from mailer.flow.incident_desk import AnotherRequest, Done
-from mailer.web.api.asking import body, by, idempotency_key
-from mailer.web.api.problem import Problem, answer
+from mailer.flow.access import may
+from mailer.flow.incident_desk import Asker, Done
+from mailer.web.api.asking import by
+from mailer.web.api.incident_asking import DIGITS, asked, number_of, once, refusing
+from mailer.web.api.problem import answer
 from mailer.web.api.shape import described, ref
 from mailer.web.public import Asked, Product
 
-_MOST, _DIGITS, _MOST_SAID = 1_000, 15, 500
-_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
-_FIELDS = {"starts": "starts_at", "ends": "ends_at", "list": "lists", "exclude": "exclusions"}
+_MOST = 1_000
 _NO_CAMPAIGN = "No campaign tells customers of incidents; enable one with trigger: {incident: any}."
 _DONE = {200: ("It was done before.", ref("Done")), 201: ("It is done.", ref("Done"))}
-
-T = TypeVar("T")
-Reading = Callable[[Mapping[str, Any], tzinfo, datetime], T | RowFault]
 
 
 @get(
@@ -43,7 +34,7 @@ Reading = Callable[[Mapping[str, Any], tzinfo, datetime], T | RowFault]
 )
 async def get_incidents(
     mailer: Product,
-    after: Annotated[int, QueryParameter(ge=0, lt=10**_DIGITS)] = 0,
+    after: Annotated[int, QueryParameter(ge=0, lt=10**DIGITS)] = 0,
     limit: Annotated[int, QueryParameter(ge=1, le=_MOST)] = 100,
 ) -> Response[bytes]:
     """List incidents in short; `next` of one page is `after` of the following."""
@@ -63,9 +54,10 @@ async def get_incident(mailer: Product, incident_id: FromPath[str]) -> Response[
     Raises:
         Problem: there is no such incident.
     """
-    with _refusing(mailer):
-        found = await mailer.incidents.show(_number(incident_id), mailer.clock())
-    return answer(plain(found | {"unreachable": len(found["unreachable"])}))
+    with refusing(mailer):
+        found = await mailer.incidents.show(number_of(incident_id), mailer.clock())
+        waits = await mailer.incident_desk.waits(found["id"])
+    return answer(plain(found | {"unreachable": len(found["unreachable"]), "approval": _approval(waits)}))
 
 
 @post(
@@ -83,8 +75,8 @@ async def preview_incident(request: Asked, mailer: Product) -> Response[bytes]:
     Raises:
         Problem: a value cannot be taken.
     """
-    opening = await _asked(request, mailer, read_opening)
-    with _refusing(mailer):
+    opening = await asked(request, mailer, read_opening)
+    with refusing(mailer):
         await mailer.reload()
         found = await mailer.incidents.preview(opening.new.area, mailer.clock())
     warnings = [*await mailer.incidents.strangers(opening.new.area.services)]
@@ -106,34 +98,52 @@ async def preview_incident(request: Asked, mailer: Product) -> Response[bytes]:
     "/api/incidents",
     opt={"scope": Scope.INCIDENTS_WRITE},
     summary="Open an incident",
-    operation_class=described(_DONE, asks=ref("Opening"), also=(409,), keyed=True),
+    operation_class=described(
+        {**_DONE, 202: ("It is a draft until somebody else publishes it.", ref("Done"))},
+        asks=ref("Opening"),
+        also=(409,),
+        keyed=True,
+    ),
 )
 async def open_incident(request: Asked, mailer: Product) -> Response[bytes]:
     """Open an incident and tell everyone affected, planned work in good time; a draft waits to be published.
 
+    What reaches more customers than `policy.approval.above` becomes a draft: 202, with `approval` as `needed`.
+
     Raises:
         Problem: a value cannot be taken, or nobody would be told.
     """
-    opening = await _asked(request, mailer, read_opening)
-    with _refusing(mailer):
-        done = await mailer.incident_desk.open(opening, by(request), await _once(request))
-    return await _done(mailer, done, opening.new.area.services)
+    opening = await asked(request, mailer, read_opening)
+    with refusing(mailer):
+        done = await mailer.incident_desk.open(opening, by(request), await once(request))
+    status = 202 if done.new and done.waits else None
+    return await _done(mailer, done, opening.new.area.services, status)
 
 
 @post(
     "/api/incidents/{incident_id:str}/publish",
-    opt={"scope": Scope.INCIDENTS_WRITE},
+    opt={"scope": (Scope.INCIDENTS_WRITE, Scope.INCIDENTS_APPROVE), "query": ("update",)},
     summary="Publish a draft",
     operation_class=described(_DONE, also=(404, 409)),
 )
-async def publish_incident(request: Asked, mailer: Product, incident_id: FromPath[str]) -> Response[bytes]:
-    """Tell everyone affected of a draft as it stands; of one that is published already nothing changes.
+async def publish_incident(
+    request: Asked,
+    mailer: Product,
+    incident_id: FromPath[str],
+    update: Annotated[int | None, QueryParameter(ge=1, lt=10**DIGITS)] = None,
+) -> Response[bytes]:
+    """Tell everyone affected of a draft, only if `update` is its newest where that is named.
+
+    One that is published already stays as it is. What reaches more customers than `policy.approval.above` is
+    published by a token that wrote none of it, and has the scope incidents:approve.
 
     Raises:
-        Problem: there is no such draft, or nobody would be told.
+        Problem: there is no such draft, somebody else has to publish it, or nobody would be told.
     """
-    with _refusing(mailer):
-        done = await mailer.incident_desk.publish(_number(incident_id), by(request))
+    token: Token = request.state.token
+    who = Asker(by(request), may(token, Scope.INCIDENTS_WRITE), may(token, Scope.INCIDENTS_APPROVE))
+    with refusing(mailer):
+        done = await mailer.incident_desk.publish(number_of(incident_id), who, update)
     return await _done(mailer, done)
 
 
@@ -149,9 +159,9 @@ async def update_incident(request: Asked, mailer: Product, incident_id: FromPath
     Raises:
         Problem: a value cannot be taken, or the incident is closed.
     """
-    number, change = _number(incident_id), await _asked(request, mailer, read_change)
-    with _refusing(mailer):
-        done = await mailer.incident_desk.update(number, change, by(request), await _once(request))
+    number, change = number_of(incident_id), await asked(request, mailer, read_change)
+    with refusing(mailer):
+        done = await mailer.incident_desk.update(number, change, by(request), await once(request))
     return await _done(mailer, done, change.services or ())
 
 
@@ -167,9 +177,9 @@ async def resolve_incident(request: Asked, mailer: Product, incident_id: FromPat
     Raises:
         Problem: there is no such incident, or it is closed.
     """
-    number, words = _number(incident_id), await _asked(request, mailer, read_closing)
-    with _refusing(mailer):
-        done = await mailer.incident_desk.resolve(number, words, by(request), await _once(request))
+    number, words = number_of(incident_id), await asked(request, mailer, read_closing)
+    with refusing(mailer):
+        done = await mailer.incident_desk.resolve(number, words, by(request), await once(request))
     return await _done(mailer, done)
 
 
@@ -185,29 +195,15 @@ async def cancel_incident(request: Asked, mailer: Product, incident_id: FromPath
     Raises:
         Problem: there is no such incident, or it is closed.
     """
-    number, words = _number(incident_id), await _asked(request, mailer, read_closing)
-    with _refusing(mailer):
-        done = await mailer.incident_desk.cancel(number, words, by(request), await _once(request))
+    number, words = number_of(incident_id), await asked(request, mailer, read_closing)
+    with refusing(mailer):
+        done = await mailer.incident_desk.cancel(number, words, by(request), await once(request))
     return await _done(mailer, done)
 
 
-async def _asked(request: Asked, mailer: App, read: Reading[T]) -> T:
-    found = read(await body(request), mailer.rules.zone, mailer.clock())
-    if isinstance(found, RowFault):
-        raise _unusable(found.reason, found.field)
-    return found
-
-
-async def _once(request: Asked) -> Once | None:
-    """The request's key with a digest of all it says: under one key one thing is done."""
-    key = idempotency_key(request)
-    if key is None:
-        return None
-    asked = f"{request.method} {request.url.path}\n".encode() + await request.body()
-    return Once(key, hashlib.sha256(asked).hexdigest())
-
-
-async def _done(mailer: App, done: Done, services: Sequence[str] = ()) -> Response[bytes]:
+async def _done(
+    mailer: App, done: Done, services: Sequence[str] = (), status: int | None = None
+) -> Response[bytes]:
     reach = done.reach and {
         "count": done.reach.count,
         "unreachable": done.reach.unreachable,
@@ -218,51 +214,15 @@ async def _done(mailer: App, done: Done, services: Sequence[str] = ()) -> Respon
         "update": done.update,
         "new": done.new,
         "published": done.published,
+        "approval": _approval(done.waits),
         "reach": reach,
         "warnings": list(await mailer.incidents.strangers(services)),
     }
-    return answer(facts, 201 if done.new else 200)
+    return answer(facts, status or (201 if done.new else 200))
 
 
-@contextmanager
-def _refusing(mailer: App) -> Iterator[None]:
-    """Say as a problem what could not be done."""
-    try:
-        yield
-    except Missing:
-        raise _missing() from None
-    except Conflict as fault:
-        raise Problem(409, _sentence(str(fault))) from None
-    except UsageError as fault:
-        raise _unusable(str(fault)) from None
-    except AnotherRequest:
-        said = "This key came with another request before; nothing was written."
-        raise Problem(422, said, field="Idempotency-Key") from None
-    except FileFault as fault:
-        mailer.tell(f"An incident could not be published: {fault}")
-        raise Problem(
-            409, "The campaign that tells of incidents cannot be used; mailer check says why."
-        ) from None
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS):
-        raise _missing()
-    return int(text)
-
-
-def _missing() -> Problem:
-    return Problem(404, "There is no such incident.", field="id")
-
-
-def _unusable(said: str, field: str = "") -> Problem:
-    return Problem(422, _sentence(said), field=field)
-
-
-def _sentence(said: str) -> str:
-    """As the command line says it, with the names that fields have here, and never a whole body repeated."""
-    said = _OPTION.sub(lambda found: _FIELDS.get(found[1], found[1].replace("-", "_")), said)
-    return f"{said[:_MOST_SAID].rstrip('.')}."
+def _approval(waits: bool) -> str | None:
+    return NEEDED if waits else None
 
 
 HANDLERS = (

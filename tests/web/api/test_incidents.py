@@ -71,7 +71,7 @@ async def test_from_the_first_word_to_the_all_clear(shop: Gate, program: httpx.A
     told = await program.post(URL, json=said)
     assert (told.status_code, told.json()) == (
         201,
-        {"id": 1, "update": 1, "new": True, "published": True,
+        {"id": 1, "update": 1, "new": True, "published": True, "approval": None,
          "reach": {"count": 2, "unreachable": 0, "unmappable": 0}, "warnings": []},
     )  # fmt: skip
     assert await count(shop, delivery) == 2
@@ -324,7 +324,7 @@ async def test_a_token_opens_only_what_it_may(small: Gate) -> None:
         Scope.INCIDENTS_READ: [("get", URL), ("get", f"{URL}/1"), ("post", f"{URL}/preview")],
         Scope.INCIDENTS_WRITE: [
             ("post", URL),
-            *(("post", f"{URL}/1/{verb}") for verb in (*CLOSED, "publish")),
+            *(("post", f"{URL}/1/{verb}") for verb in CLOSED),
         ],
     }
     for scope, paths in asks.items():
@@ -336,6 +336,11 @@ async def test_a_token_opens_only_what_it_may(small: Gate) -> None:
                 assert (refused.status_code, refused.json()["detail"]) == (
                     403, f"This token may not do this; it would need the scope {scope}.",
                 )  # fmt: skip
+    async with small.client(await small.token("neither", [Scope.INCIDENTS_READ])) as client:
+        refused = await client.post(f"{URL}/1/publish")
+        assert (refused.status_code, refused.json()["detail"]) == (
+            403, "This token may not do this; it would need the scope incidents:write or incidents:approve.",
+        )  # fmt: skip
 
 
 async def test_a_campaign_that_cannot_be_used_opens_nothing(small: Gate, client: httpx.AsyncClient) -> None:
