@@ -157,7 +157,7 @@ async def _no_relay() -> list[Finding]:
 
 
 async def _relay(config: RelayConfig) -> list[Finding]:
-    if not relay_check.is_loopback(config.host) and (trouble := await names.trouble(config.host)):
+    if not relay_check.is_here(config.host) and (trouble := await names.trouble(config.host)):
         seen = RelaySeen(str(config), config.host, config.tls.value, trouble=trouble, phase="connect")
     else:
         seen = await look_at_relay(config)
@@ -167,7 +167,7 @@ async def _relay(config: RelayConfig) -> list[Finding]:
 async def _web(resolver: Resolver, sending: Sending) -> list[Finding]:
     host = sending.public_host
     addresses: list[str] = []
-    if not relay_check.is_loopback(host) and not host.replace(".", "").isdecimal() and ":" not in host:
+    if not relay_check.is_here(host) and not host.replace(".", "").isdecimal() and ":" not in host:
         answers = await asyncio.gather(*(resolver.ask(Question.of(host, kind)) for kind in ("A", "AAAA")))
         addresses = [value for each in answers for value in each.values]
         if not addresses:

@@ -80,17 +80,7 @@ def preview(
                 urgent=urgent,
             )
             found = await app.incidents.preview(new.area, this.clock())
-            this.out.one(
-                {
-                    "count": found.reach.count,
-                    "told": found.told,
-                    "left_out": found.left_out,
-                    "unreachable": found.reach.unreachable,
-                    "unmappable": found.reach.unmappable,
-                    "samples": [name for name, _points in found.reach.samples],
-                    "not_told": [{"customer": name, "reason": why} for name, why in found.examples],
-                }
-            )
+            this.out.one(found.as_facts())
             if not app.incident_campaigns():
                 tell(_NO_CAMPAIGN)
             await _say_unused(app, new.area.services)

@@ -106,6 +106,18 @@ class Foreseen:
     left_out: Mapping[str, int]  # why others would not, in the words of the ledger, or `audience` → how many
     examples: tuple[tuple[str, str], ...]  # some of them: the shop's id, and why
 
+    def as_facts(self) -> dict[str, Any]:
+        """The same as plain data."""
+        return {
+            "count": self.reach.count,
+            "told": self.told,
+            "left_out": dict(self.left_out),
+            "unreachable": self.reach.unreachable,
+            "unmappable": self.reach.unmappable,
+            "samples": [name for name, _points in self.reach.samples],
+            "not_told": [{"customer": name, "reason": why} for name, why in self.examples],
+        }
+
 
 def unused_service(name: str, known: Collection[str]) -> str:
     """What is said of a service that no customer and no point has, with names that are near."""

@@ -6,7 +6,6 @@ It is what mail goes to while no relay is set. It listens on loopback only, as i
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from contextlib import suppress
 from weakref import WeakSet
@@ -14,6 +13,7 @@ from weakref import WeakSet
 from aiosmtpd.smtp import SMTP, Envelope
 from aiosmtpd.smtp import Session as Peer
 
+from mailer.core.loopback import is_loopback
 from mailer.errors import SettingsError
 from mailer.mailbox.storage import Mailbox
 
@@ -67,7 +67,7 @@ async def serve(storage: Mailbox, host: str = "127.0.0.1", port: int = 0) -> Mai
     Raises:
         SettingsError: the host is not this machine's loopback, or the port is taken.
     """
-    if not _is_loopback(host):
+    if not is_loopback(host):
         raise SettingsError(f"The built-in mailbox listens on loopback only, not on {host}.")
     loop = asyncio.get_running_loop()
     connections: WeakSet[_Protocol] = WeakSet()
@@ -87,12 +87,3 @@ async def serve(storage: Mailbox, host: str = "127.0.0.1", port: int = 0) -> Mai
             f"The built-in mailbox cannot listen on {host}:{port}: {error.strerror}."
         ) from error
     return MailboxServer(server, connections)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

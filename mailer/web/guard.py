@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 from typing import Any
 
 from litestar.connection import ASGIConnection
 from litestar.exceptions import PermissionDeniedException
 from litestar.handlers import BaseRouteHandler
+
+from mailer.core.loopback import is_loopback
 
 #: What a proxy adds to a request it passes on: the reader is then somebody else than who connects to us.
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
@@ -32,18 +33,6 @@ def at_this_machine(connection: ASGIConnection[Any, Any, Any, Any], _handler: Ba
     )  # of two, a proxy may have believed the other
     if passed_on or old or not is_loopback(client) or not named:
         raise PermissionDeniedException
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 def _without_port(host: str) -> str:

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 
 from mailer.core.doctor.finding import Area, Finding, Source, Verdict, rfc
 from mailer.core.doctor.seen import RelaySeen
+from mailer.core.loopback import is_loopback
 
 _SOON = timedelta(days=14)
 _TLS = rfc(3207)
@@ -58,20 +59,15 @@ def no_relay() -> list[Finding]:
     return [Finding(Area.RELAY, "relay.use", Verdict.WARN, what, "relay.host", "Set relay.host, or relays.")]
 
 
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+def is_here(host: str) -> bool:
+    """Whether a host is this machine; names below `localhost` are by custom (RFC 6761 §6.3)."""
+    return is_loopback(host) or host.lower().endswith(".localhost")
 
 
 def _login(relay: RelaySeen) -> Finding:
     if relay.username:
         return _one("use", Verdict.OK, f"The relay {relay.name} let us log in.", relay)
-    if is_loopback(relay.host):
+    if is_here(relay.host):
         return _one(
             "use", Verdict.OK, f"The relay {relay.name} answers; it wants no login of this machine.", relay
         )
@@ -81,7 +77,7 @@ def _login(relay: RelaySeen) -> Finding:
 
 
 def _plain(relay: RelaySeen) -> Finding:
-    if is_loopback(relay.host):
+    if is_here(relay.host):
         return _one(
             "tls",
             Verdict.OK,

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 from mailer.core.doctor.dns import Book, Question, Status
 from mailer.core.doctor.finding import Area, Finding, Verdict, rfc
-from mailer.core.doctor.relay_check import is_loopback
+from mailer.core.doctor.relay_check import is_here
 from mailer.core.doctor.seen import WebSeen
 from mailer.core.doctor.sending import Sending
 
@@ -71,7 +71,7 @@ def answer(sending: Sending, seen: WebSeen) -> list[Finding]:
     host = sending.public_host
     if not _public(host) and sending.catches_mail:
         return []
-    grave = Verdict.WARN if is_loopback(host) else Verdict.FAULT
+    grave = Verdict.WARN if is_here(host) else Verdict.FAULT
     if seen.trouble:
         what = f"{sending.public_url} does not answer: {seen.trouble}."
         todo = (
@@ -103,7 +103,7 @@ def posted(sending: Sending, seen: WebSeen) -> list[Finding]:
         ]
     said = seen.trouble or f"it is answered with {seen.status} by something else"
     what = f"The request by which mail programs unsubscribe (POST to /u/) does not get through to mailer: {said}."
-    grave = Verdict.WARN if is_loopback(sending.public_host) else Verdict.FAULT
+    grave = Verdict.WARN if is_here(sending.public_host) else Verdict.FAULT
     todo = (
         "Have the web server pass on POST to /u/ without a login and without a redirect (docs/deploying.md)."
     )
@@ -128,7 +128,7 @@ def signed(sending: Sending, book: Book) -> list[Finding]:  # noqa: ARG001 - nee
 
 def _public(host: str) -> bool:
     """Whether somebody else may reach it."""
-    if not host or is_loopback(host):
+    if not host or is_here(host):
         return False
     try:
         return ip_address(host).is_global

@@ -10,7 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from mailer.core.access import Scope, Token
-from mailer.core.cell import MOST_ID, CellFault, line_of
+from mailer.core.cell import MOST_ID, CellFault, line_of, once
 from mailer.flow.access import TooOften, Unknown, may
 from mailer.web.api.problem import Problem, wait
 from mailer.web.public import Asked
@@ -104,9 +104,11 @@ async def body(request: Asked) -> dict[str, Any]:
         raise Problem(415, "The body must be application/json.")
     data = await request.body()
     try:
-        found = json.loads(data.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=_once)
+        found = json.loads(data.decode("utf-8"), parse_constant=_no_number, object_pairs_hook=once)
     except RecursionError:
         raise Problem(400, "The body nests lists or objects too deeply.") from None
+    except CellFault as fault:
+        raise Problem(400, f"The body is not JSON that can be relied on. {fault}") from None
     except ValueError as fault:
         why = getattr(fault, "msg", None) or "it holds a number or a letter that cannot be read"
         raise Problem(400, f"The body is not JSON: {why}.") from None
@@ -131,20 +133,6 @@ async def listed(request: Asked, name: str) -> list[Any]:
     if len(items) > MOST_ITEMS:
         raise Problem(422, f"There are {len(items)} items, and at most {MOST_ITEMS} are taken.", field=name)
     return items
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object. One that says something twice is read in two ways by two programs (RFC 8259 §4).
-
-    Raises:
-        Problem: it does.
-    """
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise Problem(400, f"The body is not JSON that can be relied on: {twice[:100]!r} is there twice.")
-    return found
 
 
 def _no_number(text: str) -> NoReturn:

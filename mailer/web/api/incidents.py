@@ -80,18 +80,9 @@ async def preview_incident(request: Asked, mailer: Product) -> Response[bytes]:
         await mailer.reload()
         found = await mailer.incidents.preview(opening.new.area, mailer.clock())
     warnings = [*await mailer.incidents.strangers(opening.new.area.services)]
-    return answer(
-        {
-            "count": found.reach.count,
-            "told": found.told,
-            "left_out": dict(found.left_out),
-            "unreachable": found.reach.unreachable,
-            "unmappable": found.reach.unmappable,
-            "samples": [name for name, _points in found.reach.samples],
-            "not_told": [{"customer": name, "reason": why} for name, why in found.examples],
-            "warnings": warnings if mailer.incident_campaigns() else [*warnings, _NO_CAMPAIGN],
-        }
-    )
+    if not mailer.incident_campaigns():
+        warnings.append(_NO_CAMPAIGN)
+    return answer({**found.as_facts(), "warnings": warnings})
 
 
 @post(
