@@ -94,9 +94,9 @@ class Twin(App):
                 people=self.audience,
                 segments=self.segments,
                 composer=Unwritten(),
-                judge=self._judge,
                 clock=self.clock,
             ),
+            judge=self._judge,
             clock=self._virtual,
         )
         return Rehearsal(

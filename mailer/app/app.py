@@ -172,7 +172,6 @@ class App(People, Dispatch):
             people=self.audience,
             segments=self.segments,
             composer=self.composer,
-            judge=self._judge,
             clock=self.clock,
         )
         tally = Tally(RelayAnswers(self.db))
@@ -182,7 +181,7 @@ class App(People, Dispatch):
                 ledger=self.ledger,
                 senders=self.senders,
                 tools=Tools(recheck, open_session, self.clock, random.random),
-                judge=recheck.judge,
+                judge=self._judge,
                 config=config,
                 open_journal=self.journals.create,
                 dispatcher=dispatcher,

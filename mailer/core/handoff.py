@@ -9,7 +9,7 @@ from typing import Any
 
 from mailer.core.coupon import CouponState
 from mailer.core.customer import Customer
-from mailer.core.delivery import Outcome, State, Withdrawn
+from mailer.core.delivery import Outcome, Skip, State, Withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,7 @@ class SendJob:
     coupon: CouponView | None = None
     printable: bool = False  # whether every letter of all this is known to be one that can be printed
     uncounted: bool = False  # the address is one whose owner refused to have clicks and openings counted
+    unfit: Skip | None = None  # why its customer is to be left out, as far as was seen when it was taken up
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,11 @@ class Reminded:
 
 @dataclass(slots=True)  # not frozen: one for every mail, see core.message.Letter
 class HandoffFacts:
-    """What the database says of a delivery in the very transaction that would mark it `sending`."""
+    """What the database says of a delivery in the very transaction that would mark it `sending`.
 
-    delivery_id: int
+    Nothing that tells it from others of which the same is true: those are judged once.
+    """
+
     purpose: str
     campaign: str
     zone: str | None  # IANA; none: the tenant's
@@ -135,6 +138,7 @@ class Start:
 
     delivery_id: int
     message_id: str
+    unfit: Skip | None = None  # why its customer is left out, unless there is a weightier reason
 
 
 @dataclass(slots=True)  # not frozen: one for every mail, see core.message.Letter

@@ -191,6 +191,11 @@ def judge(facts: HandoffFacts, rules: Rules, now: datetime) -> Verdict:
     return _placed(facts, rules, now)
 
 
+def weighed(verdict: Verdict, unfit: Skip | None) -> Verdict:
+    """Who no longer fits (`unfit`) is left out, unless the last look found a weightier reason."""
+    return Drop(State.SKIPPED, unfit) if unfit is not None and isinstance(verdict, Go) else verdict
+
+
 def _affected(facts: HandoffFacts, now: datetime) -> bool:
     """Whether an incident affects the customer that was public when the mail's turn came.
 

@@ -12,15 +12,14 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from mailer.core.campaign import Campaign, Goal
-from mailer.core.delivery import Skip, State
-from mailer.core.handoff import Drop, Go, HandoffFacts, SendJob, Verdict, Wait
+from mailer.core.delivery import Skip
+from mailer.core.handoff import SendJob
 from mailer.core.message import Draft, Message
 from mailer.core.policy import Candidate
 from mailer.core.segment import Rule
 from mailer.core.segment_recast import live
 from mailer.core.trigger import EventTrigger, SegmentTrigger
 from mailer.flow.making import ComposerPort
-from mailer.flow.waves import Judge
 
 
 class VersionsPort(Protocol):
@@ -49,7 +48,7 @@ class _Asked:
 
 
 class Recheck:
-    """Stands before the composer and the judge of a sender: looks at each chunk as it is taken up.
+    """Stands before the composer of a sender: looks at each chunk as it is taken up, and notes who no longer fits.
 
     It asks the released definition; what that says is kept for the life of the process.
     """
@@ -61,13 +60,10 @@ class Recheck:
         people: PeoplePort,
         segments: Mapping[str, Rule],
         composer: ComposerPort,
-        judge: Judge,
         clock: Callable[[], datetime],
     ) -> None:
         self._composer = composer
-        self._judge = judge
         self._clock = clock
-        self._unfit: dict[int, Skip] = {}  # deliveries taken up, and not judged yet
         self._versions = versions
         self._people = people
         self._segments = segments
@@ -76,9 +72,9 @@ class Recheck:
     async def prepare(self, jobs: Sequence[SendJob]) -> None:
         """Get ready to compose these, and see who no longer fits."""
         await self._composer.prepare(jobs)
-        for job in jobs:  # what was found at an earlier look is over
-            self._unfit.pop(job.delivery_id, None)
-        self._unfit |= await self.unfit(jobs, self._clock())
+        unfit = await self.unfit(jobs, self._clock())
+        for job in jobs:
+            job.unfit = unfit.get(job.delivery_id)
 
     def message_id(self, job: SendJob) -> str:
         """The Message-ID of a delivery; see `Composer.message_id`."""
@@ -91,14 +87,6 @@ class Recheck:
     def put_together(self, draft: Draft) -> Message:
         """The message; see `Composer.put_together`."""
         return self._composer.put_together(draft)
-
-    def judge(self, facts: HandoffFacts, now: datetime) -> Verdict:
-        """The last look; who no longer fits is left out, unless there is a weightier reason."""
-        verdict = self._judge(facts, now)
-        if isinstance(verdict, Wait):
-            return verdict
-        reason = self._unfit.pop(facts.delivery_id, None)
-        return Drop(State.SKIPPED, reason) if reason is not None and isinstance(verdict, Go) else verdict
 
     async def unfit(self, jobs: Sequence[SendJob], now: datetime) -> dict[int, Skip]:
         """The deliveries whose customer no longer fits, or has done already what the mail asks for."""

@@ -142,9 +142,9 @@ class Rehearsal:
             met.update(fresh)
             jobs = await parts.ledger.load(fresh) if fresh else []
             await parts.recheck.prepare(jobs)
-            starts = [Start(job.delivery_id, parts.recheck.message_id(job)) for job in jobs]
+            starts = [Start(job.delivery_id, parts.recheck.message_id(job), job.unfit) for job in jobs]
             verdicts = await parts.ledger.advance(
-                sender, now, finished, starts, partial(parts.recheck.judge, now=now)
+                sender, now, finished, starts, partial(parts.judge, now=now)
             )
             finished = [
                 Finish(delivery, now, outcome=_TAKEN)

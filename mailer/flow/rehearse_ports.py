@@ -61,8 +61,6 @@ class RecheckPort(Protocol):
 
     async def prepare(self, jobs: Sequence[SendJob]) -> None: ...
     def message_id(self, job: SendJob) -> str: ...
-    @property
-    def judge(self) -> Judge: ...
 
 
 class VirtualClock:
@@ -108,4 +106,5 @@ class Parts:
     ledger: FinisherPort
     senders: SendersPort
     recheck: RecheckPort
+    judge: Judge
     clock: VirtualClock

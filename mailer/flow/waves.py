@@ -141,7 +141,7 @@ class Waves:
         starting: list[Start] = []
         for job in jobs:
             job.message_id = job.message_id or self._name(job)  # kept, so that its message need not ask again
-            starting.append(Start(job.delivery_id, job.message_id))
+            starting.append(Start(job.delivery_id, job.message_id, job.unfit))
         verdicts: dict[int, Verdict] = {}
         wait = FIRST_WAIT
         while finished or starting:

@@ -28,10 +28,9 @@ from sqlalchemy.sql.functions import FunctionElement
 from mailer.core.delivery import State
 from mailer.core.run import SENDABLE, RunState
 from mailer.errors import Fenced
-from mailer.store.statements import Marking, Writing
+from mailer.store.statements import Asking, Marking, Step, Writing, numbers, together
 from mailer.store.switches import halted
-from mailer.store.tables import WAITING, campaign_state, delivery, run, sender
-from mailer.store.tables import claim as claim_table
+from mailer.store.tables import WAITING, campaign_state, delivery, run
 
 _CLAIM_LOCK = 7_021_002  # our number among PostgreSQL's advisory locks: one claim at a time
 
@@ -93,34 +92,51 @@ def open_runs(now: datetime) -> Select[tuple[int, int]]:
     )
 
 
-async def require_lease(connection: AsyncConnection, sender_id: int) -> None:
-    """Hold this sender's place for the transaction: nobody recovers what it holds before we commit.
-
-    Its row is the fence: recovering removes it, in one transaction with what the sender held. A lease that ran out
-    while the database was away, and that nobody recovered, is still this sender's.
-
-    Raises:
-        Fenced: its deliveries were given to others.
-    """
-    alive = await connection.scalar(
-        select(sender.c.id).where(sender.c.id == sender_id).with_for_update(read=True)
-    )
-    if alive is None:
-        raise Fenced(f"The lease of sender {sender_id} ran out; its deliveries were given to others.")
-
-
-_MINE = select(claim_table.c.deliveries).where(
-    claim_table.c.sender_id == bindparam("mine", type_=claim_table.c.sender_id.type)
+# The row is the fence: recovering removes it, in one transaction with what the sender held.
+_LEASE = Asking(
+    "select claim.deliveries from sender left join claim on claim.sender_id = sender.id where sender.id = :mine",
+    locking="for share of sender",
 )
+_MINE = Asking("select deliveries from claim where sender_id = :mine")
 
 # Each changes the row as it is at that moment: one sender's claims and hand-offs are transactions that meet there.
 _ADD = Marking("update claim set deliveries = {with these} where sender_id = :mine")
 _TAKE_OUT = Marking("update claim set deliveries = {without these} where sender_id = :mine")
 
 
+def lease(sender_id: int) -> Step:
+    """Hold this sender's place for the transaction: nobody recovers what it holds before we commit; see `leased`.
+
+    A lease that ran out while the database was away, and that nobody recovered, is still this sender's.
+    """
+    return _LEASE.by(mine=sender_id)
+
+
+def leased(found: Sequence[Any], sender_id: int) -> list[int]:
+    """What this sender claimed and has not begun, by what `lease` found.
+
+    Raises:
+        Fenced: its deliveries were given to others.
+    """
+    if not found:
+        raise Fenced(f"The lease of sender {sender_id} ran out; its deliveries were given to others.")
+    return numbers(found[0][0])
+
+
+async def require_lease(connection: AsyncConnection, sender_id: int) -> list[int]:
+    """Hold this sender's place; what it claimed and has not begun.
+
+    Raises:
+        Fenced: its deliveries were given to others.
+    """
+    (found,) = await together(connection, lease(sender_id))
+    return leased(found, sender_id)
+
+
 async def claimed_by(connection: AsyncConnection, sender_id: int) -> list[int]:
     """What this sender claimed and has not begun."""
-    return list(await connection.scalar(_MINE, {"mine": sender_id}) or ())
+    (found,) = await together(connection, _MINE.by(mine=sender_id))
+    return numbers(found[0][0]) if found else []
 
 
 async def hold(connection: AsyncConnection, sender_id: int, ids: Sequence[int]) -> None:
@@ -128,10 +144,14 @@ async def hold(connection: AsyncConnection, sender_id: int, ids: Sequence[int]) 
     await _ADD.run(connection, ids, mine=sender_id)
 
 
+def letting_go(sender_id: int, ids: Sequence[int]) -> Step:
+    """Of what this sender claimed, it holds these no longer."""
+    return _TAKE_OUT.of(ids, mine=sender_id)
+
+
 async def let_go(connection: AsyncConnection, sender_id: int, ids: Sequence[int]) -> None:
     """Of what this sender claimed, it holds these no longer."""
-    if ids:
-        await _TAKE_OUT.run(connection, ids, mine=sender_id)
+    await together(connection, letting_go(sender_id, ids))
 
 
 async def claim(
@@ -232,8 +252,7 @@ async def put_off(connection: AsyncConnection, sender_id: int, until: Mapping[in
     Raises:
         Fenced: they were given to others.
     """
-    await require_lease(connection, sender_id)
-    mine = set(await claimed_by(connection, sender_id))
+    mine = set(await require_lease(connection, sender_id))
     await _PUT_OFF.run(connection, sorted(pair for pair in until.items() if pair[0] in mine))
     await let_go(connection, sender_id, list(until))
 

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
-from mailer.store.statements import Marking
+from mailer.store.statements import Marking, Step, together
 from mailer.store.tables import delivery_event
 
 #: From which states a coupon may go to another. A redeemed one stays redeemed, whatever its mail did.
@@ -54,8 +54,12 @@ async def move_coupons(
     connection: AsyncConnection, delivery_ids: Sequence[int], to: CouponState, at: datetime
 ) -> None:
     """Put the coupons of these deliveries into another state, where that is a step they can take."""
-    if delivery_ids:
-        await _MOVES[to].run(connection, delivery_ids, to=to, at=at)
+    await together(connection, moving_coupons(delivery_ids, to, at))
+
+
+def moving_coupons(delivery_ids: Sequence[int], to: CouponState, at: datetime) -> Step:
+    """See `move_coupons`."""
+    return _MOVES[to].of(delivery_ids, to=to, at=at)
 
 
 def _move(to: CouponState) -> Marking:

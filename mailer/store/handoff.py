@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,18 +12,21 @@ from mailer.core.consent import TOPIC
 from mailer.core.coupon import CouponState
 from mailer.core.delivery import CLAIMABLE, Skip, State, Withdrawn
 from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Reminded, Start, Verdict, Wait
+from mailer.core.policy import weighed
 from mailer.core.transition import Change, finished, stopped
-from mailer.store.claims import claimed_by, let_go, require_lease
-from mailer.store.facts import Fact, move_coupons, record
+from mailer.store.claims import lease, leased, letting_go
+from mailer.store.facts import Fact, moving_coupons, record
 from mailer.store.holds import ANY, affected
-from mailer.store.slots import Places, give_back
-from mailer.store.statements import Marking, Reading, Writing, day, instant
+from mailer.store.slots import Places, giving_back, taking, waits
+from mailer.store.statements import Marking, Reading, Step, Writing, day, instant, together
 from mailer.store.switches import HALT
 
 Judge = Callable[[HandoffFacts], Verdict]
 
 #: States in which a mail surely did not leave, so that its place is free again.
 _NOT_LEFT = (State.QUEUED, State.DEFERRED, State.FAILED, State.SKIPPED, State.EXPIRED)
+
+_MAY_START = (*CLAIMABLE, State.SENDING)
 
 
 async def advance(
@@ -36,27 +39,38 @@ async def advance(
     judge: Judge,
 ) -> dict[int, Verdict]:
     """Write what ended, then judge what wants to start; see `Ledger.advance`."""
-    await require_lease(connection, sender_id)
-    starting = [start.delivery_id for start in starts]
-    own = set(await claimed_by(connection, sender_id))
-    if connection.dialect.name == "postgresql":
-        await _lock(connection, {end.delivery_id for end in ends} | set(starting), starting)
-    mine = await _held(connection, sender_id, [end.delivery_id for end in ends], own)
+    starting, ending = [start.delivery_id for start in starts], [end.delivery_id for end in ends]
+    # First the locks, in the order of ids, then the facts in a statement of their own: it sees whatever was committed
+    # while we waited, such as an unsubscribe. SQLite is locked as a whole.
+    locks = (_LOCK.of(list({*ending, *starting})), _LOCK_CUSTOMERS.of(starting))
+    found, *_locked, ours, rows = await together(
+        connection,
+        lease(sender_id),
+        *(locks if connection.dialect.name == "postgresql" else ()),
+        _HELD.of(ending, mine=sender_id),
+        _FACTS.of(starting, mine=sender_id),
+    )
+    own = set(leased(found, sender_id))
+    mine = {row.id: row.purpose for row in ours if row.sender_id is not None or row.id in own}
     changes = {
         end.delivery_id: (finished(end, mine[end.delivery_id]), end.at)
         for end in ends
         if end.delivery_id in mine
     }
-    await give_back(
-        connection, [each for each, (change, _at) in changes.items() if change.state in _NOT_LEFT]
+    held = {row.id: row for row in rows}
+    commercial = sorted({row.customer_id for row in rows if row.purpose == "commercial"})
+    _, taken, waiting = await together(
+        connection,
+        giving_back([each for each, (change, _at) in changes.items() if change.state in _NOT_LEFT]),
+        taking(commercial, now),
+        waits(commercial),
     )
-    held = {row["id"]: row for row in await _FACTS.rows(connection, starting, mine=sender_id)}
-    commercial = _commercial(held, starts)
-    places = await Places.of(connection, commercial, now)
+    places = Places.found(taken, waiting)
     # Nearly always there is no such incident, and nobody is asked about.
-    troubled = await affected(connection, commercial) if any(row["incident"] for row in held.values()) else {}
+    troubled = await affected(connection, commercial) if rows and rows[0].incident else {}
     for each in changes:
         places.settle(each)
+    look = _Look(judge, places, troubled)
     verdicts: dict[int, Verdict] = {}
     going: list[Start] = []
     for start in starts:
@@ -64,38 +78,54 @@ async def advance(
         verdict: Verdict = Wait(None)
         if (
             row is not None
-            and (row["sender_id"] is not None or start.delivery_id in own)
+            and (row.sender_id is not None or start.delivery_id in own)
             and start.delivery_id not in changes
-            and row["state"] in (*CLAIMABLE, State.SENDING)
+            and row.state in _MAY_START
         ):
-            verdict = judge(_facts(row, places, troubled))
+            verdict = weighed(look.at(row), start.unfit)
             if isinstance(verdict, Go):
                 going.append(start)
                 if verdict.day is not None:
-                    places.take(row["customer_id"], start.delivery_id, verdict.day)
+                    places.take(row.customer_id, start.delivery_id, verdict.day)
             else:
-                changes[start.delivery_id] = stopped(verdict, State(row["state"])), now
+                changes[start.delivery_id] = stopped(verdict, State(row.state)), now
                 if isinstance(verdict, Drop):
                     places.settle(start.delivery_id)
         verdicts[start.delivery_id] = verdict
     for lost in await places.write(connection):
         verdicts[lost] = Drop(State.SKIPPED, Skip.CAPPED)
-        changes[lost] = stopped(Drop(State.SKIPPED, Skip.CAPPED), State(held[lost]["state"])), now
+        changes[lost] = stopped(Drop(State.SKIPPED, Skip.CAPPED), State(held[lost].state)), now
     going = [start for start in going if isinstance(verdicts[start.delivery_id], Go)]
     # A start whose mark failed comes back as withdrawn: nobody knows whether it was only claimed, or begun.
     back = {end.delivery_id for end in ends if isinstance(end.outcome, Withdrawn)} | set(starting)
-    await let_go(connection, sender_id, list(own & back))
-    await write(connection, sender_id, now, changes)
-    await _begin(connection, sender_id, now, going)
+    await together(
+        connection,
+        letting_go(sender_id, list(own & back)),
+        *_written(sender_id, now, changes),
+        _BEGIN.of([(start.delivery_id, start.message_id) for start in going], mine=sender_id, now=now),
+    )
+    await _record(connection, changes)
     return verdicts
 
 
-async def _lock(connection: AsyncConnection, wanted: Iterable[int], starting: Sequence[int]) -> None:
-    # First the locks, in the order of ids, then the facts in a statement of their own: it sees whatever was
-    # committed while we waited, such as an unsubscribe.
-    await _LOCK.run(connection, list(wanted))
-    if starting:
-        await _LOCK_CUSTOMERS.run(connection, starting)
+class _Look:
+    """The last look, once for all those of whom the same is true."""
+
+    def __init__(self, judge: Judge, places: Places, troubled: Mapping[int, datetime]) -> None:
+        self._judge = judge
+        self._places = places
+        self._troubled = troubled
+        self._alike: dict[tuple[Any, ...], Verdict] = {}
+
+    def at(self, row: Any) -> Verdict:
+        """What becomes of a delivery that wants to start."""
+        if row.customer_id in self._troubled or self._places.apart(row.customer_id, row.id):
+            return self._judge(_facts(row, self._places, self._troubled))
+        said = row[_JUDGED:]
+        verdict = self._alike.get(said)
+        if verdict is None:
+            verdict = self._alike[said] = self._judge(_facts(row, self._places, self._troubled))
+        return verdict
 
 
 _LOCK = Marking("select id from delivery where id {these} order by id for update")
@@ -105,19 +135,22 @@ _LOCK_CUSTOMERS = Marking(
     " order by id for no key update"
 )
 
+#: From here on a row of facts says what is judged.
+_JUDGED = 4
+
 _FACTS = Reading(
     {
         "id": "delivery.id",
+        "customer_id": "delivery.customer_id",
+        "state": "delivery.state",
+        "sender_id": "delivery.sender_id",
         "purpose": "delivery.purpose",
         "campaign": "delivery.campaign",
         "expires_at": "delivery.expires_at",
         "own_action_at": "delivery.context ->> 'own_action_at'",
-        "customer_id": "delivery.customer_id",
         "priority": "delivery.priority",
         "due_at": "delivery.due_at",
         "not_before": "delivery.not_before",
-        "state": "delivery.state",
-        "sender_id": "delivery.sender_id",
         "zone": "customer.zone",
         "consent": "customer.consent",
         "run_state": "run.state",
@@ -151,36 +184,28 @@ _HELD = Reading(
 )
 
 
-def _commercial(held: Mapping[int, Mapping[str, Any]], starts: Sequence[Start]) -> list[int]:
-    """The customers a commercial mail is about to leave for."""
-    rows = (held[start.delivery_id] for start in starts if start.delivery_id in held)
-    return sorted({row["customer_id"] for row in rows if row["purpose"] == "commercial"})
-
-
-def _facts(row: Mapping[str, Any], places: Places, troubled: Mapping[int, datetime]) -> HandoffFacts:
-    scopes = {"all": row["dead"], "commercial": row["declined"]}
-    own_action = row["own_action_at"]
+def _facts(row: Any, places: Places, troubled: Mapping[int, datetime]) -> HandoffFacts:
+    scopes = {"all": row.dead, "commercial": row.declined}
     return HandoffFacts(
-        delivery_id=row["id"],
-        purpose=row["purpose"],
-        campaign=row["campaign"],
-        zone=row["zone"],
-        consent=row["consent"],
+        purpose=row.purpose,
+        campaign=row.campaign,
+        zone=row.zone,
+        consent=row.consent,
         suppressed=frozenset(scope for scope, reason in scopes.items() if reason is not None),
-        suppression_reason=row["dead"] or row["declined"],
-        run_state=row["run_state"],
-        campaign_paused=bool(row["paused"]),
-        halted=bool(row["halted"]),
-        expires_at=instant(row["expires_at"]),
-        own_action_at=datetime.fromisoformat(own_action) if own_action else None,
-        priority=row["priority"],
-        due_at=instant(row["due_at"]),
-        used=places.used(row["customer_id"], row["id"]),
-        waiting=places.others(row["customer_id"], row["id"]),
-        off_topic=row["off_topic"] is not None,
-        reminds=Reminded(row["reminds"], day(row["valid_until"])) if row["reminds"] else None,
-        not_before=instant(row["not_before"]),
-        affected_since=troubled.get(row["customer_id"]),
+        suppression_reason=row.dead or row.declined,
+        run_state=row.run_state,
+        campaign_paused=bool(row.paused),
+        halted=bool(row.halted),
+        expires_at=instant(row.expires_at),
+        own_action_at=datetime.fromisoformat(row.own_action_at) if row.own_action_at else None,
+        priority=row.priority,
+        due_at=instant(row.due_at),
+        used=places.used(row.customer_id, row.id),
+        waiting=places.others(row.customer_id, row.id),
+        off_topic=row.off_topic is not None,
+        reminds=Reminded(row.reminds, day(row.valid_until)) if row.reminds else None,
+        not_before=instant(row.not_before),
+        affected_since=troubled.get(row.customer_id),
     )
 
 
@@ -188,10 +213,12 @@ async def write(
     connection: AsyncConnection, sender_id: int, now: datetime, changes: Mapping[int, tuple[Change, datetime]]
 ) -> None:
     """Put deliveries this sender is known to hold into their next states, and let go of them."""
-    if not changes:
-        return
-    await _END.run(
-        connection,
+    await together(connection, *_written(sender_id, now, changes))
+    await _record(connection, changes)
+
+
+def _written(sender_id: int, now: datetime, changes: Mapping[int, tuple[Change, datetime]]) -> Iterator[Step]:
+    yield _END.of(
         [
             (
                 delivery_id, change.state, change.reason, change.not_before, change.sent_at, change.reply,
@@ -204,7 +231,10 @@ async def write(
     )  # fmt: skip
     for to in (CouponState.ISSUED, CouponState.RELEASED, CouponState.QUARANTINED):
         ids = [delivery_id for delivery_id, (change, _at) in changes.items() if change.coupon is to]
-        await move_coupons(connection, ids, to, now)
+        yield moving_coupons(ids, to, now)
+
+
+async def _record(connection: AsyncConnection, changes: Mapping[int, tuple[Change, datetime]]) -> None:
     await record(
         connection,
         [
@@ -213,23 +243,6 @@ async def write(
             if change.event is not None
         ],
     )
-
-
-async def _held(
-    connection: AsyncConnection, sender_id: int, ids: Sequence[int], claimed: Container[int]
-) -> dict[int, str]:
-    """Which of these this sender holds still, begun or `claimed`, and their purpose."""
-    return {
-        row["id"]: row["purpose"]
-        for row in await _HELD.rows(connection, ids, mine=sender_id)
-        if row["sender_id"] is not None or row["id"] in claimed
-    }
-
-
-async def _begin(connection: AsyncConnection, sender_id: int, now: datetime, going: Sequence[Start]) -> None:
-    if going:
-        rows = [(start.delivery_id, start.message_id) for start in going]
-        await _BEGIN.run(connection, rows, mine=sender_id, now=now)
 
 
 # The coalesce keeps databases from walking through all that the sender is sending, and through the rows for each of

@@ -46,8 +46,8 @@ async def affected(connection: AsyncConnection, customers: Sequence[int]) -> dic
     """
     found: dict[int, datetime] = {}
     for row in await _AFFECTED.rows(connection, customers):
-        since = known(row["since"])
-        found[row["id"]] = min(since, found.get(row["id"], since))
+        since = known(row.since)
+        found[row.id] = min(since, found.get(row.id, since))
     return found
 
 

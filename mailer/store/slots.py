@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.cap import WEEK
 from mailer.core.handoff import Waiting
-from mailer.store.statements import Marking, Reading, Writing, known, known_day
+from mailer.store.statements import Marking, Reading, Step, Writing, known, known_day, together
 
 #: A local date is never further than this from the UTC date.
 APART = timedelta(days=1)
@@ -27,20 +27,21 @@ class Taken(NamedTuple):
 class Places:
     """Commercial places of some customers, as one transaction sees and takes them."""
 
-    def __init__(
-        self, taken: dict[int, list[Taken]], waiting: Mapping[int, Sequence[Mapping[str, Any]]]
-    ) -> None:
+    def __init__(self, taken: dict[int, list[Taken]], waiting: Mapping[int, Sequence[Any]]) -> None:
         self._taken = taken
         self._waiting = waiting
         self._new: list[tuple[int, Taken]] = []  # customer, place
         self._gone: set[int] = set()  # deliveries that no longer wait
 
     @classmethod
-    async def of(cls, connection: AsyncConnection, customers: Sequence[int], now: datetime) -> Places:
-        """The places and the waiting mails of these customers."""
-        if not customers:
-            return cls({}, {})
-        return cls(await taken(connection, customers, now), await waiting(connection, customers))
+    def found(cls, taken_rows: Sequence[Any], waiting_rows: Sequence[Any]) -> Places:
+        """By what `taking` and `waits` found."""
+        return cls(_taken(taken_rows), _by_customer(waiting_rows))
+
+    def apart(self, customer: int, delivery_id: int) -> bool:
+        """Whether a mail of this customer may have to be judged by others of theirs."""
+        waits = self._waiting.get(customer, ())
+        return customer in self._taken or len(waits) > 1 or any(each.id != delivery_id for each in waits)
 
     def used(self, customer: int, delivery_id: int) -> tuple[date, ...]:
         """Days on which other mails of the customer left, or may have."""
@@ -51,7 +52,7 @@ class Places:
         return tuple(
             as_waiting(each)
             for each in self._waiting.get(customer, ())
-            if each["id"] != delivery_id and each["id"] not in self._gone
+            if each.id != delivery_id and each.id not in self._gone
         )
 
     def settle(self, delivery_id: int) -> None:
@@ -76,48 +77,66 @@ class Places:
         """Write the places down; the deliveries that lost theirs to another sender."""
         if not self._new:
             return set()
-        await _TAKE.run(
-            connection,
-            [(customer, place.day, place.slot, place.delivery_id) for customer, place in self._new],
-        )
+        rows = [(customer, place.day, place.slot, place.delivery_id) for customer, place in self._new]
         wanted = {place.delivery_id for _customer, place in self._new}
-        return wanted - {row["id"] for row in await _HELD.rows(connection, list(wanted))}
+        _, held = await together(connection, _TAKE.of(rows), _HELD.of(list(wanted)))
+        return wanted - {row.id for row in held}
 
 
 async def taken(
     connection: AsyncConnection, customers: Sequence[int], now: datetime
 ) -> dict[int, list[Taken]]:
     """The places of these customers that still count, by customer."""
+    (found,) = await together(connection, taking(customers, now))
+    return _taken(found)
+
+
+def taking(customers: Sequence[int], now: datetime) -> Step:
+    """See `taken`."""
+    return _TAKEN.of(customers, since=now.date() - WEEK - APART)
+
+
+def _taken(rows: Sequence[Any]) -> dict[int, list[Taken]]:
     found: dict[int, list[Taken]] = {}
-    since = now.date() - WEEK - APART
-    for row in await _TAKEN.rows(connection, customers, since=since):
-        place = Taken(known_day(row["local_day"]), row["slot"], row["delivery_id"])
-        found.setdefault(row["customer_id"], []).append(place)
+    for row in rows:
+        place = Taken(known_day(row.local_day), row.slot, row.delivery_id)
+        found.setdefault(row.customer_id, []).append(place)
     return found
 
 
-async def waiting(
-    connection: AsyncConnection, customers: Sequence[int]
-) -> dict[int, list[Mapping[str, Any]]]:
+async def waiting(connection: AsyncConnection, customers: Sequence[int]) -> dict[int, list[Any]]:
     """The rows of these customers' commercial deliveries that have not left and may, by customer."""
-    found: dict[int, list[Mapping[str, Any]]] = {}
-    for row in await _WAITING.rows(connection, customers):
-        found.setdefault(row["customer_id"], []).append(row)
+    (found,) = await together(connection, waits(customers))
+    return _by_customer(found)
+
+
+def waits(customers: Sequence[int]) -> Step:
+    """See `waiting`."""
+    return _WAITING.of(customers)
+
+
+def _by_customer(rows: Sequence[Any]) -> dict[int, list[Any]]:
+    found: dict[int, list[Any]] = {}
+    for row in rows:
+        found.setdefault(row.customer_id, []).append(row)
     return found
 
 
-def as_waiting(row: Mapping[str, Any]) -> Waiting:
+def as_waiting(row: Any) -> Waiting:
     """A row of `waiting`, as decisions take it."""
     return Waiting(
-        row["customer_id"], row["priority"], known(row["due_at"]), row["campaign"], known(row["not_before"]),
-        row["id"],
-    )  # fmt: skip
+        row.customer_id, row.priority, known(row.due_at), row.campaign, known(row.not_before), row.id
+    )
 
 
 async def give_back(connection: AsyncConnection, deliveries: Sequence[int]) -> None:
     """These deliveries surely did not leave: their places are free."""
-    if deliveries:
-        await _GIVE_BACK.run(connection, deliveries)
+    await together(connection, giving_back(deliveries))
+
+
+def giving_back(deliveries: Sequence[int]) -> Step:
+    """See `give_back`."""
+    return _GIVE_BACK.of(deliveries)
 
 
 _TAKE = Writing(

@@ -1,18 +1,23 @@
 """The statements a sender lives by, written out: no expression is built and no row unpacked for each mail.
 
 Rows go in as one JSON value. On SQLite they come out as one as well: its driver gives up the interpreter's lock for
-every row it fetches, and in a busy process each time means waiting for it. PostgreSQL's driver has no such habit.
+every row it fetches, and in a busy process each time means waiting for it. PostgreSQL's driver has no such habit, and
+is asked directly, several statements at a time: on the way of each through SQLAlchemy and back a mail could be made.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+import psycopg
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 _JSON_COLUMN = re.compile(r"\{([a-z_.]+)\}")
@@ -41,15 +46,113 @@ _NUMBERS = {
 }
 
 
-class Reading:
+class Step(NamedTuple):
+    """A statement with its values, to be run by itself or with others; see `together`."""
+
+    statement: Statement
+    given: Sequence[Any] | None  # none: it is about no rows that are given
+    values: Mapping[str, Any]
+
+
+class Statement:
+    """One statement, as SQLite and as PostgreSQL take it."""
+
+    _reads = False  # whether it finds rows
+    _sqlite: str
+    _postgresql: str
+
+    def of(self, given: Sequence[Any], **values: Any) -> Step:
+        """This statement with what it is given and its values. Given nothing it is not run, and finds nothing."""
+        return Step(self, given, values)
+
+    async def run(self, connection: AsyncConnection, given: Sequence[Any], **values: Any) -> None:
+        """Run it by itself."""
+        await together(connection, Step(self, given, values))
+
+    def lite(self, given: Sequence[Any] | None) -> dict[str, Any]:
+        """What is given, as SQLite takes it."""
+        return {} if given is None else {"ids": json.dumps(list(given))}
+
+    def post(self, given: Sequence[Any] | None) -> dict[str, Any]:
+        """What is given, as PostgreSQL takes it."""
+        return {} if given is None else {"ids": _array(given)}
+
+    async def on_sqlite(self, driver: Any, step: Step) -> Any:
+        """Run it; what it finds."""
+        values = {name: _lite(value) for name, value in step.values.items()}
+        # In one step of the driver's thread instead of four.
+        found = await driver.execute_fetchall(self._sqlite, self.lite(step.given) | values)
+        return self.from_sqlite(found)
+
+    async def on_postgresql(self, driver: Any, step: Step) -> Any:
+        """Send it; the cursor that will know what it finds."""
+        cursor = driver.cursor()
+        await cursor.execute(self._postgresql, {**self.post(step.given), **step.values})
+        return cursor
+
+    async def found(self, cursor: Any) -> Any:
+        """What it found on PostgreSQL."""
+        return self.from_postgresql(await cursor.fetchall()) if self._reads else []
+
+    def from_sqlite(self, found: Sequence[Any]) -> Any:
+        """What SQLite's driver found, as it is read here."""
+        return found
+
+    def from_postgresql(self, found: Sequence[Any]) -> Any:
+        """What PostgreSQL's driver found, as it is read here."""
+        return found
+
+
+async def together(connection: AsyncConnection, *steps: Step) -> list[Any]:
+    """Several statements, one after the other as given; what each found.
+
+    None of them needs to know what another found, so that they are one way to PostgreSQL and back; each sees what was
+    committed while the one before it waited for a lock.
+    """
+    driver: Any = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
+    found: list[Any] = [[] for _ in steps]
+    wanted = [(place, step) for place, step in enumerate(steps) if step.given is None or step.given]
+    if connection.dialect.name == "sqlite":
+        for place, step in wanted:
+            found[place] = await step.statement.on_sqlite(driver, step)
+        return found
+    try:
+        async with driver.pipeline() if len(wanted) > 1 else nullcontext():
+            sent = [(place, step, await step.statement.on_postgresql(driver, step)) for place, step in wanted]
+            for place, step, cursor in sent:
+                found[place] = await step.statement.found(cursor)
+    except psycopg.Error as error:
+        raise DBAPIError.instance(
+            None, None, error, psycopg.Error, hide_parameters=True, dialect=connection.dialect
+        ) from error
+    return found
+
+
+class Asking(Statement):
+    """A SELECT by values alone; `locking` is how it ends where a database is not locked as a whole."""
+
+    _reads = True
+
+    def __init__(self, statement: str, locking: str = "") -> None:
+        self._sqlite, self._postgresql = statement, _bound(f"{statement} {locking}")
+
+    def by(self, **values: Any) -> Step:
+        """This statement with its values."""
+        return Step(self, None, values)
+
+
+class Reading(Statement):
     """A SELECT over deliveries, or customers, whose numbers are given as one value, `:ids`.
 
     `columns` are expressions by name; `{x}` among them is a JSON column as a value. `tables` begins with
-    `cross join`, and its `where` says what `= wanted.id`, a number given once.
+    `cross join`, and its `where` says what `= wanted.id`, a number given once. Instants and days are found as the
+    database gives them; see `instant` and `day`.
     """
 
+    _reads = True
+
     def __init__(self, columns: Mapping[str, str], tables: str) -> None:
-        self._names = tuple(columns)
+        self._row = _row_of(columns)
         self._json = [place for place, each in enumerate(columns.values()) if _JSON_COLUMN.search(each)]
         inner = ", ".join(columns.values())
         lite, post = (_JSON_COLUMN.sub(form, inner) for form in (r"json(\1)", r"cast(\1 as text)"))
@@ -64,31 +167,43 @@ class Reading:
         )
         self._postgresql = _bound(f"select {post} from {where}")
 
-    async def rows(
-        self, connection: AsyncConnection, ids: Sequence[int], **values: Any
-    ) -> list[dict[str, Any]]:
-        """The rows, by column name. Instants and days are as the database gives them; see `instant` and `day`."""
-        return (await self.looked_at(connection, ids, **values))[0]
+    async def rows(self, connection: AsyncConnection, ids: Sequence[int], **values: Any) -> list[Any]:
+        """The rows, by column name."""
+        found: list[Any] = (await together(connection, Step(self, ids, values)))[0]
+        return found
 
-    async def looked_at(
-        self, connection: AsyncConnection, ids: Sequence[int], **values: Any
-    ) -> tuple[list[dict[str, Any]], bool]:
-        """The rows, and whether it is known at once of all their text that every letter of it can be printed."""
-        names = self._names
-        if not ids:
-            return [], True
-        if connection.dialect.name == "sqlite":
-            given = {name: _lite(value) for name, value in values.items()}
-            whole = await _fetched(connection, self._sqlite, {"ids": json.dumps(list(ids)), **given})
-            said = whole[0][0]
-            return [dict(zip(names, row, strict=True)) for row in json.loads(said)], all_printable(said)
-        found = await connection.exec_driver_sql(self._postgresql, {"ids": _array(ids), **values})
-        read = [list(row) for row in found]
-        said = "".join([each for row in read for each in row if type(each) is str])
-        for place in self._json:
-            for row, value in zip(read, _loaded([row[place] for row in read]), strict=True):
-                row[place] = value
-        return [dict(zip(names, row, strict=True)) for row in read], all_printable(said)
+    def from_sqlite(self, found: Sequence[Any]) -> list[Any]:
+        """Its one value."""
+        return list(map(self._row, json.loads(found[0][0])))
+
+    def from_postgresql(self, found: Sequence[Any]) -> list[Any]:
+        """Its rows, their JSON columns read each at once."""
+        if not self._json:
+            return list(map(self._row, found))
+        columns: list[Sequence[Any]] = list(zip(*found, strict=True))
+        for place in self._json if columns else ():
+            columns[place] = _loaded(columns[place])
+        return list(map(self._row, zip(*columns, strict=True)))
+
+
+def _row_of(columns: Iterable[str]) -> Callable[[Iterable[Any]], Any]:
+    kind: Any = namedtuple("Row", list(columns))  # type: ignore[misc]  # noqa: PYI024 - its columns are known only here
+    make: Callable[[Iterable[Any]], Any] = kind._make
+    return make
+
+
+class Inspecting(Reading):
+    """A reading that finds its rows, and whether it is known at once that every letter of their text can be printed."""
+
+    def from_sqlite(self, found: Sequence[Any]) -> Any:
+        """Its one value, that is looked at as a whole."""
+        return super().from_sqlite(found), all_printable(found[0][0])
+
+    def from_postgresql(self, found: Sequence[Any]) -> Any:
+        """Its rows, looked at a column at a time."""
+        texts = [column for column in zip(*found, strict=True) if str in set(map(type, column))]
+        said = "".join(["".join([each for each in column if each is not None]) for column in texts])
+        return super().from_postgresql(found), all_printable(said)
 
 
 def all_printable(said: str) -> bool:
@@ -96,8 +211,11 @@ def all_printable(said: str) -> bool:
     return "\\" not in said and said.isprintable()
 
 
-class Writing:
-    """A statement that changes or adds many rows. `{given}` stands for them, a table with `fields` by name."""
+class Writing(Statement):
+    """A statement that changes or adds many rows, each row's values given in the order of its `fields`.
+
+    `{given}` stands for them, a table with the fields by name.
+    """
 
     def __init__(self, statement: str, fields: Mapping[str, str]) -> None:
         names = list(fields)
@@ -113,19 +231,16 @@ class Writing:
             )
         )
 
-    async def run(self, connection: AsyncConnection, rows: Sequence[Sequence[Any]], **values: Any) -> None:
-        """Run it over all rows at once; each row's values in the order of the fields."""
-        lite = connection.dialect.name == "sqlite"
-        if lite:
-            values = {name: _lite(value) for name, value in values.items()}
-        whole = json.dumps(rows, ensure_ascii=False, default=_spelled if lite else _iso)
-        if lite:
-            await _fetched(connection, self._sqlite, {"rows": whole, **values})
-        else:
-            await connection.exec_driver_sql(self._postgresql, {"rows": whole, **values})
+    def lite(self, given: Sequence[Any] | None) -> dict[str, Any]:
+        """The rows."""
+        return {"rows": json.dumps(given, ensure_ascii=False, default=_spelled)}
+
+    def post(self, given: Sequence[Any] | None) -> dict[str, Any]:
+        """The rows."""
+        return {"rows": json.dumps(given, ensure_ascii=False, default=_iso)}
 
 
-class Marking:
+class Marking(Statement):
     """A statement that does the same to many rows, whose numbers are given as one value.
 
     `{these}` stands for being one of the numbers, `{with these}` and `{without these}` for a column `deliveries` of
@@ -139,13 +254,10 @@ class Marking:
             lite, post = lite.replace(change, on_sqlite), post.replace(change, on_postgresql)
         self._sqlite, self._postgresql = lite, _bound(post)
 
-    async def run(self, connection: AsyncConnection, ids: Sequence[int], **values: Any) -> None:
-        """Run it over all of them at once."""
-        if connection.dialect.name == "sqlite":
-            given = {name: _lite(value) for name, value in values.items()}
-            await _fetched(connection, self._sqlite, {"ids": json.dumps(list(ids)), **given})
-        else:
-            await connection.exec_driver_sql(self._postgresql, {"ids": _array(ids), **values})
+
+def numbers(value: Any) -> list[int]:
+    """What a column of numbers holds."""
+    return list(json.loads(value) if isinstance(value, str) else value or ())
 
 
 def _bound(statement: str) -> str:
@@ -162,13 +274,6 @@ def _loaded(texts: Sequence[str | None]) -> list[Any]:
     """The values of a JSON column, read at once."""
     whole: list[Any] = json.loads(f"[{','.join([each or 'null' for each in texts])}]")
     return whole
-
-
-async def _fetched(connection: AsyncConnection, statement: str, values: Mapping[str, Any]) -> Sequence[Any]:
-    """What a statement finds on SQLite, in one step of its thread instead of four."""
-    raw = (await connection.get_raw_connection()).driver_connection
-    assert raw is not None  # noqa: S101 - a connection in use has one
-    return await raw.execute_fetchall(statement, values)  # type: ignore[no-any-return]  # the driver's own type is not SQLAlchemy's
 
 
 def known(value: Any) -> datetime:

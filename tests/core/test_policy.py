@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from mailer.core.campaign import Campaign
 from mailer.core.delivery import Hold, Skip, State
 from mailer.core.handoff import Drop, Go, HandoffFacts, Reminded, Verdict, Wait
-from mailer.core.policy import LOOK_AGAIN, Candidate, Rules, decide, held_out, judge
+from mailer.core.policy import LOOK_AGAIN, Candidate, Rules, decide, held_out, judge, weighed
 from mailer.core.quiet import QuietHours
 
 RULES = Rules(zone=ZoneInfo("Europe/Istanbul"), quiet=QuietHours.parse("21:00-09:00"))
@@ -158,7 +158,7 @@ def test_an_end_is_each_customers_own() -> None:
 
 def facts(**given: Any) -> HandoffFacts:
     these: dict[str, Any] = {
-        "delivery_id": 1, "purpose": "commercial", "campaign": "c", "zone": None, "consent": "yes",
+        "purpose": "commercial", "campaign": "c", "zone": None, "consent": "yes",
         "suppressed": frozenset(), "suppression_reason": None, "run_state": "running", "campaign_paused": False,
         "halted": False, "expires_at": None,
     }  # fmt: skip
@@ -215,6 +215,22 @@ DEAD = {"suppressed": frozenset({"all", "commercial"}), "suppression_reason": "b
 )  # fmt: skip
 def test_the_last_look(of: dict[str, Any], now: datetime, verdict: Verdict) -> None:
     assert judge(facts(**of), RULES, now) == verdict
+
+
+@pytest.mark.parametrize(
+    ("verdict", "unfit", "then"),
+    [
+        (Go(), None, Go()),
+        (Go(DUE.date()), Skip.NOT_ELIGIBLE, Drop(State.SKIPPED, Skip.NOT_ELIGIBLE)),
+        (Go(), Skip.GOAL_MET, Drop(State.SKIPPED, Skip.GOAL_MET)),
+        (Drop(State.SKIPPED, Skip.UNSUBSCRIBED), Skip.GOAL_MET, Drop(State.SKIPPED, Skip.UNSUBSCRIBED)),
+        (Wait(None), Skip.GOAL_MET, Wait(None)),  # looked at again when it is over
+    ],
+)
+def test_who_no_longer_fits_is_left_out_unless_for_a_weightier_reason(
+    verdict: Verdict, unfit: Skip | None, then: Verdict
+) -> None:
+    assert weighed(verdict, unfit) == then
 
 
 @pytest.mark.parametrize("now", [DUE, NIGHT])

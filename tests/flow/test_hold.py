@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from mailer.core.customer import Customer
 from mailer.core.delivery import Hold, Skip, State
-from mailer.core.handoff import Drop, Go, HandoffFacts, SendJob, Verdict, Wait
+from mailer.core.handoff import Drop, Go, SendJob, Wait
 from mailer.core.incident import IncidentState
 from mailer.core.incident_change import Change
 from mailer.core.incident_opening import NewIncident
+from mailer.core.policy import weighed
 from mailer.core.segment import Rule
 from mailer.flow.notify import Notifier
 from mailer.flow.recheck import Recheck
@@ -114,32 +115,20 @@ class People:
 
 async def test_whoever_the_audience_did_not_find_while_it_was_held_is_asked_about_anew() -> None:
     people = People()
-    verdicts: list[Verdict] = [Wait(T0 + HOUR, Hold.AFFECTED), Go(), Go()]
-
-    def judge(facts: HandoffFacts, now: datetime) -> Verdict:
-        return verdicts.pop(0)
-
     recheck = Recheck(
-        versions=people,
-        people=cast("Any", people),
-        segments={},
-        composer=Unwritten(),
-        judge=judge,
-        clock=lambda: T0,
+        versions=people, people=cast("Any", people), segments={}, composer=Unwritten(), clock=lambda: T0
     )
     job = SendJob(
         delivery_id=7, run_id=1, version_id=1, campaign="offer", purpose="commercial", occurrence="o", kind="",
         email="a@x.example", due_at=T0, attempts=0, message_id=None,
         customer=Customer(id="A", email="a@x.example"), customer_key=1, planned_at=T0,
     )  # fmt: skip
-    asked = HandoffFacts(
-        7, "commercial", "offer", None, "yes", frozenset(), None, "running", False, False, None
-    )
+    held = Wait(T0 + HOUR, Hold.AFFECTED)
     await recheck.prepare([job])
-    assert isinstance(recheck.judge(asked, T0), Wait)
+    assert weighed(held, job.unfit) == held  # it is not let go of because of what is true now
     people.fit = {1}
     await recheck.prepare([job])
-    assert recheck.judge(asked, T0 + HOUR) == Go()
+    assert weighed(Go(), job.unfit) == Go()
     people.fit = set()
     await recheck.prepare([job])
-    assert recheck.judge(asked, T0 + HOUR) == Drop(State.SKIPPED, Skip.NOT_ELIGIBLE)
+    assert weighed(Go(), job.unfit) == Drop(State.SKIPPED, Skip.NOT_ELIGIBLE)

@@ -160,9 +160,11 @@ async def test_a_domain_that_gets_too_much_gets_half_and_the_others_what_they_go
 
 async def test_what_the_last_look_stops_takes_no_place(database: Database) -> None:
     await waiting(database, slow=12)
+    async with database.write() as connection:
+        await connection.execute(update(delivery).values(priority=delivery.c.id % 2))
 
     def judge(facts: HandoffFacts, now: object) -> Verdict:
-        return Drop(State.SKIPPED, Skip.SUPPRESSED) if facts.delivery_id % 2 else Go()
+        return Drop(State.SKIPPED, Skip.SUPPRESSED) if facts.priority % 2 else Go()
 
     post = Post()
     await done(sender(database, post, paced(slow={"connections": 1}), judge=judge))

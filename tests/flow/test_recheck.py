@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from mailer.core.campaign import Campaign
-from mailer.core.delivery import Skip, State
-from mailer.core.handoff import Drop, Go, HandoffFacts, SendJob, Verdict, Wait
+from mailer.core.delivery import Skip
+from mailer.core.handoff import Go, SendJob, Verdict
 from mailer.core.policy import Candidate
 from mailer.core.samples import CUSTOMERS, sample_job
 from mailer.core.segment import Rule
@@ -49,10 +49,6 @@ class World:
         del event, now
         return self.done & set(since)
 
-    def judge(self, facts: HandoffFacts, now: datetime) -> Verdict:
-        del facts, now
-        return self.verdict
-
 
 OFFER = {"name": "offer", "purpose": "commercial", "trigger": "manual"}
 GOAL = {"event": "order.placed", "within": "7d"}
@@ -64,55 +60,25 @@ def job(delivery_id: int, customer_key: int, **changes: Any) -> SendJob:
     return replace(made, delivery_id=delivery_id, customer_key=customer_key, version_id=1, **changes)
 
 
-def facts(delivery_id: int) -> HandoffFacts:
-    return HandoffFacts(delivery_id, "commercial", "offer", None, "yes", frozenset(), None, "running",
-                        campaign_paused=False, halted=False, expires_at=None)  # fmt: skip
-
-
 def looking_at(world: World) -> Recheck:
-    return Recheck(
-        versions=world, people=world, segments={}, composer=Unwritten(), judge=world.judge, clock=lambda: NOW
-    )
+    return Recheck(versions=world, people=world, segments={}, composer=Unwritten(), clock=lambda: NOW)
 
 
-def dropped(reason: Skip) -> Drop:
-    return Drop(State.SKIPPED, reason)
-
-
-async def test_who_no_longer_fits_or_has_done_it_already_is_left_out_once() -> None:
+async def test_who_no_longer_fits_or_has_done_it_already_is_to_be_left_out() -> None:
     world = World({"audience": BUYERS, "goal": GOAL}, fit={11, 13}, done={13})
-    look = looking_at(world)
-    await look.prepare([job(1, 11), job(2, 12), job(3, 13)])
-    assert [look.judge(facts(each), NOW) for each in (1, 2, 3)] == [
-        Go(), dropped(Skip.NOT_ELIGIBLE), dropped(Skip.GOAL_MET),
-    ]  # fmt: skip
-    assert look.judge(facts(2), NOW) == Go()  # what is over is forgotten
+    jobs = [job(1, 11), job(2, 12), job(3, 13)]
+    await looking_at(world).prepare(jobs)
+    assert [each.unfit for each in jobs] == [None, Skip.NOT_ELIGIBLE, Skip.GOAL_MET]
 
 
-async def test_a_weightier_reason_stands() -> None:
-    world = World({"audience": BUYERS}, verdict=dropped(Skip.UNSUBSCRIBED))
-    look = looking_at(world)
-    await look.prepare([job(1, 11)])
-    assert look.judge(facts(1), NOW) == dropped(Skip.UNSUBSCRIBED)
-
-
-async def test_who_had_to_wait_and_fits_by_then_gets_it() -> None:
-    world = World({"audience": BUYERS}, verdict=Wait(None))
-    look = looking_at(world)
-    await look.prepare([job(1, 11)])
-    assert look.judge(facts(1), NOW) == Wait(None)  # everything was halted
-    world.fit, world.verdict = {11}, Go()
-    await look.prepare([job(1, 11)])
-    assert look.judge(facts(1), NOW) == Go()
-
-
-async def test_who_had_to_wait_is_left_out_where_they_still_do_not_fit() -> None:
-    world = World({"audience": BUYERS}, verdict=Wait(None))
-    look = looking_at(world)
-    await look.prepare([job(1, 11)])
-    look.judge(facts(1), NOW)
-    world.verdict = Go()
-    assert look.judge(facts(1), NOW) == dropped(Skip.NOT_ELIGIBLE)
+async def test_each_look_is_a_new_one() -> None:
+    world = World({"audience": BUYERS})
+    look, mine = looking_at(world), job(1, 11)
+    await look.prepare([mine])
+    assert mine.unfit is Skip.NOT_ELIGIBLE
+    world.fit = {11}
+    await look.prepare([mine])
+    assert mine.unfit is None
 
 
 async def test_an_events_customer_is_looked_at_as_of_that_event() -> None:

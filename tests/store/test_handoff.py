@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from mailer.core.delivery import Accepted, Failure, InDoubt, Phase, Refused, Reply, State, TryLater
+from mailer.core.delivery import Accepted, Failure, InDoubt, Phase, Refused, Reply, Skip, State, TryLater
 from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Start, Verdict, Wait
 from mailer.errors import Fenced, UsageError
 from mailer.store.engine import Database
@@ -118,13 +118,12 @@ async def test_a_start_that_is_not_ours_waits(database: Database) -> None:
 
 async def test_a_drop_ends_it_and_a_wait_puts_it_back(database: Database) -> None:
     ledger, mine = Ledger(database), await a_sender(database)
-    rows = [await a_delivery(database, sender_id=mine) for _ in range(3)]
+    rows = [await a_delivery(database, sender_id=mine, priority=each) for each in range(3)]
     codes = [await a_coupon(database, found) for found in rows]
-    say: dict[int, Verdict] = dict(
-        zip(rows, [Drop(State.SKIPPED, "unsubscribed"), Wait(LATER), Wait(None)], strict=True)
-    )
+    say: list[Verdict] = [Drop(State.SKIPPED, "unsubscribed"), Wait(LATER), Wait(None)]
     starts = [Start(found, f"<{found}@x>") for found in rows]
-    assert await ledger.advance(mine, NOW, [], starts, lambda facts: say[facts.delivery_id]) == say
+    verdicts = await ledger.advance(mine, NOW, [], starts, lambda facts: say[facts.priority])
+    assert verdicts == dict(zip(rows, say, strict=True))
     after = [await one(database, delivery, found) for found in rows]
     assert [(row["state"], row["reason"], row["not_before"]) for row in after] == [
         ("skipped", "unsubscribed", NOW),
@@ -134,6 +133,36 @@ async def test_a_drop_ends_it_and_a_wait_puts_it_back(database: Database) -> Non
     assert {(row["sender_id"], row["attempts"], row["message_id"]) for row in after} == {(None, 0, None)}
     assert [(await one(database, coupon, code))["state"] for code in codes] == ["released", *["reserved"] * 2]
     assert [await events(database, found) for found in rows] == [["skipped"], [], []]
+
+
+async def test_who_no_longer_fits_is_left_out(database: Database) -> None:
+    ledger, mine = Ledger(database), await a_sender(database)
+    left_out, goes = [await a_delivery(database, sender_id=mine) for _ in range(2)]
+    starts = [Start(left_out, "<a@x>", Skip.GOAL_MET), Start(goes, "<b@x>")]
+    await ledger.advance(mine, NOW, [], starts, go)
+    rows = [await one(database, delivery, each) for each in (left_out, goes)]
+    assert [(row["state"], row["reason"]) for row in rows] == [("skipped", "goal_met"), ("sending", None)]
+
+
+async def test_those_of_whom_the_same_is_true_are_judged_once(database: Database) -> None:
+    """And whoever has another mail, or had one lately, by what is true of them alone."""
+    ledger, mine = Ledger(database), await a_sender(database)
+    of = await a_run(database)
+    alike = [await a_delivery(database, of, sender_id=mine) for _ in range(5)]
+    two, other_zone = await a_customer_row(database), await a_customer_row(database, zone="Asia/Tokyo")
+    apart = [await a_delivery(database, run, two, sender_id=mine) for run in (of, await a_run(database))]
+    elsewhere = await a_delivery(database, of, other_zone, sender_id=mine)
+    asked: list[tuple[str | None, int, int]] = []
+
+    def look(facts: HandoffFacts) -> Verdict:
+        asked.append((facts.zone, len(facts.waiting), len(facts.used)))
+        return Go(NOW.date())
+
+    starts = [Start(each, f"<{each}@x>") for each in (*alike, *apart, elsewhere)]
+    verdicts = await ledger.advance(mine, NOW, [], starts, look)
+    assert set(verdicts.values()) == {Go(NOW.date())}
+    # The second of two sees that the first takes its place.
+    assert asked == [(None, 0, 0), (None, 1, 0), (None, 0, 1), ("Asia/Tokyo", 0, 0)]
 
 
 async def test_the_facts_are_those_of_the_moment(database: Database) -> None:
@@ -163,7 +192,7 @@ async def test_the_facts_are_those_of_the_moment(database: Database) -> None:
     await ledger.advance(mine, NOW, [], [Start(found, "<m@x>")], look)
     assert seen == [
         HandoffFacts(
-            delivery_id=found, purpose="commercial", campaign="welcome", zone="Europe/Berlin", consent="no",
+            purpose="commercial", campaign="welcome", zone="Europe/Berlin", consent="no",
             suppressed=frozenset({"all", "commercial"}), suppression_reason="bounced", run_state="paused",
             campaign_paused=True, halted=True, expires_at=LATER, own_action_at=NOW,
                 priority=40, due_at=NOW, not_before=NOW,

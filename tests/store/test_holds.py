@@ -80,14 +80,12 @@ async def test_whom_an_incident_affects(database: Database, values: dict[str, An
     theirs, others = await a_customer_row(database), await a_customer_row(database)
     await an_incident(database, theirs, **values)
     rows = [await a_delivery(database, None, each, sender_id=mine) for each in (theirs, others)]
-    seen: dict[int, bool] = {}
 
     def look(facts: HandoffFacts) -> Verdict:
-        seen[facts.delivery_id] = facts.affected_since is not None
-        return Wait(None)
+        return Wait(None if facts.affected_since is None else NOW)
 
-    await ledger.advance(mine, NOW, [], [Start(each, f"<{each}@x>") for each in rows], look)
-    assert seen == dict(zip(rows, (affected, False), strict=True))
+    verdicts = await ledger.advance(mine, NOW, [], [Start(each, f"<{each}@x>") for each in rows], look)
+    assert verdicts == dict(zip(rows, (Wait(NOW if affected else None), Wait(None)), strict=True))
 
 
 @pytest.mark.parametrize(

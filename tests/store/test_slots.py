@@ -37,4 +37,4 @@ async def test_a_mail_that_cannot_leave_is_nothing_to_yield_to(
     found = await a_delivery(database, await a_run(database, **of_run), key, **of_delivery)
     async with database.read() as connection:
         rows = await waiting(connection, [key])
-    assert {who: [row["id"] for row in of] for who, of in rows.items()} == ({key: [found]} if waits else {})
+    assert {who: [row.id for row in of] for who, of in rows.items()} == ({key: [found]} if waits else {})
