@@ -17,8 +17,9 @@ from mailer.core.transition import Change, finished, stopped
 from mailer.store.claims import lease, leased, letting_go
 from mailer.store.facts import Fact, moving_coupons, record
 from mailer.store.holds import ANY, affected
+from mailer.store.moments import day, instant
 from mailer.store.slots import Places, giving_back, taking, waits
-from mailer.store.statements import Marking, Reading, Step, Writing, day, instant, together
+from mailer.store.statements import Marking, Reading, Step, Writing, together
 from mailer.store.switches import HALT
 
 Judge = Callable[[HandoffFacts], Verdict]

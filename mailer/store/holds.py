@@ -13,8 +13,9 @@ from mailer.core.notice import RecipientState
 from mailer.store.bulk import among
 from mailer.store.dialect import slices
 from mailer.store.engine import Database
+from mailer.store.moments import known
 from mailer.store.shards import Shards, announce
-from mailer.store.statements import Reading, known
+from mailer.store.statements import Reading
 from mailer.store.tables import HOLDS_MARKETING, UNSENT, customer, delivery, incident, incident_recipient
 
 #: Deliveries let go in one transaction.

@@ -13,7 +13,8 @@ from mailer.core.coupon import CouponState
 from mailer.core.customer import Customer
 from mailer.core.handoff import CouponView, SendJob
 from mailer.core.links import SCOPE
-from mailer.store.statements import Inspecting, all_printable, day, instant, known, together
+from mailer.store.moments import day, instant, known
+from mailer.store.statements import Inspecting, all_printable, together
 from mailer.store.tables import run
 
 _SHOWN = ", ".join(

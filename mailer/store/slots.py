@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.cap import WEEK
 from mailer.core.handoff import Waiting
-from mailer.store.statements import Marking, Reading, Step, Writing, known, known_day, together
+from mailer.store.moments import known, known_day
+from mailer.store.statements import Marking, Reading, Step, Writing, together
 
 #: A local date is never further than this from the UTC date.
 APART = timedelta(days=1)

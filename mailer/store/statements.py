@@ -12,13 +12,14 @@ import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
-from datetime import UTC, date, datetime
-from functools import lru_cache
+from datetime import date
 from typing import Any, NamedTuple
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from mailer.store.moments import as_kept, spelled
 
 _JSON_COLUMN = re.compile(r"\{([a-z_.]+)\}")
 _VALUE = re.compile(r"(?<![:\w]):([a-z_]+)\b")
@@ -79,7 +80,7 @@ class Statement:
 
     async def on_sqlite(self, driver: Any, step: Step) -> Any:
         """Run it; what it finds."""
-        values = {name: _lite(value) for name, value in step.values.items()}
+        values = {name: as_kept(value) for name, value in step.values.items()}
         # In one step of the driver's thread instead of four.
         found = await driver.execute_fetchall(self._sqlite, self.lite(step.given) | values)
         return self.from_sqlite(found)
@@ -233,7 +234,7 @@ class Writing(Statement):
 
     def lite(self, given: Sequence[Any] | None) -> dict[str, Any]:
         """The rows."""
-        return {"rows": json.dumps(given, ensure_ascii=False, default=_spelled)}
+        return {"rows": json.dumps(given, ensure_ascii=False, default=spelled)}
 
     def post(self, given: Sequence[Any] | None) -> dict[str, Any]:
         """The rows."""
@@ -276,44 +277,5 @@ def _loaded(texts: Sequence[str | None]) -> list[Any]:
     return whole
 
 
-def known(value: Any) -> datetime:
-    """An instant as a reading gives it, aware, in UTC."""
-    return value.astimezone(UTC) if isinstance(value, datetime) else _read(value)
-
-
-@lru_cache(256)  # the rows of a chunk share most of theirs
-def _read(value: str) -> datetime:
-    return datetime.fromisoformat(value).replace(tzinfo=UTC)
-
-
-def instant(value: Any) -> datetime | None:
-    """An instant that may be missing; see `known`."""
-    return None if value is None else known(value)
-
-
-def known_day(value: Any) -> date:
-    """A date as a reading gives it."""
-    return value if isinstance(value, date) else date.fromisoformat(value)
-
-
-def day(value: Any) -> date | None:
-    """A date that may be missing."""
-    return None if value is None else known_day(value)
-
-
-def _lite(value: Any) -> Any:
-    return _spelled(value) if isinstance(value, date) else value
-
-
 def _iso(value: date) -> str:
     return value.isoformat()  # an instant's with its time: of both kinds, each by its own
-
-
-@lru_cache(64)  # the rows of a wave share most of theirs
-def _spelled(value: Any) -> str:
-    """As SQLAlchemy keeps instants and days on SQLite."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-    if isinstance(value, date):
-        return value.isoformat()
-    raise TypeError(f"{type(value)} is no value of a row")
