@@ -8,29 +8,21 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     ScalarResult,
     Select,
-    and_,
     bindparam,
-    exists,
-    func,
     select,
-    text,
     union_all,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from mailer.core.delivery import State
-from mailer.core.run import SENDABLE, RunState
+from mailer.core.run import RunState
 from mailer.errors import Fenced
+from mailer.store.due import first_runs, is_free, open_runs
 from mailer.store.statements import Asking, Marking, Step, Writing, numbers, together
-from mailer.store.switches import halted
-from mailer.store.tables import WAITING, campaign_state, delivery, run
+from mailer.store.tables import delivery, run
 
 _CLAIM_LOCK = 7_021_002  # our number among PostgreSQL's advisory locks: one claim at a time
 
@@ -40,63 +32,12 @@ _WIDTHS = (1, 8, 64)
 _NO_RUN = -1  # fills a statement up to its width
 
 
-class _Claimed(FunctionElement[int]):
-    """The deliveries that senders have claimed and not begun."""
-
-    type = delivery.c.id.type
-    name = "claimed"
-    inherit_cache = True
-
-
-@compiles(_Claimed, "sqlite")
-def _claimed_sqlite(element: _Claimed, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ARG001 (signature is SQLAlchemy's)
-    return "(select json_each.value from claim cross join json_each(claim.deliveries))"
-
-
-@compiles(_Claimed, "postgresql")
-def _claimed_postgresql(element: _Claimed, compiler: SQLCompiler, **_: Any) -> str:  # noqa: ARG001 (signature is SQLAlchemy's)
-    return "(select unnest(claim.deliveries) from claim)"
-
-
-def is_free() -> ColumnElement[bool]:
-    """Whether a delivery may be claimed: it waits, and nobody has it."""
-    return and_(text(WAITING), delivery.c.id.op("not in", is_comparison=True)(_Claimed()))
-
-
-def _is_paused() -> ColumnElement[bool]:
-    return exists(select(1).where(campaign_state.c.name == run.c.campaign, campaign_state.c.paused.is_(True)))
-
-
-def _has_due(now: datetime) -> ColumnElement[bool]:
-    # Not EXISTS: PostgreSQL would turn it into a join over the whole queue. This is one step into the index.
-    first = (
-        select(delivery.c.id)
-        .where(delivery.c.run_id == run.c.id, is_free(), delivery.c.not_before <= now)
-        .order_by(delivery.c.not_before, delivery.c.id)
-        .limit(1)
-    )
-    return first.scalar_subquery().is_not(None)
-
-
-def is_urgent() -> ColumnElement[bool]:
-    """Whether a run is one that slots are reserved for: an incident, or other service mail."""
-    return run.c.purpose == "service"
-
-
-def open_runs(now: datetime) -> Select[tuple[int, int]]:
-    """Runs that have something to claim at `now`, the most urgent first."""
-    return (
-        select(run.c.id, run.c.priority)
-        .where(run.c.state.in_(SENDABLE), ~_is_paused(), ~halted(), _has_due(now))
-        .order_by(run.c.priority.desc(), run.c.due_at, run.c.id)
-    )
-
-
 # The row is the fence: recovering removes it, in one transaction with what the sender held.
 _LEASE = Asking(
     "select claim.deliveries from sender left join claim on claim.sender_id = sender.id where sender.id = :mine",
     locking="for share of sender",
 )
+_TURN = Asking("select pg_advisory_xact_lock(:key)")
 _MINE = Asking("select deliveries from claim where sender_id = :mine")
 
 # Each changes the row as it is at that moment: one sender's claims and hand-offs are transactions that meet there.
@@ -164,24 +105,19 @@ async def claim(
     urgent: bool = False,
 ) -> list[int]:
     """Take up to `limit` deliveries for this sender, the most urgent first; of these `runs` only, `urgent` only."""
-    await require_lease(connection, sender_id)
-    if connection.dialect.name == "postgresql":
-        # A claim takes milliseconds and serves for seconds: taking turns is cheaper than meeting on the rows.
-        await connection.execute(text("select pg_advisory_xact_lock(:key)"), {"key": _CLAIM_LOCK})
-    wanted = open_runs(now).limit(limit)
-    if runs is not None:
-        wanted = wanted.where(run.c.id.in_(runs))
-    if urgent:
-        wanted = wanted.where(is_urgent())
-    left = (await connection.execute(wanted)).all()
+    # A claim takes milliseconds and serves for seconds: taking turns is cheaper than meeting on the rows.
+    turn = [_TURN.by(key=_CLAIM_LOCK)] if connection.dialect.name == "postgresql" else []
+    found, *_ = await together(connection, lease(sender_id), *turn)
+    leased(found, sender_id)
+    left = await first_runs(connection, now, limit, runs=runs, urgent=urgent)
     chosen: list[int] = []
     touched: set[int] = set()
     while left and len(chosen) < limit:
         width = next((width for width in _WIDTHS if width >= len(left)), _WIDTHS[-1])
         part, left = left[:width], left[width:]
-        found = (await connection.execute(*_candidates(width, part, now, limit - len(chosen)))).all()
-        chosen += [row.id for row in found]
-        touched.update(row.run_id for row in found)
+        rows = (await connection.execute(*_candidates(width, part, now, limit - len(chosen)))).all()
+        chosen += [row.id for row in rows]
+        touched.update(row.run_id for row in rows)
     if not chosen:
         return []
     await hold(connection, sender_id, chosen)
@@ -255,21 +191,6 @@ async def put_off(connection: AsyncConnection, sender_id: int, until: Mapping[in
     mine = set(await require_lease(connection, sender_id))
     await _PUT_OFF.run(connection, sorted(pair for pair in until.items() if pair[0] in mine))
     await let_go(connection, sender_id, list(until))
-
-
-async def count_due(connection: AsyncConnection, now: datetime) -> int:
-    """How many deliveries could be claimed at `now`."""
-    runs = open_runs(now).order_by(None).subquery()
-    wanted = select(func.count()).where(
-        delivery.c.run_id.in_(select(runs.c.id)), is_free(), delivery.c.not_before <= now
-    )
-    return int((await connection.execute(wanted)).scalar_one())
-
-
-async def any_due(connection: AsyncConnection, now: datetime, *, urgent: bool = False) -> bool:
-    """Whether any delivery could be claimed at `now`; of `urgent` runs only."""
-    runs = open_runs(now).where(is_urgent()) if urgent else open_runs(now)
-    return (await connection.execute(runs.limit(1))).first() is not None
 
 
 async def defer(connection: AsyncConnection, now: datetime, until: datetime, detail: str, limit: int) -> int:

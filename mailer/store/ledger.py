@@ -14,7 +14,7 @@ from mailer.core.delivery import CLAIMABLE, State, Tally
 from mailer.core.handoff import Finish, SendJob, Start, Verdict
 from mailer.core.run import SENDABLE, RunState
 from mailer.errors import StoreBusy, UsageError
-from mailer.store import claims, handoff, sendjobs
+from mailer.store import claims, due, handoff, sendjobs
 from mailer.store.bulk import among
 from mailer.store.engine import Database
 from mailer.store.facts import Fact, move_coupons, record
@@ -134,18 +134,17 @@ class Ledger:
     async def due(self, now: datetime) -> int:
         """How many deliveries could be claimed now."""
         async with self._db.read() as connection:
-            return await claims.count_due(connection, now)
+            return await due.count_due(connection, now)
 
     async def pending_above(self, now: datetime, priority: int) -> bool:
         """Whether any delivery of a higher priority could be claimed now."""
         async with self._db.read() as connection:
-            above = claims.open_runs(now).where(run.c.priority > priority).order_by(None).limit(1)
-            return (await connection.execute(above)).first() is not None
+            return await due.any_above(connection, now, priority)
 
     async def pending(self, now: datetime, *, urgent: bool = False) -> bool:
         """Whether any delivery could be claimed now; with `urgent` as for `claim`."""
         async with self._db.read() as connection:
-            return await claims.any_due(connection, now, urgent=urgent)
+            return await due.any_due(connection, now, urgent=urgent)
 
     async def finish_runs(self, now: datetime) -> list[int]:
         """End the runs in which everybody's turn has come and every delivery is terminal; their ids."""

@@ -17,8 +17,8 @@ from mailer.core.incident import CLOSED
 from mailer.core.metrics import Counts, Present
 from mailer.core.pacing import Bucket
 from mailer.core.run import ENDED, RunState
-from mailer.store.claims import is_free, open_runs
 from mailer.store.dialect import clock
+from mailer.store.due import is_free, open_runs
 from mailer.store.engine import Database
 from mailer.store.switches import HALT
 from mailer.store.tables import (

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.shard import OF_ONE_RUN, OpenRun, Shard, wanting
 from mailer.errors import StoreError
-from mailer.store.claims import is_free, is_urgent, open_runs
+from mailer.store.due import is_free, is_urgent, open_runs
 from mailer.store.engine import Database
 from mailer.store.tables import delivery, run
 
