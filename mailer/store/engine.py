@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, event
-from sqlalchemy.exc import DBAPIError
+import psycopg
+from sqlalchemy import Connection, Dialect, Select, Table, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncResult, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from mailer.errors import StoreBusy, StoreError
 from mailer.store.dialect import LOCK_SECONDS, driver_url, explain, is_busy, is_store_trouble, public_name
@@ -28,6 +32,11 @@ _SHORT = {
     "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
     "enable_material": "off", "plan_cache_mode": "force_generic_plan",
 }  # fmt: skip
+
+
+#: Seconds after which a connection is asked whether its server is still there before it is used.
+ASKED_AFTER = 0.5
+_RESTS = "mailer_rests"
 
 
 class Database:
@@ -67,7 +76,7 @@ class Database:
         else:
             options = _POSTGRESQL | (_SHORT if short else {})
             engine = create_async_engine(
-                parsed, pool_size=5, max_overflow=15, pool_pre_ping=True, pool_timeout=LOCK_SECONDS,
+                parsed, pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS,
                 json_serializer=as_json,
                 connect_args={
                     "connect_timeout": 10,
@@ -78,6 +87,8 @@ class Database:
                 },
             )  # fmt: skip
             event.listen(engine.sync_engine, "begin", _begin_postgresql)
+            event.listen(engine.sync_engine, "checkout", _still_there(engine.dialect))
+            event.listen(engine.sync_engine, "checkin", _rests)
         database = cls(engine, where, there)
         try:
             async with database.read() as connection:
@@ -192,6 +203,29 @@ async def streamed(connection: AsyncConnection, statement: Select[Any]) -> Async
         yield found
     finally:
         await found.close()
+
+
+def _rests(_connection: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_RESTS] = time.monotonic()
+
+
+def _still_there(dialect: Dialect) -> Callable[[DBAPIConnection, ConnectionPoolEntry, object], None]:
+    """Asks a connection that was not used for a moment, once it is wanted, whether the server is still there.
+
+    One just given back is not asked: a sender takes one several times for each wave, and asking takes as long as its
+    shorter transactions.
+    """
+
+    def ask(connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object) -> None:
+        rests = record.info.get(_RESTS)
+        if rests is None or time.monotonic() - rests < ASKED_AFTER:
+            return
+        try:
+            dialect.do_ping(connection)
+        except psycopg.Error as error:
+            raise InvalidatePoolError from error
+
+    return ask
 
 
 def _begin_postgresql(connection: Connection) -> None:
