@@ -12,6 +12,7 @@ import signal
 from typing import Any
 
 import aiosqlite
+import psycopg
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import Engine
 from sqlalchemy.engine.default import DefaultDialect
@@ -25,15 +26,18 @@ SIGNS = {  # how a transaction of each kind is known by one of its statements; t
 }
 
 
+def key(dbapi_connection: Any) -> int:
+    """By what a driver's connection is known, whoever hands it over."""
+    return id(getattr(dbapi_connection, "_connection", dbapi_connection))
+
+
 def install(kind: str, side: str, count: int) -> None:
     """Listen to everything the database is told."""
     left = [count]
     seen: set[int] = set()  # connections whose open transaction is of the kind
     commit = DefaultDialect.do_commit
-    fetch = aiosqlite.Connection.execute_fetchall  # what the hot statements go by on SQLite
-
-    def key(dbapi_connection: Any) -> int:
-        return id(getattr(dbapi_connection, "_connection", dbapi_connection))
+    fetch = aiosqlite.Connection.execute_fetchall  # what the hot statements go by on SQLite,
+    execute = psycopg.AsyncCursor.execute  # and on PostgreSQL
 
     def note(statement: str, of: int) -> None:
         said = " ".join(statement.lower().split())
@@ -46,6 +50,10 @@ def install(kind: str, side: str, count: int) -> None:
     def fetched(self: aiosqlite.Connection, sql: str, parameters: Any = None) -> Any:
         note(sql, id(self))
         return fetch(self, sql, parameters)
+
+    async def executed(self: Any, query: Any, *given: Any, **how: Any) -> Any:
+        note(str(query), id(self.connection))
+        return await execute(self, query, *given, **how)
 
     def rolled_back(connection: Connection) -> None:
         seen.discard(key(connection.connection.dbapi_connection))
@@ -66,6 +74,7 @@ def install(kind: str, side: str, count: int) -> None:
     event.listen(Engine, "rollback", rolled_back)
     DefaultDialect.do_commit = do_commit  # type: ignore[method-assign] - it is put in between
     aiosqlite.Connection.execute_fetchall = fetched  # type: ignore[method-assign] - as above
+    psycopg.AsyncCursor.execute = executed  # type: ignore[method-assign] - as above
 
 
 if "CHAOS_KILL" in os.environ:
