@@ -183,7 +183,7 @@ async def test_only_its_owner_reads_a_new_database(tmp_path: Path) -> None:
 async def test_a_writer_locked_out_says_so(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch, *, short: bool
 ) -> None:
-    for module in ("engine", "inline"):
+    for module in ("engine", "inline", "sqlite_file"):
         monkeypatch.setattr(f"mailer.store.{module}.LOCK_SECONDS", 0.2)
     one, two = [await Database.connect(sqlite_url, short=short) for _ in range(2)]
     async with one.write() as connection:
