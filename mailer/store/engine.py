@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sqlite3
 import time
@@ -32,6 +33,9 @@ _SHORT = {
     "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off",
     "enable_material": "off", "plan_cache_mode": "force_generic_plan",
 }  # fmt: skip
+
+# What happens to a connection is told by whoever has work for it, in a sentence.
+logging.getLogger("psycopg").addHandler(logging.NullHandler())
 
 
 #: Seconds after which a connection is asked whether its server is still there before it is used.

@@ -109,6 +109,10 @@ async def together(connection: AsyncConnection, *steps: Step) -> list[Any]:
 
     None of them needs to know what another found, so that they are one way to PostgreSQL and back; each sees what was
     committed while the one before it waited for a lock.
+
+    What goes wrong is told as by SQLAlchemy. It did not see it, though, and is told to throw a connection away that was
+    cut, or left in the middle: rolling back on it would fail, and that would be told instead, even to whoever asked
+    the task to stop.
     """
     driver: Any = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
     found: list[Any] = [[] for _ in steps]
@@ -123,9 +127,21 @@ async def together(connection: AsyncConnection, *steps: Step) -> list[Any]:
             for place, step, cursor in sent:
                 found[place] = await step.statement.found(cursor)
     except psycopg.Error as error:
+        cut = driver.closed
+        if cut:
+            await connection.invalidate(error)
         raise DBAPIError.instance(
-            None, None, error, psycopg.Error, hide_parameters=True, dialect=connection.dialect
+            None,
+            None,
+            error,
+            psycopg.Error,
+            hide_parameters=True,
+            connection_invalidated=cut,
+            dialect=connection.dialect,
         ) from error
+    except BaseException:
+        await connection.invalidate()
+        raise
     return found
 
 
