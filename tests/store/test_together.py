@@ -69,20 +69,25 @@ async def renamed(database: Database, key: int) -> int:
     return int(pid)
 
 
+async def attempt(database: Database, served: list[int], *steps: Step) -> None:
+    """Run these in a transaction of their own; who served it is added to `served`."""
+    async with database.write() as connection:
+        served.append(await server_of(connection))
+        await together(connection, *steps)
+
+
 @pytest.mark.parametrize("before", range(8))
 async def test_a_lock_nobody_gives_back_in_time_may_pass_and_the_connection_serves_on(
     postgresql_database: Database, impatient: Database, someone: int, before: int
 ) -> None:
     """However often the statements ran before: from some time on the driver has them prepared by the server."""
-    served = {await renamed(impatient, someone) for _ in range(before)}
+    served = [await renamed(impatient, someone) for _ in range(before)]
     async with postgresql_database.write() as holder:
         await together(holder, LOCK.of([someone]))
         with pytest.raises(StoreBusy, match="stayed locked"):
-            async with impatient.write() as connection:
-                served.add(await server_of(connection))
-                await together(connection, *rename(someone))
-    served |= {await renamed(impatient, someone) for _ in range(8)}
-    assert len(served) == 1
+            await attempt(impatient, served, *rename(someone))
+    served += [await renamed(impatient, someone) for _ in range(8)]
+    assert len(set(served)) == 1
 
 
 async def test_of_two_that_wait_for_each_other_one_is_told_that_it_may_pass(
@@ -116,27 +121,29 @@ async def test_a_connection_cut_by_the_server_is_replaced_and_said_so_in_one_sen
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])  # as in a process that is no test
-    async with postgresql_database.write() as holder, asyncio.TaskGroup() as tasks:
-
-        async def cut(pid: int) -> None:
-            await holder.execute(text("select pg_terminate_backend(:pid, 5000)"), {"pid": pid})
-
-        async def cut_the_one_that_waits() -> None:
-            await cut(await until_it_waits(holder))
-
+    cut = text("select pg_terminate_backend(:pid, 5000)")
+    served = []
+    async with postgresql_database.write() as holder:
         await together(holder, LOCK.of([someone]))
-        with pytest.raises(StoreError, match="cannot be used: .*terminat|closed the connection") as caught:
+
+        async def broken() -> None:
             async with postgresql_database.write() as connection:
-                pid = await server_of(connection)
+                served.append(await server_of(connection))
                 if when == "between two statements":
-                    await cut(pid)
-                else:
-                    tasks.create_task(cut_the_one_that_waits())
+                    await holder.execute(cut, {"pid": served[0]})
                 await together(connection, *rename(someone))
+
+        trying = asyncio.create_task(broken())
+        if when == "while it waits":
+            await holder.execute(cut, {"pid": await until_it_waits(holder)})
+        with pytest.raises(
+            StoreError, match=r"cannot be used: .*(terminating|closed the) connection"
+        ) as caught:
+            await trying
     assert not isinstance(caught.value, StoreBusy)
     assert "\n" not in str(caught.value)
     assert capsys.readouterr().err == ""
-    assert await renamed(postgresql_database, someone) != pid
+    assert await renamed(postgresql_database, someone) not in served
 
 
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
@@ -171,21 +178,22 @@ async def test_whoever_is_asked_to_stop_while_waiting_stops(
 async def test_a_statement_that_is_wrong_is_told_by_its_own_error(
     postgresql_database: Database, someone: int, statement: str, said: str
 ) -> None:
-    pid, *then = rename(someone)
+    *before, name, after = rename(someone)
+    served: list[int] = []
     with pytest.raises(DBAPIError, match=said):
-        async with postgresql_database.write() as connection:
-            served = await server_of(connection)
-            await together(connection, pid, Asking(statement).by(key=someone), *then)
+        await attempt(
+            postgresql_database, served, *before, name, Asking(statement).by(key=someone), name, after
+        )
     assert (await one(postgresql_database, customer, someone))["first_name"] == "Ada"
-    assert await renamed(postgresql_database, someone) == served
+    assert [await renamed(postgresql_database, someone)] == served
 
 
 async def test_what_is_missing_from_the_database_is_told_as_of_another_version(
     postgresql_database: Database, someone: int
 ) -> None:
+    wrong = Asking("select nothing from customer").by()
     with pytest.raises(StoreError, match="another version of mailer"):
-        async with postgresql_database.write() as connection:
-            await together(connection, Asking("select nothing from customer").by(), *rename(someone))
+        await attempt(postgresql_database, [], wrong, *rename(someone))
 
 
 async def test_what_is_given_nothing_is_not_run_and_finds_nothing(database: Database) -> None:
