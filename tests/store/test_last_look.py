@@ -95,6 +95,24 @@ async def test_whoever_differs_in_anything_is_judged_by_themselves(
         assert seen[0] != seen[1]
 
 
+async def test_a_start_said_again_is_judged_by_the_customers_other_mail(database: Database) -> None:
+    """It waits no more itself, and has no place yet that would tell."""
+    ledger, mine = Ledger(database), await a_sender(database)
+    person, seen = await a_customer_row(database), []
+    other = await a_delivery(database, None, person)
+    run = await a_run(database)
+    plain = await a_delivery(database, run, sender_id=mine)
+    again = await a_delivery(database, run, person, sender_id=mine, state="sending", attempts=1)
+
+    def look(facts: HandoffFacts) -> Verdict:
+        seen.append([each.delivery_id for each in facts.waiting])
+        return Go()
+
+    await ledger.advance(mine, NOW, [], starts([plain, again]), look)
+    assert seen == [[], [other]]
+    assert (await one(database, delivery, again))["attempts"] == 1
+
+
 async def test_who_is_left_out_takes_no_place_from_their_other_mail(database: Database) -> None:
     ledger, mine = Ledger(database), await a_sender(database)
     person = await a_customer_row(database)
@@ -220,6 +238,23 @@ async def test_an_unsubscribe_while_it_waited_is_seen(postgresql_database: Datab
                 )
             )
     assert await start == {found: Drop(State.SKIPPED, Skip.UNSUBSCRIBED)} | dict.fromkeys(many, Go(TODAY))
+
+
+async def test_an_outcome_does_not_cover_what_became_of_it_while_it_waited(
+    postgresql_database: Database,
+) -> None:
+    database = postgresql_database
+    mine = await a_sender(database)
+    found = await a_delivery(database, state="sending", sender_id=mine, attempts=1)
+    end = Finish(found, NOW, Accepted(Reply(250)))
+    async with database.write() as connection:
+        await connection.execute(
+            update(delivery).where(delivery.c.id == found).values(state="cancelled", sender_id=None)
+        )
+        ending = asyncio.create_task(Ledger(database).advance(mine, NOW, [end], [], first_only))
+        await until_it_waits(connection)
+    await ending
+    assert (await one(database, delivery, found))["state"] == State.CANCELLED
 
 
 async def test_a_sender_recovered_while_it_waited_is_fenced(postgresql_database: Database) -> None:
