@@ -1,29 +1,22 @@
-"""What the last look sees: the same for those of whom the same is true, and what others did while it waited."""
+"""What the last look sees: the same for those of whom the same is true, and nobody else."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text, update
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import select, update
 
-from mailer.core.delivery import Accepted, Phase, Refused, Reply, Skip, State
+from mailer.core.delivery import Accepted, Failure, Phase, Refused, Reply, Skip, State, Withdrawn
 from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Start, Verdict, Wait
-from mailer.errors import Fenced
-from mailer.store import handoff
-from mailer.store.burial import let_go
 from mailer.store.engine import Database
 from mailer.store.ledger import Ledger
 from mailer.store.tables import (
     cap_slot,
     coupon_reminder,
-    customer,
     delivery,
-    sender,
     suppression,
 )
 from tests.store.rows import NOW, a_coupon, a_customer_row, a_delivery, a_run, a_sender, one, put
@@ -152,14 +145,49 @@ async def test_what_ended_or_was_dropped_is_nothing_to_yield_to_and_keeps_no_pla
     assert states == ["failed", "skipped", "sending"]
 
 
-async def test_a_mail_that_left_keeps_its_place(database: Database) -> None:
+async def test_a_mail_that_could_not_be_made_is_nothing_to_yield_to(database: Database) -> None:
+    ledger, mine = Ledger(database), await a_sender(database)
+    person, seen = await a_customer_row(database), []
+    broken, other = [await a_delivery(database, None, person) for _ in range(2)]
+    assert await ledger.claim(mine, NOW, 2) == [broken, other]
+
+    def look(facts: HandoffFacts) -> Verdict:
+        seen.append(facts.waiting)
+        return Go(TODAY)
+
+    end = Finish(broken, NOW, failure=Failure.RENDER)
+    assert await ledger.advance(mine, NOW, [end], starts([other]), look) == {other: Go(TODAY)}
+    assert seen == [()]
+
+
+@pytest.mark.parametrize("at_once", [True, False], ids=["in the same transaction", "before"])
+async def test_who_got_a_mail_today_is_not_taken_for_one_who_did_not(
+    database: Database, *, at_once: bool
+) -> None:
     ledger, mine = Ledger(database), await a_sender(database)
     person = await a_customer_row(database)
-    left, late = [await a_delivery(database, None, person, sender_id=mine) for _ in range(2)]
+    run = await a_run(database)
+    left = await a_delivery(database, None, person, sender_id=mine)
+    others = [await a_delivery(database, run, sender_id=mine) for _ in range(2)]
+    late = await a_delivery(database, run, person, sender_id=mine)
     await ledger.advance(mine, NOW, [], starts([left]), first_only)
-    end = Finish(left, NOW, Accepted(Reply(250)))
-    verdicts = await ledger.advance(mine, NOW, [end], starts([late]), first_only)
-    assert verdicts == {late: Drop(State.SKIPPED, Skip.CAPPED)}
+    end = [Finish(left, NOW, Accepted(Reply(250)))]
+    if not at_once:
+        await ledger.advance(mine, NOW, end, [], first_only)
+    verdicts = await ledger.advance(
+        mine, NOW, end if at_once else [], starts([others[0], late, others[1]]), first_only
+    )
+    assert verdicts == dict.fromkeys(others, Go(TODAY)) | {late: Drop(State.SKIPPED, Skip.CAPPED)}
+
+
+async def test_what_was_claimed_and_comes_back_unbegun_may_be_claimed_by_others(database: Database) -> None:
+    ledger, mine, other = Ledger(database), await a_sender(database), await a_sender(database)
+    found = [await a_delivery(database) for _ in range(2)]
+    assert await ledger.claim(mine, NOW, 5) == found
+    await ledger.advance(mine, NOW, [Finish(found[0], NOW, Withdrawn())], [], first_only)
+    assert await ledger.claim(other, NOW, 5) == [found[0]]
+    row = await one(database, delivery, found[0])
+    assert (row["state"], row["attempts"]) == (State.QUEUED, 0)
 
 
 async def test_a_place_somebody_else_took_all_the_same_is_lost(database: Database) -> None:
@@ -180,130 +208,3 @@ async def test_a_place_somebody_else_took_all_the_same_is_lost(database: Databas
     }
     rows = [await one(database, delivery, each) for each in (found, alone)]
     assert [(row["state"], row["reason"]) for row in rows] == [("skipped", "capped"), ("sending", None)]
-
-
-async def until_it_waits(connection: AsyncConnection) -> None:
-    """Returns as soon as somebody waits for what this transaction locked."""
-    mine = (await connection.execute(text("select pg_backend_pid()"))).scalar_one()
-    waiting = text("select count(*) from pg_stat_activity where :mine = any(pg_blocking_pids(pid))")
-    async with asyncio.timeout(10):
-        while not await connection.scalar(waiting, {"mine": mine}):
-            await asyncio.sleep(0.01)
-            await connection.execute(text("select pg_stat_clear_snapshot()"))
-
-
-async def test_of_two_senders_one_sees_the_place_the_other_took_while_it_waited(
-    postgresql_database: Database,
-) -> None:
-    database = postgresql_database
-    ledger, mine, theirs = Ledger(database), await a_sender(database), await a_sender(database)
-    person = await a_customer_row(database)
-    first = await a_delivery(database, None, person, sender_id=mine)
-    second = await a_delivery(database, None, person, sender_id=theirs)
-    async with database.write() as connection:
-        verdicts = await handoff.advance(
-            connection, mine, NOW, ends=[], starts=starts([first]), judge=first_only
-        )
-        assert verdicts == {first: Go(TODAY)}
-        other = asyncio.create_task(ledger.advance(theirs, NOW, [], starts([second]), first_only))
-        await until_it_waits(connection)
-    assert await other == {second: Drop(State.SKIPPED, Skip.CAPPED)}
-
-
-@pytest.mark.parametrize("by", ["customer", "address"])
-async def test_an_unsubscribe_while_it_waited_is_seen(postgresql_database: Database, by: str) -> None:
-    database = postgresql_database
-    ledger, mine = Ledger(database), await a_sender(database)
-    person = await a_customer_row(database)
-    found = await a_delivery(database, None, person, sender_id=mine)
-    many = [await a_delivery(database, sender_id=mine) for _ in range(3)]
-
-    def look(facts: HandoffFacts) -> Verdict:
-        stays = facts.consent == "yes" and not facts.suppressed
-        return Go(TODAY) if stays else Drop(State.SKIPPED, Skip.UNSUBSCRIBED)
-
-    async with database.write() as connection:
-        await connection.execute(
-            update(customer)
-            .where(customer.c.id == person)
-            .values({"consent": "no"} if by == "customer" else {"first_name": "x"})
-        )
-        start = asyncio.create_task(ledger.advance(mine, NOW, [], starts([found, *many]), look))
-        await until_it_waits(connection)
-        if by == "address":
-            key = (await one(database, customer, person))["email_key"]
-            await connection.execute(
-                suppression.insert().values(
-                    email_key=key, scope="commercial", reason="unsubscribed", source="t", at=NOW
-                )
-            )
-    assert await start == {found: Drop(State.SKIPPED, Skip.UNSUBSCRIBED)} | dict.fromkeys(many, Go(TODAY))
-
-
-async def test_an_outcome_does_not_cover_what_became_of_it_while_it_waited(
-    postgresql_database: Database,
-) -> None:
-    database = postgresql_database
-    mine = await a_sender(database)
-    found = await a_delivery(database, state="sending", sender_id=mine, attempts=1)
-    end = Finish(found, NOW, Accepted(Reply(250)))
-    async with database.write() as connection:
-        await connection.execute(
-            update(delivery).where(delivery.c.id == found).values(state="cancelled", sender_id=None)
-        )
-        ending = asyncio.create_task(Ledger(database).advance(mine, NOW, [end], [], first_only))
-        await until_it_waits(connection)
-    await ending
-    assert (await one(database, delivery, found))["state"] == State.CANCELLED
-
-
-async def test_a_sender_recovered_while_it_waited_is_fenced(postgresql_database: Database) -> None:
-    database = postgresql_database
-    ledger, mine = Ledger(database), await a_sender(database)
-    found = await a_delivery(database)
-    assert await ledger.claim(mine, NOW, 1) == [found]
-    async with database.write() as connection:
-        await connection.execute(select(sender.c.id).where(sender.c.id == mine).with_for_update())
-        start = asyncio.create_task(ledger.advance(mine, NOW, [], starts([found]), first_only))
-        await until_it_waits(connection)
-        await let_go(connection, mine, None, NOW, 0.5)
-    with pytest.raises(Fenced):
-        await start
-    assert (await one(database, delivery, found))["state"] == State.QUEUED
-
-
-async def test_nobody_recovers_a_sender_that_is_writing(postgresql_database: Database) -> None:
-    database = postgresql_database
-    mine = await a_sender(database)
-    async with database.write() as connection:
-        await handoff.advance(connection, mine, NOW, ends=[], starts=starts([1]), judge=first_only)
-        async with database.write() as other:
-            dead = select(sender.c.id).where(sender.c.id == mine).with_for_update(skip_locked=True)
-            assert (await other.execute(dead)).all() == []
-
-
-async def test_what_met_another_change_is_tried_again_with_all_that_was_known(
-    postgresql_database: Database,
-) -> None:
-    """Each waits for what the other has. PostgreSQL breaks off who has waited for a second, which is the sender."""
-    database = postgresql_database
-    ledger, mine = Ledger(database), await a_sender(database)
-    person = await a_customer_row(database)
-    unfit = await a_delivery(database, None, person, sender_id=mine)
-    goes = await a_delivery(database, sender_id=mine)
-    looked = []
-
-    def look(facts: HandoffFacts) -> Verdict:
-        looked.append(facts.zone)
-        return Go(TODAY)
-
-    begin = [Start(unfit, "<a@x>", Skip.GOAL_MET), Start(goes, "<b@x>")]
-    async with database.write() as connection:
-        await connection.execute(text("set local deadlock_timeout = '1min'"))
-        await connection.execute(update(customer).where(customer.c.id == person).values(zone="Asia/Tokyo"))
-        start = asyncio.create_task(ledger.advance(mine, NOW, [], begin, look))
-        await until_it_waits(connection)
-        await connection.execute(update(delivery).where(delivery.c.id == unfit).values(priority=1))
-        assert not looked
-    assert await start == {unfit: Drop(State.SKIPPED, Skip.GOAL_MET), goes: Go(TODAY)}
-    assert looked == ["Asia/Tokyo", None]

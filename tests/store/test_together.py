@@ -17,6 +17,7 @@ from mailer.store.engine import Database
 from mailer.store.statements import Asking, Marking, Step, together
 from mailer.store.tables import customer
 from tests.store.rows import a_customer_row, one
+from tests.store.waiting import until_it_waits
 
 LOCK = Marking("select id from customer where id {these} order by id for update")
 CALL = Marking("update customer set first_name = :name where id {these}")
@@ -46,18 +47,6 @@ def rename(key: int) -> list[Step]:
 async def server_of(connection: AsyncConnection) -> int:
     """The process of the server that serves a connection."""
     ((pid,),) = (await together(connection, PID.by()))[0]
-    return int(pid)
-
-
-async def until_it_waits(connection: AsyncConnection) -> int:
-    """The process of the server that waits for a lock, as soon as there is one."""
-    waiting = text(
-        "select pid from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
-    )
-    async with asyncio.timeout(10):
-        while (pid := await connection.scalar(waiting)) is None:
-            await asyncio.sleep(0.01)
-            await connection.execute(text("select pg_stat_clear_snapshot()"))
     return int(pid)
 
 
