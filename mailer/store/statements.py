@@ -11,7 +11,7 @@ import json
 import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -110,9 +110,8 @@ async def together(connection: AsyncConnection, *steps: Step) -> list[Any]:
     None of them needs to know what another found, so that they are one way to PostgreSQL and back; each sees what was
     committed while the one before it waited for a lock.
 
-    What goes wrong is told as by SQLAlchemy. It did not see it, though, and is told to throw a connection away that was
-    cut, or left in the middle: rolling back on it would fail, and that would be told instead, even to whoever asked
-    the task to stop.
+    What goes wrong is told as by SQLAlchemy. It sees nothing of it, though, and is shown a connection that was cut, or
+    left in the middle: rolling back on it would fail, and that would be told instead, even to a task that is to stop.
     """
     driver: Any = connection.sync_connection.connection.driver_connection  # type: ignore[union-attr]  # it is open
     found: list[Any] = [[] for _ in steps]
@@ -129,7 +128,8 @@ async def together(connection: AsyncConnection, *steps: Step) -> list[Any]:
     except psycopg.Error as error:
         cut = driver.closed
         if cut:
-            await connection.invalidate(error)
+            with suppress(DBAPIError):  # it finds out, and uses nothing else that was connected before
+                await connection.exec_driver_sql("select 1")
         raise DBAPIError.instance(
             None,
             None,

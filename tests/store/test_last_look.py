@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from mailer.core.delivery import Accepted, Failure, Phase, Refused, Reply, Skip, State, Withdrawn
+from mailer.core.delivery import Accepted, Failure, Phase, Refused, Reply, Skip, State, TryLater, Withdrawn
 from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Start, Verdict, Wait
 from mailer.store.engine import Database
 from mailer.store.ledger import Ledger
@@ -188,6 +188,15 @@ async def test_what_was_claimed_and_comes_back_unbegun_may_be_claimed_by_others(
     assert await ledger.claim(other, NOW, 5) == [found[0]]
     row = await one(database, delivery, found[0])
     assert (row["state"], row["attempts"]) == (State.QUEUED, 0)
+
+
+async def test_what_ends_does_not_start_as_well(database: Database) -> None:
+    ledger, mine = Ledger(database), await a_sender(database)
+    found = await a_delivery(database, state="sending", sender_id=mine, attempts=1)
+    later = Finish(found, NOW, TryLater(Phase.RCPT, Reply(451, "x")), next_attempt=SOON)
+    assert await ledger.advance(mine, NOW, [later], starts([found]), first_only) == {found: Wait(None)}
+    row = await one(database, delivery, found)
+    assert (row["state"], row["not_before"], row["attempts"]) == (State.DEFERRED, SOON, 1)
 
 
 async def test_a_place_somebody_else_took_all_the_same_is_lost(database: Database) -> None:

@@ -135,6 +135,19 @@ async def test_a_connection_cut_by_the_server_is_replaced_and_said_so_in_one_sen
     assert await renamed(postgresql_database, someone) not in served
 
 
+async def test_one_connection_that_was_cut_is_enough_to_use_none_of_the_same_server(
+    postgresql_database: Database, impatient: Database, someone: int
+) -> None:
+    async with postgresql_database.write() as one_of_them, postgresql_database.write() as other:
+        served = [await server_of(each) for each in (one_of_them, other)]
+    async with impatient.write() as connection:
+        for pid in served:
+            await connection.execute(text("select pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    with pytest.raises(StoreError):
+        await attempt(postgresql_database, [], *rename(someone))
+    assert await renamed(postgresql_database, someone) not in served
+
+
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 async def test_whoever_is_asked_to_stop_while_waiting_stops(
     postgresql_database: Database, someone: int, times: int
