@@ -37,10 +37,10 @@ def opened(shop: OpenShop, port: int) -> Shop:
 
 
 def test_case_17_an_outage_overtakes_a_newsletter(shop: OpenShop, relay: StartRelay) -> None:
-    post = relay({"dot": "wait 0.02|250 2.0.0 kept"})
+    post = relay({"dot": "wait 0.06|250 2.0.0 kept"})
     here = opened(shop, post.port)
     running = here.start("run", "--until-idle", now=TUESDAY)
-    post.wait_for_dots(200, running)
+    post.wait_for_dots(50, running)
     here.mailer("incidents", "open", "--title", "Kesinti", "--postal", "34710", now=TUESDAY)
     published = time.time()
     running.end()
