@@ -25,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 STARTER = "MAILER_TEST_STARTER"  # where it listens, for `python started.py WORDS`
 MODULE = ["-m", "mailer"]
+TRIAL = ["-m", "mailer.render.trial"]  # what a command tries a template with
 
 
 class Started:
@@ -161,9 +162,12 @@ def place() -> str:
     atexit.register(close)
     script = Path(folder) / "mailer"
     words = ["exec", "env", f"{STARTER}={where}", sys.executable, "-IS", str(Path(__file__))]
-    # What is no word of the program, such as the trial of a template, needs no way around.
-    other = f'[ "$1" = -m ] && [ "$2" != {MODULE[1]} ] && exec {shlex.quote(sys.executable)} "$@"'
-    script.write_text(f'#!/bin/sh\n{other}\n{shlex.join(words)} "$@"\n')
+    # What is neither a word of the program nor the trial of a template needs no way around.
+    forked, other = shlex.join(words), shlex.quote(sys.executable)
+    script.write_text(
+        f'#!/bin/sh\n[ "$1" != -m ] || case "$2" in {MODULE[1]}|{TRIAL[1]}) ;; *) exec {other} "$@" ;; esac\n'
+        f'{forked} "$@"\n'
+    )
     script.chmod(0o755)
     while not Path(where).exists():
         assert process.poll() is None, "the starter does not start"
@@ -173,9 +177,9 @@ def place() -> str:
 
 def _be(words: list[str], where: str) -> int:
     """The command, or the sender of one, as far as whoever started us can tell; its exit status."""
-    child = words[:2] == MODULE
+    child = words[:2] in (MODULE, TRIAL)
     group = os.getpgrp() if child else 0  # one that a shell started is of another session
-    words = words[2:] if child else words
+    words = words[2:] if words[:2] == MODULE else words
     begun = Started(ask(words, Path.cwd(), os.environ, where, [0, 1, 2], group=group))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda told, _frame: os.kill(begun.pid, told))

@@ -4,7 +4,8 @@
 
 What comes out of the fork behaves as `python -m mailer WORDS` would: a process group of its own, or that of
 whoever it is a child of, the folder, environment and standard streams it was given, the signals and the exit of
-a fresh interpreter. A `program` that is asked for is executed instead. Each connection is one command: a line
+a fresh interpreter; so does the trial of a template, which commands start. A `program` that is asked for is executed
+instead. Each connection is one command: a line
 of JSON with three descriptors goes in, its pid comes back at once and its exit status at its end; it does not
 outlive whoever asked. `started.py` is the other side, and what a command finds in the place of Python when it
 starts senders.
@@ -24,11 +25,14 @@ import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import alembic.command  # noqa: F401 - the program imports it late, and here once for all
 
+from mailer import settings
 from mailer.__main__ import main
+from mailer.render import trial
+from tests.started import ROOT, TRIAL
 
 _STREAMS = 3
 
@@ -161,8 +165,19 @@ def _leave(end: SystemExit) -> None:
         os._exit(int(end.code or 0))
 
 
+def _try() -> NoReturn:
+    """The trial of a template, on what it is given."""
+    gc.freeze()
+    gc.enable()
+    trial._main()
+    raise SystemExit
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever we were started with
+    settings.load(
+        ROOT / "settings.yaml", environment={}
+    )  # what reading them prepares, each command would anew
     server = Server(Path(sys.argv[1]))
     given = server.serve()
     if given is None:
@@ -170,6 +185,8 @@ if __name__ == "__main__":
     else:
         sys.argv[1:] = given
         try:
+            if given == TRIAL:
+                _try()
             main()
         except SystemExit as end:
             _leave(end)
