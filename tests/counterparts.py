@@ -26,17 +26,21 @@ _MEMORY = "/dev/shm"  # noqa: S108 - the folder made in it has a name of its own
 _ROOM = 2_000_000_000  # bytes; a whole run takes a third of that at most
 _PREFIX = "mailer-tests-"
 _HELD = "held"
+_ROOT_OF_FOLDERS = "PYTEST_DEBUG_TEMPROOT"  # pytest asks it where tmp_path is to lie
 
 
 def make_scratch() -> None:
     """A folder outside every home: the server may run as another user, who must be able to reach it.
 
     In memory where there is room: a database is hundreds of files, and a disk takes most of the time they cost.
+    The folders of tests go there as well: every commit to an SQLite file, and there are many, waits for the disk.
     """
     folder = None
     with suppress(OSError):
         _sweep()
         folder = _MEMORY if shutil.disk_usage(_MEMORY).free >= _ROOM else None
+        if folder and not os.statvfs(folder).f_flag & os.ST_NOEXEC:  # tests write programs, too
+            os.environ.setdefault(_ROOT_OF_FOLDERS, folder)
     scratch = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=folder))
     held = (scratch / "new").open("w")  # locked for as long as this process lives
     fcntl.flock(held, fcntl.LOCK_EX)
