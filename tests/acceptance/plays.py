@@ -89,12 +89,18 @@ def rehearse(start: str, until: str) -> Step:
     return Step(start, "rehearse", (start, until))
 
 
+def small(here: Shop, *names: str) -> Shop:
+    """Campaigns with mails of a line: what a mail looks like is tried elsewhere, and small ones are quicker."""
+    for name in names:
+        shutil.rmtree(here.folder / "templates" / name)
+        here.campaign(name, (here.folder / "jobs" / f"{name}.yaml").read_text("utf-8"))
+    return here
+
+
 def shop_of(play: Play, open_shop: OpenShop, **options: Any) -> Shop:
     here = open_shop(*play.stock, **options)
     here.set(**play.settings)
-    for name in play.stock:  # what a mail looks like is tried elsewhere; small ones are quicker
-        shutil.rmtree(here.folder / "templates" / name)
-        here.campaign(name, (here.folder / "jobs" / f"{name}.yaml").read_text("utf-8"))
+    small(here, *play.stock)
     if play.segments:
         here.write("jobs/_segments.yaml", json.dumps(dict(play.segments)))
     for name, definition in play.own.items():

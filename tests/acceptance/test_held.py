@@ -5,7 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from tests.acceptance.conftest import OpenShop
-from tests.acceptance.plays import Play, both, do, look, people, played, rehearse, sent, shop_of, skipped
+from tests.acceptance.plays import (
+    Play,
+    both,
+    do,
+    look,
+    people,
+    played,
+    rehearse,
+    sent,
+    shop_of,
+    skipped,
+    small,
+)
 from tests.acceptance.shop import Shop
 
 BEFORE = "2027-03-23T06:55:00Z"
@@ -15,10 +27,9 @@ OFFER = "purpose: commercial\ntrigger: manual\n"
 
 def opened(shop: OpenShop, **settings: Any) -> Shop:
     """A shop with an outage where `dark` lives, and an offer that was started."""
-    here = shop("outage")
+    here = small(shop("outage"), "outage")
     here.set(**settings)
     here.campaign("offer", OFFER)
-    here.campaign("outage", (here.folder / "jobs/outage.yaml").read_text("utf-8"))
     codes = {"dark": "34710", "lit": "06100"}
     here.customers(
         *({"id": name, "email": f"{name}@x.example", "postal_code": code, "consent": "yes"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.acceptance.conftest import OpenShop, StartRelay
+from tests.acceptance.plays import small
 
 
 def test_case_11_one_notice_lists_every_affected_point(shop: OpenShop, relay: StartRelay) -> None:
@@ -38,7 +39,7 @@ def test_case_11_one_notice_lists_every_affected_point(shop: OpenShop, relay: St
 
 
 def test_two_files_of_one_name_are_two_lists(shop: OpenShop) -> None:
-    here, now = shop("outage"), "2027-01-15T08:00:00Z"
+    here, now = small(shop("outage"), "outage"), "2027-01-15T08:00:00Z"
     here.customers(*({"id": each, "email": f"{each}@x.example"} for each in "abc"), now=now)
     here.write("anadolu/affected.txt", "a\nb\n")
     here.write("avrupa/affected.txt", "c\n")

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from tests.acceptance.conftest import OpenShop
+from tests.acceptance.plays import small
 from tests.acceptance.shop import Shop
 
 
@@ -42,7 +43,7 @@ def test_planned_work_speaks_of_its_date_and_ends_by_itself(shop: OpenShop) -> N
 
 
 def test_news_that_was_promised_and_whom_no_mail_reaches(shop: OpenShop) -> None:
-    here = shop("outage")
+    here = small(shop("outage"), "outage")
     here.customers(
         {"id": "A", "email": "a@x.example", "postal_code": "34710"},
         {"id": "mute", "email": "", "postal_code": "34710"},
@@ -64,7 +65,7 @@ def test_news_that_was_promised_and_whom_no_mail_reaches(shop: OpenShop) -> None
 
 
 def test_an_area_on_the_map_grows_and_shrinks(shop: OpenShop) -> None:
-    here = shop("outage")
+    here = small(shop("outage"), "outage")
     here.customers(
         *({"id": name, "email": f"{name}@x.example"} for name in ("in", "edge", "out", "hole")),
         now="2027-01-14T00:00:00Z",
