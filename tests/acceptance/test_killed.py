@@ -16,6 +16,7 @@ from tests.acceptance.plays import Play, ledger, perform, rehearse
 from tests.acceptance.shop import Running, balanced, wait_until
 
 NOW = "2027-01-15T08:00:00Z"
+REAL = ("/usr/bin/env",)  # what is killed is the console script itself; what prepares and looks need not be
 GIFT = """
 purpose: commercial
 trigger: {at: 2027-01-15T11:00}
@@ -27,7 +28,7 @@ def test_case_12_killed_between_the_relays_answer_and_our_commit(shop: OpenShop,
     # Two addresses get their 250 while the program is frozen, and two get no answer at all.
     slow = {"kept@*": {"dot": ["wait 1|250 2.0.0 kept", "250 2.0.0 kept"]}}
     mute = {"mute@*": {"dot": ["keep|wait 60", "250 2.0.0 kept"]}}
-    here, post = shop("offer", "outage", fresh=True), relay({"to": slow | mute})
+    here, post = shop("offer", "outage"), relay({"to": slow | mute})
     here.relay(post.port, connections=4)
     here.customers(
         {"id": "k1", "email": "kept@shop.example", "consent": "yes"},
@@ -39,7 +40,7 @@ def test_case_12_killed_between_the_relays_answer_and_our_commit(shop: OpenShop,
     here.mailer("campaigns", "run", "offer", now=NOW)
     here.mailer("incidents", "open", "--title", "Kesinti", "--service", "fibre", now=NOW)
     foreseen = perform(Play([rehearse(NOW, "2027-01-15T08:00:01Z")], []), here)
-    running = here.start("run", "--until-idle", now=NOW)
+    running = here.start("run", "--until-idle", now=NOW, before=REAL)
     post.wait_for_dots(4, running)
     running.signal_all(signal.SIGSTOP)
     time.sleep(1.2)  # the relay's 250 lies in our socket, unread
@@ -164,7 +165,7 @@ def told_with_its_children(running: Running) -> None:
 def test_told_to_stop_it_finishes_what_was_begun(
     shop: OpenShop, relay: StartRelay, stop: Callable[[Running], None]
 ) -> None:
-    here, post = shop(fresh=True), relay({"dot": "wait 0.5|250 2.0.0 kept"})
+    here, post = shop(), relay({"dot": "wait 0.5|250 2.0.0 kept"})
     here.campaign("gift", GIFT, body="{{ coupon.code }}")
     here.relay(post.port, connections=4)
     count = 20
@@ -172,7 +173,7 @@ def test_told_to_stop_it_finishes_what_was_begun(
         *({"id": f"c{n}", "email": f"c{n}@x.example", "consent": "yes"} for n in range(count)),
         now="2027-01-01T00:00:00Z",
     )
-    running = here.start("run", "--until-idle", now=NOW)
+    running = here.start("run", "--until-idle", now=NOW, before=REAL)
     post.wait_for_dots(8, running)
     stop(running)
     asked = time.monotonic()
