@@ -6,7 +6,7 @@ import time
 from collections import Counter
 
 from tests.acceptance.conftest import OpenShop, StartRelay
-from tests.acceptance.plays import event
+from tests.acceptance.plays import event, small
 from tests.acceptance.shop import Shop, balanced
 
 READERS, AFFECTED = 1_000, 210
@@ -15,7 +15,7 @@ FIRST_WITHIN = 5.0  # seconds of publishing
 
 
 def opened(shop: OpenShop, port: int) -> Shop:
-    here = shop("newsletter", "outage", fresh=True)
+    here = small(shop("newsletter", "outage"), "outage")
     here.relay(port, connections=5)
     readers = ({"id": f"n{n}", "email": f"n{n}@x.example", "consent": "yes"} for n in range(READERS))
     # Some of them are readers too.
@@ -37,9 +37,9 @@ def opened(shop: OpenShop, port: int) -> Shop:
 
 
 def test_case_17_an_outage_overtakes_a_newsletter(shop: OpenShop, relay: StartRelay) -> None:
-    post = relay({"dot": "wait 0.06|250 2.0.0 kept"})
+    post = relay({"dot": "wait 0.04|250 2.0.0 kept"})
     here = opened(shop, post.port)
-    running = here.start("run", "--until-idle", now=TUESDAY)
+    running = here.start("run", "--until-idle", now=TUESDAY, before=("/usr/bin/env",))  # the console script
     post.wait_for_dots(50, running)
     here.mailer("incidents", "open", "--title", "Kesinti", "--postal", "34710", now=TUESDAY)
     published = time.time()
