@@ -68,8 +68,7 @@ class Audience(PastIssues):
         """Those of the customers, by customer.id, that `rule` finds."""
         # Which zones customers live in is not asked for each chunk of a sender: it shortens what asks for dates, and
         # at hand-off nothing does.
-        context = SegmentContext.of(replace(self._moment(), now=now), self._db.dialect)
-        wanted = chosen(Selection(rule, keys=tuple(keys)), context, customer.c.id)
+        wanted = chosen(Selection(rule, keys=tuple(keys)), self._everywhere(now), customer.c.id)
         async with self._db.read() as conn:
             return set((await conn.scalars(wanted)).all())
 
@@ -222,8 +221,10 @@ class Audience(PastIssues):
         await Scores(self._db).score(replace(self._moment(), now=now))
 
     async def _context(self, now: datetime) -> SegmentContext:
-        context = replace(self._moment(), now=now)
-        return replace(SegmentContext.of(context, self._db.dialect), zones=await self.zones())
+        return replace(self._everywhere(now), zones=await self.zones())
+
+    def _everywhere(self, now: datetime) -> SegmentContext:
+        return SegmentContext.of(replace(self._moment(), now=now), self._db.dialect)
 
     async def _suppressions(
         self, conn: AsyncConnection, email_keys: Sequence[str]

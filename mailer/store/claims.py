@@ -64,16 +64,6 @@ def leased(found: Sequence[Any], sender_id: int) -> list[int]:
     return numbers(found[0][0])
 
 
-async def require_lease(connection: AsyncConnection, sender_id: int) -> list[int]:
-    """Hold this sender's place; what it claimed and has not begun.
-
-    Raises:
-        Fenced: its deliveries were given to others.
-    """
-    (found,) = await together(connection, lease(sender_id))
-    return leased(found, sender_id)
-
-
 async def claimed_by(connection: AsyncConnection, sender_id: int) -> list[int]:
     """What this sender claimed and has not begun."""
     (found,) = await together(connection, _MINE.by(mine=sender_id))
@@ -188,7 +178,8 @@ async def put_off(connection: AsyncConnection, sender_id: int, until: Mapping[in
     Raises:
         Fenced: they were given to others.
     """
-    mine = set(await require_lease(connection, sender_id))
+    (found,) = await together(connection, lease(sender_id))
+    mine = set(leased(found, sender_id))
     await _PUT_OFF.run(connection, sorted(pair for pair in until.items() if pair[0] in mine))
     await let_go(connection, sender_id, list(until))
 

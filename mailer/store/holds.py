@@ -46,7 +46,7 @@ async def affected(connection: AsyncConnection, customers: Sequence[int]) -> dic
     An outage does from when it was published, planned work from when it was to begin.
     """
     found: dict[int, datetime] = {}
-    for row in await _AFFECTED.rows(connection, customers):
+    for row in await _AFFECTED.run(connection, customers):
         since = known(row.since)
         found[row.id] = min(since, found.get(row.id, since))
     return found

@@ -66,9 +66,9 @@ class Statement:
         """This statement with what it is given and its values. Given nothing it is not run, and finds nothing."""
         return Step(self, given, values)
 
-    async def run(self, connection: AsyncConnection, given: Sequence[Any], **values: Any) -> None:
-        """Run it by itself."""
-        await together(connection, Step(self, given, values))
+    async def run(self, connection: AsyncConnection, given: Sequence[Any], **values: Any) -> Any:
+        """Run it by itself; what it finds."""
+        return (await together(connection, Step(self, given, values)))[0]
 
     def lite(self, given: Sequence[Any] | None) -> dict[str, Any]:
         """What is given, as SQLite takes it."""
@@ -183,11 +183,6 @@ class Reading(Statement):
             tables.strip().removeprefix("cross join ").replace("= wanted.id", "= any(cast(:ids as bigint[]))")
         )
         self._postgresql = _bound(f"select {post} from {where}")
-
-    async def rows(self, connection: AsyncConnection, ids: Sequence[int], **values: Any) -> list[Any]:
-        """The rows, by column name."""
-        found: list[Any] = (await together(connection, Step(self, ids, values)))[0]
-        return found
 
     def from_sqlite(self, found: Sequence[Any]) -> list[Any]:
         """Its one value."""
