@@ -25,6 +25,7 @@ from mailer.files.templates import TemplateFolder
 from mailer.flow.compose import Composer, Identity
 from mailer.flow.preview import Previews
 from mailer.flow.versions import Versions
+from mailer.render.kept import Kept
 from mailer.render.lint import promotions, sizes
 from mailer.render.mime import assemble
 from mailer.render.publish import publish
@@ -122,9 +123,17 @@ class Mails(Trailing):
             TemplateFault: something in them cannot be published.
         """
         try:
-            return publish(template, self.templates, self.settings.public_url, self.settings.tenant.locale)
+            return self._published.of(template)
         except TemplateFault as fault:
             raise self._as_typed(fault) from None
+
+    @cached_property
+    def _published(self) -> Kept:
+        settings = self.settings
+        return Kept(
+            self.templates,
+            lambda template, read: publish(template, read, settings.public_url, settings.tenant.locale),
+        )
 
     def _as_typed(self, fault: FileFault) -> FileFault:
         """The fault with its file's name as a person in this folder would type it: `templates/offer/body.html`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 import structlog
@@ -226,8 +225,16 @@ class Planner:
             report.runs.append(f"{campaign.name} {occasion.key}")
             return
         begun: int | None = None  # filled as one not written down: nobody is in it, so nobody is asked
+
+        async def begin() -> int:
+            nonlocal begun
+            if begun is None:
+                begun = await self._begin(campaign, new, now)
+            return begun
+
         if run_id is None and chosen is not None:
-            begun, state = await self._begin(campaign, new, now), RunState.PLANNING
+            await begin()
+            state = RunState.PLANNING
         half_planned = state in (None, RunState.PLANNING)
         grew = False
         for group in occasion.groups:
@@ -244,13 +251,7 @@ class Planner:
                 before_year=occasion.local_date.year if group.days else None,
             )
             filled = await self._filling.fill(
-                campaign,
-                new.occurrence,
-                selection,
-                group.due,
-                now,
-                run_id,
-                partial(self._begin, campaign, new, now),
+                campaign, new.occurrence, selection, group.due, now, run_id, begin
             )
             run_id, grew = filled.run_id, grew or filled.grew
             report.added += filled.added

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Text, literal, null, select
+from sqlalchemy import CursorResult, Text, literal, null, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import State
@@ -41,13 +43,30 @@ async def insert_batches(
             for name, each in common.items()
         }
         rows = select(*values.values()).where(among(customer.c.id, batch.customers, conn.dialect.name))
-        statement = insert(conn, delivery).from_select(list(values), rows).on_conflict_do_nothing()
+        written = insert(conn, delivery).from_select(list(values), rows)
         if like.coupon is None or like.state != State.QUEUED:
             # Nobody asks which of them were new, so they need not be told of one by one.
-            added += (await conn.execute(statement, execution_options={"preserve_rowcount": True})).rowcount
+            added += (await _new(conn, written)).rowcount
             continue
-        made = await conn.execute(
-            statement.returning(delivery.c.id, delivery.c.customer_id, delivery.c.once_key)
-        )
-        promises += [Promise(number, who, key, like.coupon) for number, who, key in made.all()]
+        told = written.returning(delivery.c.id, delivery.c.customer_id, delivery.c.once_key)
+        promises += [
+            Promise(row.id, row.customer_id, row.once_key, like.coupon) for row in await _new(conn, told)
+        ]
     return added + len(promises), promises
+
+
+async def _new(conn: AsyncConnection, written: Any) -> CursorResult[Any]:
+    """Write what is not there yet.
+
+    Who plans has left out whoever is there, so that on PostgreSQL it is tried without ON CONFLICT first: told of that
+    it looks into each unique index before it writes, and marks each row once more.
+    """
+    counted = {"preserve_rowcount": True}
+    made: CursorResult[Any]
+    if conn.dialect.name == "postgresql":
+        with suppress(IntegrityError):
+            async with conn.begin_nested():
+                made = await conn.execute(written, execution_options=counted)
+                return made
+    made = await conn.execute(written.on_conflict_do_nothing(), execution_options=counted)
+    return made

@@ -189,16 +189,13 @@ class Runs(Campaigns):
     async def release(self, run_id: int, now: datetime, *, missed: bool = False) -> None:
         """Planning is whole: senders may see it. A run nobody was in time for ends as missed."""
         async with self._db.write() as conn:
-            waiting = await conn.scalar(
-                select(func.count())
-                .select_from(delivery)
-                .where(delivery.c.run_id == run_id, delivery.c.state != State.SKIPPED)
-            )
-            state = RunState.MISSED if missed and not waiting else RunState.QUEUED
+            written = exists().where(delivery.c.run_id == run_id, delivery.c.state != State.SKIPPED)
+            late = missed and not await conn.scalar(select(written))
+            state = RunState.MISSED if late else RunState.QUEUED
             await conn.execute(
                 update(run)
                 .where(run.c.id == run_id, run.c.state == RunState.PLANNING)
-                .values(state=state, finished_at=now if state is RunState.MISSED else None)
+                .values(state=state, finished_at=now if late else None)
             )
             await announce(self._shards, conn, [run_id], now)
 

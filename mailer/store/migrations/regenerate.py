@@ -15,7 +15,7 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from mailer.store.tables import Id, Instant, Json, Numbers, metadata
+from mailer.store.tables import Id, Instant, Json, Numbers, Text, metadata
 
 TARGET = Path(__file__).parent / "versions" / "r0001.py"
 
@@ -36,6 +36,7 @@ Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Instant = sa.DateTime(timezone=True)
 Json = sa.JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 Numbers = sa.JSON().with_variant(ARRAY(sa.BigInteger), "postgresql")
+Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
@@ -53,6 +54,8 @@ def _item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False
             return "Json"
         if item is Numbers:
             return "Numbers"
+        if item is Text:
+            return "Text"
     return False
 
 

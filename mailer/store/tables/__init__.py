@@ -5,7 +5,7 @@ except leases, which run on the database's own clock so that machines need not a
 """
 
 from mailer.store.tables.access import api_token
-from mailer.store.tables.columns import Id, Instant, Json, Numbers, metadata
+from mailer.store.tables.columns import Id, Instant, Json, Numbers, Text, metadata
 from mailer.store.tables.coupons import coupon, coupon_reminder
 from mailer.store.tables.incidents import HOLDS_MARKETING, incident, incident_recipient, incident_update
 from mailer.store.tables.mail import (
@@ -43,6 +43,7 @@ __all__ = [
     "Instant",
     "Json",
     "Numbers",
+    "Text",
     "api_token",
     "campaign_state",
     "campaign_version",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Table, Text
+from sqlalchemy import Column, Table
 
-from mailer.store.tables.columns import Instant, Json, key, metadata
+from mailer.store.tables.columns import Instant, Json, Text, key, metadata
 
 api_token = Table(  # core.access.Token
     "api_token",

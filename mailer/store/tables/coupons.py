@@ -9,11 +9,10 @@ from sqlalchemy import (
     Index,
     Integer,
     Table,
-    Text,
     text,
 )
 
-from mailer.store.tables.columns import Instant, key, metadata, reference
+from mailer.store.tables.columns import Instant, Text, key, metadata, reference
 
 coupon = Table(
     "coupon",

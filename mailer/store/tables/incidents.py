@@ -8,11 +8,10 @@ from sqlalchemy import (
     Index,
     Integer,
     Table,
-    Text,
     text,
 )
 
-from mailer.store.tables.columns import Instant, Json, key, metadata, reference
+from mailer.store.tables.columns import Instant, Json, Text, key, metadata, reference
 
 #: An incident that marketing waits for (core.incident.HOLDS_MARKETING). Written out wherever it is asked, so that the
 #: partial index serves: senders ask it for each wave, and nearly always there is none.

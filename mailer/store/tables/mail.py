@@ -10,12 +10,20 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Table,
-    Text,
     UniqueConstraint,
     text,
 )
 
-from mailer.store.tables.columns import Instant, Json, Numbers, key, locked_reference, metadata, reference
+from mailer.store.tables.columns import (
+    Instant,
+    Json,
+    Numbers,
+    Text,
+    key,
+    locked_reference,
+    metadata,
+    reference,
+)
 
 campaign_state = Table(
     "campaign_state",

@@ -12,11 +12,10 @@ from sqlalchemy import (
     Integer,
     SmallInteger,
     Table,
-    Text,
     UniqueConstraint,
 )
 
-from mailer.store.tables.columns import Id, Instant, Json, key, metadata, reference
+from mailer.store.tables.columns import Id, Instant, Json, Text, key, metadata, reference
 
 customer = Table(
     "customer",

@@ -8,10 +8,9 @@ from sqlalchemy import (
     Float,
     Integer,
     Table,
-    Text,
 )
 
-from mailer.store.tables.columns import Id, Instant, key, metadata
+from mailer.store.tables.columns import Id, Instant, Text, key, metadata
 
 sender = Table(
     "sender",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Integer, Table, Text, UniqueConstraint, text
+from sqlalchemy import Boolean, Column, Integer, Table, UniqueConstraint, text
 
-from mailer.store.tables.columns import Instant, key, metadata, reference
+from mailer.store.tables.columns import Instant, Text, key, metadata, reference
 
 returned = Table(  # append-only
     "returned",
