@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import settings
 
 from mailer.store.engine import Database
-from tests import counterparts
+from tests import counterparts, started
 
 # On a machine with other work an example may take any time: what is slow is no fault.
 settings.register_profile("mailer", deadline=None)
@@ -45,6 +46,12 @@ def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """`-n auto` is one more than there are cores: some tests wait for time to pass or for other processes."""
     cores = yield
     return cores if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") else cores + 1
+
+
+@pytest.fixture
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program in this process starts others as its commands do: forked, above all to try templates."""
+    monkeypatch.setattr(sys, "executable", str(started.scripts() / "mailer"))
 
 
 @pytest.fixture(scope="session")

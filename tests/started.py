@@ -35,6 +35,7 @@ class Started:
         self._line = line
         self.pid = self._number()
         self.returncode: int | None = None
+        self._out = out
         self._said: dict[int, list[bytes]] = {stream: [] for stream in (out, err) if stream is not None}
 
     def poll(self) -> int | None:
@@ -59,6 +60,14 @@ class Started:
         if self.poll() is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+    def line(self) -> str:
+        """The next line that it prints, waited for; what is left of one at its end."""
+        assert self._out is not None
+        said = b""
+        while not said.endswith(b"\n") and (piece := os.read(self._out, 1)):
+            said += piece
+        return said.decode()
 
     def communicate(self, timeout: float) -> tuple[str, str]:
         """What it said, when it and all that share its streams have ended.
@@ -93,12 +102,18 @@ class Started:
 
 
 def start(
-    words: Sequence[str], *, cwd: Path, env: Mapping[str, str], program: Path | str | None = None
+    words: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    program: Path | str | None = None,
+    given: int | None = None,
 ) -> Started:
-    """Start `mailer WORDS` in a folder, with nothing to read; or another program."""
+    """Start `mailer WORDS` in a folder, with nothing to read but what is `given`; or another program."""
     (out, said), (err, told) = os.pipe(), os.pipe()
     with Path(os.devnull).open() as nothing:
-        line = ask(words, cwd, env, place(), [nothing.fileno(), said, told], program)
+        read = nothing.fileno() if given is None else given
+        line = ask(words, cwd, env, place(), [read, said, told], program)
     os.close(said)
     os.close(told)
     return Started(line, out, err)

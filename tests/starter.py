@@ -4,8 +4,8 @@
 
 What comes out of the fork behaves as `python -m mailer WORDS` would: a process group of its own, or that of
 whoever it is a child of, the folder, environment and standard streams it was given, the signals and the exit of
-a fresh interpreter; so does the trial of a template, which commands start. A `program` that is asked for is executed
-instead. Each connection is one command: a line
+a fresh interpreter; so does the trial of a template, which commands start, and so does any other module whose words
+are `-m MODULE …`. A `program` that is asked for is executed instead. Each connection is one command: a line
 of JSON with three descriptors goes in, its pid comes back at once and its exit status at its end; it does not
 outlive whoever asked. `started.py` is the other side, and what a command finds in the place of Python when it
 starts senders.
@@ -17,6 +17,7 @@ import atexit
 import gc
 import json
 import os
+import runpy
 import selectors
 import signal
 import socket
@@ -74,7 +75,10 @@ class Server:
             return None
         pid = os.fork()
         if pid == 0:
-            os.setpgid(0, asked["group"])
+            try:
+                os.setpgid(0, asked["group"])
+            except PermissionError:  # that of a test, which is of another session
+                os.setpgid(0, 0)
             _tell(asker, os.getpid())  # from here on it can be signalled with its group
             asker.close()
             self.let_go()
@@ -165,11 +169,15 @@ def _leave(end: SystemExit) -> None:
         os._exit(int(end.code or 0))
 
 
-def _try() -> NoReturn:
-    """The trial of a template, on what it is given."""
+def _be(words: list[str]) -> NoReturn:
+    """The trial of a template, on what it is given, or another module."""
     gc.freeze()
     gc.enable()
-    trial._main()
+    if words == TRIAL:
+        trial._main()
+    else:
+        sys.argv[:] = words[1:]
+        runpy.run_module(words[1], run_name="__main__")
     raise SystemExit
 
 
@@ -185,8 +193,8 @@ if __name__ == "__main__":
     else:
         sys.argv[1:] = given
         try:
-            if given == TRIAL:
-                _try()
+            if given[:1] == ["-m"]:
+                _be(given)
             main()
         except SystemExit as end:
             _leave(end)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from mailer.cli.invocation import Invocation, this
 from mailer.cli.main import status
 
 ROOT = Path(__file__).parents[2]
+PYTHON = sys.executable  # itself, for what a process is and leaves behind
 
 SETTINGS = """\
 database_url: {url}
@@ -44,7 +46,11 @@ Mailer = Callable[..., Answer]
 
 @pytest.fixture
 def mailer(
-    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    sqlite_url: str,
+    forked: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Mailer]:
     """`mailer WORDS` in a shop's folder, with two campaigns that work and one that does not."""
     shutil.copytree(ROOT / "templates", tmp_path / "templates")

@@ -7,7 +7,6 @@ import os
 import shutil
 import stat
 import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import pytest
 
 from mailer.cli.main import arranged
 from mailer.cli.output import shown, tell
-from tests.cli.conftest import ROOT, Mailer
+from tests.cli.conftest import PYTHON, ROOT, Mailer
 
 # Words ---------------------------------------------------------------------------------------------------
 
@@ -128,7 +127,7 @@ def test_whatever_others_may_do_elsewhere_they_may_not_write_among_our_files(
     mailer("customers", "import", "customers.jsonl")
     assert mailer("campaigns", "run", "offer", *now).status == 0
     ended = subprocess.run(
-        ["/bin/sh", "-c", f'umask 000; exec "{sys.executable}" -m mailer run --until-idle {" ".join(now)}'],
+        ["/bin/sh", "-c", f'umask 000; exec "{PYTHON}" -m mailer run --until-idle {" ".join(now)}'],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT), "MAILER_STATE_DIR": "state"},
     )  # fmt: skip
@@ -293,7 +292,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(mailer: Mailer, tmp_path: Pat
     reading, writing = os.pipe()
     os.close(reading)
     ended = subprocess.run(
-        [sys.executable, "-m", "mailer", *words],
+        [PYTHON, "-m", "mailer", *words],
         cwd=tmp_path, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
@@ -316,7 +315,7 @@ def test_where_nothing_can_be_printed_it_is_said_in_a_sentence(
     mailer: Mailer, tmp_path: Path, words: str, where: str, ended: int, said: str
 ) -> None:
     answer = subprocess.run(
-        ["/bin/sh", "-c", f'exec "{sys.executable}" -m mailer {words} {where}'],
+        ["/bin/sh", "-c", f'exec "{PYTHON}" -m mailer {words} {where}'],
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
@@ -348,9 +347,7 @@ def test_a_library_that_is_missing_is_a_sentence(library: str) -> None:
     code = (
         f"import runpy, sys; sys.modules[{library!r}] = None; runpy.run_module('mailer', run_name='__main__')"
     )
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    ended = subprocess.run([PYTHON, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 1
     assert ended.stderr == (
         f"mailer cannot start: {library} is not installed here. Install mailer with its requirements anew.\n"

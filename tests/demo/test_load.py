@@ -48,7 +48,7 @@ def installation(folder: Path, url: str, **relay: str) -> settings.Settings:
         "2027-08-03T18:30:00+00:00",  # quiet hours just began in Istanbul
     ],
 )
-async def test_all_six_campaigns_go_out(tmp_path: Path, sqlite_url: str, now: str) -> None:
+async def test_all_six_campaigns_go_out(tmp_path: Path, forked: None, sqlite_url: str, now: str) -> None:
     clock, told = fixed_clock(datetime.fromisoformat(now)), list[str]()
     async with App.open(installation(tmp_path, sqlite_url), clock, told.append, load=False) as app:
         await app.reload()

@@ -1,7 +1,7 @@
 """A planner as a process of its own, for tests in which several write at once.
 
-`python -m tests.store.planner_process URL CAMPAIGN OCCURRENCE RESERVE FIRST LAST`: says `ready`, waits for a line,
-then writes a delivery for each customer FIRST to LAST, ten at a time. RESERVE is a coupon as JSON.
+`python -m tests.store.planner_process URL CAMPAIGN OCCURRENCE RESERVE FIRST LAST`: says `ready`, waits for the end
+of its input, then writes a delivery for each customer FIRST to LAST, ten at a time. RESERVE is a coupon as JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ async def main(url: str, campaign: str, occurrence: str, reserve: Reserve, keys:
     database = await Database.connect(url)
     book = runs_of(database)
     print("ready", flush=True)  # noqa: T201 - the test waits for it
-    await asyncio.to_thread(sys.stdin.readline)
+    await asyncio.to_thread(sys.stdin.read)
     new = NewRun(
         campaign=campaign, occurrence=occurrence, version_id=None, purpose="commercial", priority=40, due_at=NOW,
         closes_at=NOW, state=RunState.PLANNING,

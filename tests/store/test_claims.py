@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from datetime import timedelta
 from itertools import chain
 
@@ -16,6 +15,7 @@ from mailer.store.ledger import Ledger
 from mailer.store.senders import Senders
 from mailer.store.switches import Switches
 from mailer.store.tables import campaign_state, delivery, run
+from tests import started
 from tests.store.rows import (
     NOW,
     a_customer_row,
@@ -27,22 +27,6 @@ from tests.store.rows import (
     one,
     put,
 )
-
-CLAIMER = """
-import asyncio, sys
-from datetime import datetime
-from mailer.store.engine import Database
-from mailer.store.ledger import Ledger
-from mailer.store.senders import Senders
-async def main(url, now):
-    database = await Database.connect(url)
-    ledger = Ledger(database)
-    mine = await Senders(database).register("h", 1, now, 30)
-    while ids := await ledger.claim(mine, now, 7):
-        print(*ids, flush=True)
-    await database.close()
-asyncio.run(main(sys.argv[1], datetime.fromisoformat(sys.argv[2])))
-"""
 
 
 async def test_the_most_urgent_first_then_the_longest_due(database: Database) -> None:
@@ -141,16 +125,13 @@ async def test_senders_of_one_process_never_share(database: Database) -> None:
 async def test_senders_of_two_processes_never_share(database: Database, database_url: str) -> None:
     await add_many(database, await a_run(database), 200)
 
-    async def work() -> list[int]:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", CLAIMER, database_url, NOW.isoformat(), stdout=asyncio.subprocess.PIPE
-        )
-        async with asyncio.timeout(60):
-            out, _ = await process.communicate()
-        assert process.returncode == 0
-        return [int(word) for word in out.split()]
-
-    claimed = [*chain(*await asyncio.gather(work(), work()))]
+    words = ["-m", "tests.store.claimer_process", database_url, NOW.isoformat()]
+    both = [started.start(words, cwd=started.ROOT, env=started.environment()) for _ in range(2)]
+    claimed = []
+    for each in both:
+        out, err = await asyncio.to_thread(each.communicate, 60)
+        assert each.returncode == 0, err
+        claimed += [int(word) for word in out.split()]
     assert len(claimed) == len(set(claimed)) == 200
 
 

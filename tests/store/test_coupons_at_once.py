@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import os
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +13,9 @@ from sqlalchemy import select
 
 from mailer.store.engine import Database
 from mailer.store.tables import delivery
+from tests import started
 from tests.store.planned import codes, counted, customers, fill, in_pool
 
-ROOT = Path(__file__).parents[2]
 PATIENCE = 60.0
 
 GENERATED = {"kind": "generated", "prefix": "SS", "percent": 15}
@@ -26,29 +24,24 @@ POOL = {"kind": "pool", "pool": "shop", "percent": 15}
 
 def together(url: str, planners: Sequence[tuple[str, str, dict[str, Any], int, int]]) -> None:
     """Start a planner for each (campaign, occurrence, coupon, first and last customer), let them go at once."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-m", "tests.store.planner_process", url, campaign, occurrence,
+    waiting, go = os.pipe()
+    planning = [
+        started.start(
+            ["-m", "tests.store.planner_process", url, campaign, occurrence,
              json.dumps(reserve), str(first), str(last)],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            cwd=started.ROOT, env=started.environment(), given=waiting,
         )
         for campaign, occurrence, reserve, first, last in planners
     ]  # fmt: skip
+    os.close(waiting)
     try:
-        for each in started:
-            assert each.stdout is not None
-            assert each.stdout.readline() == "ready\n", each.communicate(timeout=PATIENCE)
-        for each in started:
-            assert each.stdin is not None
-            each.stdin.write("go\n")
-            each.stdin.flush()
-        for each in started:
-            _out, err = each.communicate(timeout=PATIENCE)
-            assert each.returncode == 0, err
+        for each in planning:
+            assert each.line() == "ready\n", each.communicate(timeout=PATIENCE)
     finally:
-        for each in started:
-            each.kill()
-            each.communicate()
+        os.close(go)
+    for each in planning:
+        _out, err = each.communicate(timeout=PATIENCE)
+        assert each.returncode == 0, err
 
 
 async def reasons(database: Database) -> Counter[tuple[str, str | None]]:
