@@ -16,8 +16,8 @@ from mailer.core.token import sign
 from mailer.store.engine import Database
 from mailer.testing import FrozenClock
 from mailer.web.links import Links
-from mailer.web.site import site
 from tests.store.rows import NOW
+from tests.web.made_once import pages
 
 BASE = "http://127.0.0.1:8080"
 
@@ -32,7 +32,7 @@ class Stand:
     def client(self, host: str = "127.0.0.1", base: str = BASE, **options: Any) -> httpx.AsyncClient:
         """A reader who connects from `host`."""
         transport = httpx.ASGITransport(
-            app=Links(self.app, site(self.app)),  # type: ignore[arg-type] # litestar's own ASGI types
+            app=Links(self.app, pages(self.app)),  # type: ignore[arg-type] # litestar's own ASGI types
             client=(host, 50_000),
             raise_app_exceptions=False,
         )

@@ -15,9 +15,9 @@ from mailer.app import App
 from mailer.core.access import Scope
 from mailer.store.engine import Database
 from mailer.testing import FrozenClock
-from mailer.web.api.site import Doors, api
-from mailer.web.site import site
+from mailer.web.api.site import Doors
 from tests.store.rows import NOW
+from tests.web import made_once
 
 BASE = "https://mail.shop.example"
 
@@ -33,7 +33,7 @@ class Gate:
         return await self.app.doorkeeper.create(name, scopes, NOW)
 
     def doors(self) -> Doors:
-        return Doors(api(self.app), site(self.app))
+        return Doors(made_once.api(self.app), made_once.pages(self.app))
 
     def client(self, token: str | None) -> httpx.AsyncClient:
         """A program with a token, somewhere on the internet."""
@@ -47,7 +47,7 @@ class Gate:
 
 
 @pytest.fixture
-def make_gate(tmp_path: Path) -> Callable[..., Gate]:
+def make_gate(tmp_path: Path, forked: None) -> Callable[..., Gate]:
     def make(database: Database, **settings: Any) -> Gate:
         shop = tmp_path / "shop"
         (shop / "jobs").mkdir(parents=True)
