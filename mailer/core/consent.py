@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from mailer.core.links import Counting
@@ -27,6 +27,13 @@ REVOKED = "consent.revoked"
 #: Reasons of a suppression that are a person's word; the first is what a confirmation lifts.
 UNSUBSCRIBED = "unsubscribed"
 COMPLAINT = "complaint"
+
+#: How far ahead of our clock a yes may be dated: clocks that are kept differ by less. One that is further ahead was
+#: given by nobody yet, and would lift a refusal that stands; a no may have any date, since it counts at once.
+AHEAD = timedelta(minutes=5)
+NOT_YET = (
+    "This lies in the future, so the consent stays as it was; write when it was given, or tell of it then."
+)
 
 
 class Action(StrEnum):
@@ -72,6 +79,11 @@ class Standing:
     consent: str = "unknown"  # yes, no, unknown
     at: datetime | None = None
     via: Via | None = None
+
+
+def not_yet(at: datetime | None, now: datetime) -> bool:
+    """Whether a yes of this date (none: now) was given by nobody yet."""
+    return at is not None and at - now > AHEAD
 
 
 def fold(entries: Iterable[Entry]) -> Standing:

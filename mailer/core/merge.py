@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from mailer.core.cell import day_of
-from mailer.core.consent import Entry, Standing, imported
+from mailer.core.consent import NOT_YET, Entry, Standing, imported, not_yet
 from mailer.core.customer import PartialDate
 from mailer.core.customer_row import CustomerRow
 from mailer.core.importing import Change, RowFault
@@ -57,6 +57,7 @@ class Merged:
     same_days: frozenset[str] = frozenset()  # those of them that are celebrated when they were before
     entry: Entry | None = None  # to be added to the ledger
     source: str = ""  # of the entry
+    warnings: tuple[RowFault, ...] = ()
 
 
 def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, *, barred: bool) -> Merged:
@@ -74,9 +75,11 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
     altered = {
         name: value for name, value in row.attributes.items() if _differs(before.attributes, name, value)
     }
-    given = _consent(before, row, now, barred)
+    early = row.consent is True and not_yet(row.consent_at, now)
+    warnings = (RowFault(row.line, "consent_at", NOT_YET),) if early else ()
+    given = None if early else _consent(before, row, now, barred)
     if stored is not None and not changed and not altered and given is None:
-        return Merged(Fate.UNCHANGED, stored)
+        return Merged(Fate.UNCHANGED, stored, warnings=warnings)
     fields = {**before.fields, **changed}
     after = Stored(
         before.id, before.key,
@@ -87,7 +90,14 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
         (*before.entries, given[0]) if given else before.entries,
     )  # fmt: skip
     if stored is None:
-        changes = [Change(row.id, "id", None, {**row.fields, **row.attributes, "consent": row.consent})]
+        changes = [
+            Change(
+                row.id,
+                "id",
+                None,
+                {**row.fields, **row.attributes, "consent": None if early else row.consent},
+            )
+        ]
     else:
         changes = [Change(row.id, name, before.fields.get(name), value) for name, value in changed.items()]
         changes += [
@@ -98,7 +108,7 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
     days, same_days = _days(before.attributes, altered)
     return Merged(
         Fate.CREATED if stored is None else Fate.UPDATED, after, tuple(changes), days, same_days,
-        given[0] if given else None, row.consent_source or "import",
+        given[0] if given else None, row.consent_source or "import", warnings,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mailer.core.cell import CellFault, line_of
-from mailer.core.consent import Action
+from mailer.core.consent import NOT_YET, Action, not_yet
 from mailer.core.customer import normalise_address
 from mailer.core.importing import Row, RowFault
 
@@ -82,8 +82,8 @@ def record(due: Due, source: str) -> dict[str, str]:
     }
 
 
-def read_answer(row: Row) -> Answered | RowFault:
-    """A record of the registry, or the first value of it that cannot be taken."""
+def read_answer(row: Row, now: datetime) -> Answered | RowFault:
+    """A record of the registry, read at `now`, or the first value of it that cannot be taken."""
     where = "recipient"
     try:
         address = line_of(row.values.get("recipient"))
@@ -98,6 +98,8 @@ def read_answer(row: Row) -> Answered | RowFault:
     except CellFault as fault:
         return RowFault(row.line, where, str(fault))
     action = Action.GRANTED if status == Status.ONAY else Action.REVOKED
+    if action is Action.GRANTED and not_yet(at, now):
+        return RowFault(row.line, where, NOT_YET)
     return Answered(normalise_address(address), action, at)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from typing import Any
 
 from mailer.core.cell import CellFault, attribute_of, instant_of, line_of
-from mailer.core.consent import Action
+from mailer.core.consent import NOT_YET, Action, not_yet
 from mailer.core.importing import Row, RowFault
 
 MOST_SOURCE = 200  # characters
@@ -26,8 +26,8 @@ class ShopWord:
     proof: Mapping[str, Any] = field(default_factory=dict)
 
 
-def read_word(row: Row, tenant_zone: tzinfo) -> ShopWord | RowFault:
-    """The word in `row`, or the first value of it that cannot be taken."""
+def read_word(row: Row, tenant_zone: tzinfo, now: datetime) -> ShopWord | RowFault:
+    """The word in `row`, told at `now`, or the first value of it that cannot be taken."""
     where = "action"
     try:
         action = line_of(row.values.get("action"))
@@ -35,6 +35,8 @@ def read_word(row: Row, tenant_zone: tzinfo) -> ShopWord | RowFault:
             return RowFault(row.line, where, f"This must be {Action.GRANTED} or {Action.REVOKED}.")
         where = "at"
         at = instant_of(row.values.get("at"), tenant_zone)
+        if action == Action.GRANTED and not_yet(at, now):
+            return RowFault(row.line, where, NOT_YET)
         where = "source"
         source = line_of(row.values.get("source"), MOST_SOURCE) or "api"
         where = "text_version"

@@ -113,7 +113,7 @@ class CustomerImport:
         for row, one in zip(lot, merged, strict=True):
             tally(report, one.fate)
             report.show(one.changes)
-            report.warn(row.warnings)
+            report.warn((*row.warnings, *one.warnings))
             report.placeholders += row.placeholders
 
 

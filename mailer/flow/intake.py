@@ -116,7 +116,7 @@ class Intake:
             lot, await self._customers.merge(lot, self._clock()) if lot else (), strict=True
         ):
             tally(report, one.fate)
-            report.warn(read.warnings)
+            report.warn((*read.warnings, *one.warnings))
             report.placeholders += read.placeholders
         return report
 
@@ -175,10 +175,11 @@ class Intake:
 
         After a no has returned, not one commercial mail to the address starts; see `Tracking.unsubscribe`.
         """
-        word = read_word(Row(1, values), self._zone)
+        now = self._clock()
+        word = read_word(Row(1, values), self._zone, now)
         if isinstance(word, RowFault):
             return word
-        written = await self._words.write(ext_id, word, key, self._clock())
+        written = await self._words.write(ext_id, word, key, now)
         if written is not None and word.action is Action.REVOKED and written.email:
             waited = 0.0
             while waited <= MARK_SECONDS and await self._leaving.starting(written.email):

@@ -68,7 +68,7 @@ class RegistryDesk:
     async def take(self, rows: Rows, now: datetime) -> ImportReport:
         """Take answers in; `updated` are news, `unchanged` were known or are of nobody here."""
         report = ImportReport()
-        async for lot in lots(rows, read_answer, report, None):
+        async for lot in lots(rows, lambda row: read_answer(row, now), report, None):
             for news in await self._ledger.answer(lot, now):
                 report.updated += news
                 report.unchanged += not news

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer.core.consent import CONFIRMED, REVOKED, Action, Via
+from mailer.core.consent import CONFIRMED, NOT_YET, REVOKED, Action, Via, not_yet
 from mailer.core.event_row import EventRow
 from mailer.core.importing import RowFault
 from mailer.core.merge import Fate, Noted
@@ -43,7 +43,7 @@ class Events:
         """
         async with self._database.write() as connection:
             whom = await _whom(connection, rows)
-            fates, new = _judge(rows, whom, await _known(connection, rows))
+            fates, new = _judge(rows, whom, await _known(connection, rows), now)
             if not new:
                 return list(fates)
             statement = insert(connection, customer_event).on_conflict_do_nothing()
@@ -101,19 +101,19 @@ class RehearsedEvents:
         self._database = database
         self._scratch = scratch
 
-    async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | RowFault]:  # noqa: ARG002 (as Events)
+    async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | RowFault]:
         """What would become of each row."""
         async with self._database.read() as connection:
             whom = await _whom(connection, rows)
             known = await _known(connection, rows)
         known |= set(await self._scratch.get([row.id for row in rows]))
-        fates, new = _judge(rows, whom, known)
+        fates, new = _judge(rows, whom, known, now)
         await self._scratch.put({row.id: 1 for row in new})
         return fates
 
 
 def _judge(
-    rows: Sequence[EventRow], whom: Whom, known: set[str]
+    rows: Sequence[EventRow], whom: Whom, known: set[str], now: datetime
 ) -> tuple[list[Fate | RowFault], list[EventRow]]:
     fates: list[Fate | RowFault] = []
     new: list[EventRow] = []
@@ -123,6 +123,8 @@ def _judge(
             fates.append(RowFault(row.line, "customer", f"No customer has the id {row.customer!r}."))
         elif row.id in seen:
             fates.append(Fate.UNCHANGED)
+        elif row.name == CONFIRMED and row.customer and not_yet(row.at, now):
+            fates.append(RowFault(row.line, "at", NOT_YET))
         else:
             seen.add(row.id)
             new.append(row)

@@ -66,10 +66,12 @@ PLAYS = {
              event("r1", "1", "reward.due", "2027-04-02T20:40:00Z"),
              event("r5", "5", "reward.due", "2027-04-02T17:59:59Z"),  # a second before nine in the evening
              event("r6", "6", "reward.due", "2027-04-02T20:40:00Z"),  # 21:40 in London
-             event("u7", "7", "until.noon", "2027-04-02T21:30:00Z"),  # half past midnight
-             event("w2", "2", "consent.confirmed", "2027-04-02T20:40:00Z")),
-         rehearse("2027-04-02T17:00:00Z", "2027-04-03T00:00:00Z"),
-         *look("2027-04-02T17:59:59Z", "2027-04-02T20:40:00Z", "2027-04-02T21:30:00Z", "2027-04-03T05:59:59Z",
+             event("u7", "7", "until.noon", "2027-04-02T21:30:00Z")),  # half past midnight
+         rehearse("2027-04-02T17:00:00Z", "2027-04-02T20:40:00Z"),
+         *look("2027-04-02T17:59:59Z"),
+         did("2027-04-02T20:40:00Z", event("w2", "2", "consent.confirmed", "2027-04-02T20:40:00Z")),
+         rehearse("2027-04-02T20:40:00Z", "2027-04-03T00:00:00Z"),
+         *look("2027-04-02T20:40:00Z", "2027-04-02T21:30:00Z", "2027-04-03T05:59:59Z",
                "2027-04-03T06:00:00Z", "2027-04-03T08:00:00Z")],
         [skipped("flash", "f1", "1", "expired"),
          skipped("short", "t3", "3", "expired"),

@@ -207,7 +207,8 @@ def test_a_day_is_set_anew_only_when_it_is_another(value: str, days: dict[str, P
 
 def test_no_yes_is_taken_for_a_barred_address_and_none_counts_from_the_future() -> None:
     assert met(None, email="a@b.co", consent="yes", barred=True).after.standing == Standing()
-    late = met(None, email="a@b.co", consent="yes", consent_at="2099-01-01").entry
+    assert met(None, email="a@b.co", consent="yes", consent_at="2099-01-01").after.standing == Standing()
+    late = met(None, email="a@b.co", consent="no", consent_at="2099-01-01").entry
     assert late is not None
     assert late.at == NOW
 

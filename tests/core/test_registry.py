@@ -60,7 +60,7 @@ def test_a_record_and_its_answer() -> None:
         "recipient": "ayse@example.com", "recipientType": "BIREYSEL", "type": "EPOSTA", "status": "ONAY",
         "consentDate": "2027-05-10 10:00:00", "source": "HS_WEB",
     }  # fmt: skip
-    assert read_answer(Row(1, said)) == Answered("ayse@example.com", Action.GRANTED, at)
+    assert read_answer(Row(1, said), at) == Answered("ayse@example.com", Action.GRANTED, at)
     end = datetime(2027, 5, 13, 21, tzinfo=UTC)
     for now, overdue in ((at, 0), (end - timedelta(seconds=1), 0), (end, 1)):
         assert summary([due], date(2027, 1, 1), (), now) == {
@@ -72,9 +72,10 @@ def test_a_record_and_its_answer() -> None:
     ("values", "field"),
     [({"recipient": "ayse", "status": "RET"}, "recipient"), ({"recipient": "a@b.c", "status": "HAYIR"}, "status"),
      ({"recipient": "a@b.c"}, "status"), ({"recipient": "a@b.c\0", "status": "RET"}, "recipient"),
-     ({"recipient": "a@b.c", "status": "ret", "consentDate": "10.05.2027"}, "consentDate")],
+     ({"recipient": "a@b.c", "status": "ret", "consentDate": "10.05.2027"}, "consentDate"),
+     ({"recipient": "a@b.c", "status": "ONAY", "consentDate": "2030-01-01 00:00:00"}, "consentDate")],
 )  # fmt: skip
 def test_an_answer_that_cannot_be_taken(values: dict[str, str], field: str) -> None:
-    fault = read_answer(Row(7, values))
+    fault = read_answer(Row(7, values), datetime(2027, 5, 10, 7, tzinfo=UTC))
     assert isinstance(fault, RowFault)
     assert (fault.line, fault.field) == (7, field)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
-from mailer.core.consent import Action, Via
+from mailer.core.consent import NOT_YET, Action, Via
 from mailer.store.engine import Database
 from mailer.store.tables import consent_entry, customer, customer_event, suppression
 from tests.store import rows
@@ -231,6 +231,7 @@ async def test_only_the_event_of_a_confirmation_lifts_an_unsubscribe(
 @pytest.mark.parametrize(
     ("word", "field"),
     [({}, "action"), ({"action": "maybe"}, "action"), ({"action": "granted", "proof": [1]}, "proof"),
+     ({"action": "granted", "at": "2099-01-01"}, "at"),
      ({"action": "granted", "prof": {}}, "prof"), ({"action": "granted", "at": "soon"}, "at")],
 )  # fmt: skip
 async def test_a_word_that_cannot_be_taken(small: Gate, word: dict[str, Any], field: str) -> None:
@@ -242,3 +243,23 @@ async def test_a_word_that_cannot_be_taken(small: Gate, word: dict[str, Any], fi
             await program.post("/api/customers/c9/consent", json={"action": "granted"})
         ).status_code == 404
         assert (await program.get("/api/customers/c9/consent")).status_code == 404
+
+
+async def test_a_yes_dated_ahead_changes_nothing_whichever_way_it_comes(small: Gate) -> None:
+    await rows.a_customer_row(small.app.db, "c1", email="ayse@example.com", consent="no")
+    at = {"at": "2099-01-01T00:00:00Z"}
+    async with small.client(await small.token()) as program:
+        word = await program.post("/api/customers/c1/consent", json={"action": "granted", **at})
+        event = await program.post(
+            "/api/events", json={"id": "e1", "customer": "c1", "name": "consent.confirmed", **at}
+        )
+        facts = await program.put(
+            "/api/customers/c1", json={"consent": "yes", "consent_at": "2099-01-01T00:00:00Z"}
+        )
+        assert [each.status_code for each in (word, event, facts)] == [422, 422, 200]
+        assert word.json()["detail"] == event.json()["detail"] == f"at: {NOT_YET}"
+        assert facts.json()["warnings"] == [{"line": 1, "field": "consent_at", "reason": NOT_YET}]
+        assert (await the(small, "c1")).consent == "no"
+        assert await count(small, consent_entry) == await count(small, customer_event) == 0
+        no = await program.post("/api/customers/c1/consent", json={"action": "revoked", **at})
+    assert no.status_code == 201
