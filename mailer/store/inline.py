@@ -14,18 +14,15 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import aiosqlite
-
 from mailer.store.dialect import LOCK_SECONDS
+from mailer.store.threaded import Threaded
 
 #: Seconds between two looks whether a lock is free. SQLite's own, that it does not wait with here, grow to a tenth of a
 #: second, and a sender that finds the place taken then as well gets no turn for seconds.
 _LOOK = 0.002
 
-_CHUNK = 64  # rows a streamed result fetches at a time, as the driver's own
 
-
-class Inline(aiosqlite.Connection):
+class Inline(Threaded):
     """A connection of the driver that runs short statements where they are asked for."""
 
     _writes = False  # whether it has the one writer's place
@@ -62,6 +59,4 @@ def _patiently(fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 def inline(file: str, **options: Any) -> Inline:
     """A connection to open with `await`, as the driver's `connect` gives one."""
-    made = Inline(partial(sqlite3.connect, file, **(options | {"check_same_thread": False})), _CHUNK)
-    made._thread.daemon = True  # noqa: SLF001 - as SQLAlchemy does with the driver's own
-    return made
+    return Inline.make(file, **(options | {"check_same_thread": False}))

@@ -19,6 +19,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from mailer.errors import StoreError
 from mailer.store.dialect import LOCK_SECONDS
 from mailer.store.inline import inline
+from mailer.store.threaded import Threaded
 
 #: The application id of a backup that nobody has opened yet. Such a file has no log of its own.
 SET_ASIDE = 0x6D626B70
@@ -54,7 +55,7 @@ def sqlite(url: Any, where: str, *, durable: bool, short: bool) -> tuple[AsyncEn
     engine = create_async_engine(
         url.set(database=str(file)),
         pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS,
-        connect_args={"factory": _Undone} | ({"async_creator_fn": inline} if short else {}),
+        connect_args={"factory": _Undone, "async_creator_fn": inline if short else Threaded.make},
         json_serializer=as_json,
     )  # fmt: skip
     patience = 0 if short else LOCK_SECONDS * 1000  # see store.inline

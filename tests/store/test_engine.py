@@ -234,6 +234,20 @@ async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
         await Database.connect(f"sqlite:///{tmp_path}/mailer.db")
 
 
+@pytest.mark.parametrize("short", [False, True])
+def test_a_file_that_cannot_be_opened_leaves_no_thread_that_answers_a_closed_loop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: bool
+) -> None:
+    told: list[BaseException | None] = []
+    monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_value))
+    before = set(threading.enumerate())
+    for _ in range(100):
+        with pytest.raises(StoreError, match="cannot be opened"):
+            asyncio.run(Database.connect(f"sqlite:///{tmp_path}", short=short))
+        assert set(threading.enumerate()) <= before
+    assert told == []
+
+
 async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be made"):
