@@ -261,7 +261,7 @@ def finish(report: ImportReport, *, dry_run: bool, warned: str = " (taken all th
     if len(report.rejected) > MOST_SHOWN:
         tell(f"… and {len(report.rejected) - MOST_SHOWN} more rejected rows; --json lists them all.")
     for (name, reason), alike in report.alike.items():
-        tell(f"{_lines(alike)}: {name}: {reason}{warned}")
+        tell(f"{_lines(alike)}: {name}: {reason}{warned if alike.taken else ''}")
     if report.placeholders:
         tell(f"Placeholder dates such as 1970-01-01: {report.placeholders}. No greeting goes out for them.")
     verb = "would be " if dry_run else ""

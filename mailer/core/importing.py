@@ -110,6 +110,7 @@ class Alike:
 
     count: int = 0
     lines: list[int] = field(default_factory=list)  # the first few
+    taken: bool = True  # what the rows say, all the same
 
 
 @dataclass(slots=True)
@@ -122,7 +123,7 @@ class ImportReport:
     removed: int | None = None  # lists: members of before who are none now
     rejected: list[RowFault] = field(default_factory=list)
     placeholders: int = 0  # dates such as 1970-01-01 that no greeting will go out for
-    warnings: list[RowFault] = field(default_factory=list)  # taken all the same
+    warnings: list[RowFault] = field(default_factory=list)  # of rows that are not rejected
     alike: dict[tuple[str, str], Alike] = field(default_factory=dict)  # warnings by column and sentence
     changed: int = 0  # fields, counted as changes are
     changes: list[Change] = field(default_factory=list)
@@ -132,12 +133,12 @@ class ImportReport:
         """Rows looked at."""
         return self.created + self.updated + self.unchanged + len(self.rejected)
 
-    def warn(self, warnings: Iterable[RowFault]) -> None:
-        """Keep the first few warnings; and count each kind, with the first of it."""
+    def warn(self, warnings: Iterable[RowFault], *, taken: bool = True) -> None:
+        """Keep the first few warnings; and count each kind, with the first of it. `taken`: the rows are."""
         for warning in warnings:
             kind = (warning.field, warning.reason)
             if kind in self.alike or len(self.alike) < MOST_EXAMPLES:
-                alike = self.alike.setdefault(kind, Alike())
+                alike = self.alike.setdefault(kind, Alike(taken=taken))
                 alike.count += 1
                 if len(alike.lines) < MOST_LINES:
                     alike.lines.append(warning.line)

@@ -21,6 +21,8 @@ from mailer.flow.lots import Keep, Leases, Progress, Rows, lots, open_import, se
 #: New rows in one import after which the database looks at its tables.
 MANY = 1_000
 
+OTHER_CONTENT = "An event of this id was taken before with other content; nothing was changed."
+
 T = TypeVar("T")
 
 
@@ -46,6 +48,9 @@ class Adding(Protocol):
 
     async def add(self, rows: Sequence[EventRow], now: datetime) -> Sequence[Fate | Noted | RowFault]:
         """What became of each row."""
+
+    async def different(self, rows: Sequence[EventRow]) -> set[int]:
+        """The lines of those that were taken before with other content."""
 
 
 class EventStore(Adding, Protocol):
@@ -134,10 +139,21 @@ class EventImport:
         async with _writing(real, self._store.rehearsal if dry_run else None, self._leases) as (store, keep):
             async for lot in lots(rows, self._reader.read, report, progress):
                 await keep()
-                settle(report, await store.add(lot, now))
+                settle(report, await add_events(store, lot, now))
             if report.created >= MANY and not dry_run:
                 await self._store.survey()
         return report
+
+
+async def add_events(store: Adding, rows: Sequence[EventRow], now: datetime) -> list[Fate | Noted | RowFault]:
+    """What became of each row; of one whose id is known with other content it is said that nothing did."""
+    fates = await store.add(rows, now)
+    again = [row for row, fate in zip(rows, fates, strict=True) if fate is Fate.UNCHANGED]
+    different = await store.different(again) if again else set()
+    return [
+        Noted(Fate.UNCHANGED, RowFault(row.line, "id", OTHER_CONTENT)) if row.line in different else fate
+        for row, fate in zip(rows, fates, strict=True)
+    ]
 
 
 class PointImport:

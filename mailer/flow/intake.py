@@ -13,12 +13,12 @@ from mailer.core.cell import MOST_ID, CellFault, instant_of, line_of
 from mailer.core.consent import Action, Standing
 from mailer.core.coupon import MOST_CODE
 from mailer.core.customer_row import CustomerReader
-from mailer.core.event_row import EventReader, EventRow
+from mailer.core.event_row import EventReader
 from mailer.core.importing import Columns, ImportReport, Row, RowFault
 from mailer.core.merge import Fate, Noted
 from mailer.core.redemption import Redemption, net_of
 from mailer.core.shop_word import ShopWord, read_word
-from mailer.flow.imports import Adding, Merging
+from mailer.flow.imports import Adding, Merging, add_events
 from mailer.flow.lots import settle, tally
 from mailer.flow.mark import MARK_SECONDS
 
@@ -26,16 +26,9 @@ MOST_KEY = 200  # characters of an Idempotency-Key
 SOURCE = "api"  # of consent that names none
 
 _ANOTHER_EVENT = "This key came with another event before; nothing was written."
-_OTHER_CONTENT = "An event of this id was taken before with other content; nothing was changed."
 
 _LOOK_SECONDS = 0.05  # between two looks for mails that are about to leave
 _REDEMPTION = frozenset({"order", "net", "customer", "at"})
-
-
-class EventsPort(Adding, Protocol):
-    """Where events go."""
-
-    async def different(self, rows: Sequence[EventRow]) -> set[str]: ...
 
 
 class WrittenPort(Protocol):
@@ -72,7 +65,7 @@ class Intake:
         self,
         *,
         customers: Merging,
-        events: EventsPort,
+        events: Adding,
         words: WordPort,
         leaving: StartingPort,
         customer_reader: CustomerReader,
@@ -154,16 +147,12 @@ class Intake:
             else:
                 lot.append(read)
         taken: list[tuple[str, Fate | Noted]] = []
-        fates = await self._events.add(lot, self._clock()) if lot else ()
-        again = [event for event, fate in zip(lot, fates, strict=True) if fate is Fate.UNCHANGED]
-        different = await self._events.different(again) if again else set()
+        fates = await add_events(self._events, lot, self._clock()) if lot else ()
         for event, fate in zip(lot, fates, strict=True):
             if isinstance(fate, RowFault):
                 report.rejected.append(fate)
-            elif fate is Fate.UNCHANGED and event.id in different and event.id in keyed:
+            elif isinstance(fate, Noted) and fate.fate is Fate.UNCHANGED and event.id in keyed:
                 report.rejected.append(RowFault(event.line, "Idempotency-Key", _ANOTHER_EVENT))
-            elif fate is Fate.UNCHANGED and event.id in different:
-                taken.append((event.id, Noted(fate, RowFault(event.line, "id", _OTHER_CONTENT))))
             else:
                 taken.append((event.id, fate))
         return report, taken

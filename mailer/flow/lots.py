@@ -83,7 +83,7 @@ def settle(report: ImportReport, fates: Iterable[Fate | Noted | RowFault]) -> No
         if isinstance(fate, RowFault):
             report.rejected.append(fate)
         elif isinstance(fate, Noted):
-            report.warn([fate.warning])
+            report.warn([fate.warning], taken=fate.fate is not Fate.UNCHANGED)
             tally(report, fate.fate)
         else:
             tally(report, fate)

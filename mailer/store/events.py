@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
@@ -25,6 +26,7 @@ from mailer.store.tables import customer, customer_event
 
 _WORDS = {CONFIRMED: Action.GRANTED, REVOKED: Action.REVOKED}
 
+Content = list[Any]  # of an event, but for its id: whose, name, instant, properties
 Whom = dict[str, tuple[int, str]]  # the shop's id of a customer → customer.id, email_key
 
 
@@ -66,26 +68,10 @@ class Events:
         """Many rows came at once: let the database look what it has."""
         await self._database.survey(customer_event)
 
-    async def different(self, rows: Sequence[EventRow]) -> set[str]:
-        """Which of these events, by id, were stored with other content than this."""
-        columns = customer_event.c
-        wanted = (
-            select(
-                columns.ext_id, columns.name, columns.at, columns.properties, customer.c.ext_id.label("whom")
-            )
-            .join_from(customer_event, customer, isouter=True)
-            .where(columns.ext_id.in_({row.id for row in rows}))
-        )
+    async def different(self, rows: Sequence[EventRow]) -> set[int]:
+        """The lines of those events that were stored with other content than this."""
         async with self._database.read() as connection:
-            found = (await connection.execute(wanted)).all()
-        return {
-            kept.ext_id
-            for kept in found
-            for row in rows
-            if row.id == kept.ext_id
-            and (kept.name, kept.at, kept.properties, kept.whom or "")
-            != (row.name, row.at, dict(row.properties), row.customer)
-        }
+            return _different(rows, await _contents(connection, rows))
 
     @asynccontextmanager
     async def rehearsal(self) -> AsyncIterator[RehearsedEvents]:
@@ -108,8 +94,14 @@ class RehearsedEvents:
             known = await _known(connection, rows)
         known |= set(await self._scratch.get([row.id for row in rows]))
         fates, new = _judge(rows, whom, known, now)
-        await self._scratch.put({row.id: 1 for row in new})
+        await self._scratch.put({row.id: _content(row) for row in new})
         return fates
+
+    async def different(self, rows: Sequence[EventRow]) -> set[int]:
+        """The lines of those that are stored with other content, or would be by now."""
+        async with self._database.read() as connection:
+            stored = await _contents(connection, rows)
+        return _different(rows, stored | await self._scratch.get([row.id for row in rows]))
 
 
 def _judge(
@@ -170,6 +162,28 @@ async def _known(connection: AsyncConnection, rows: Sequence[EventRow]) -> set[s
     return set(
         await connection.scalars(select(customer_event.c.ext_id).where(customer_event.c.ext_id.in_(ids)))
     )
+
+
+async def _contents(connection: AsyncConnection, rows: Sequence[EventRow]) -> dict[str, Content]:
+    """What is stored of these events, by id."""
+    columns = customer_event.c
+    wanted = (
+        select(columns.ext_id, customer.c.ext_id, columns.name, columns.at, columns.properties)
+        .join_from(customer_event, customer, isouter=True)
+        .where(columns.ext_id.in_({row.id for row in rows}))
+    )
+    return {
+        ident: [whom or "", name, at.isoformat(), properties]
+        for ident, whom, name, at, properties in await connection.execute(wanted)
+    }
+
+
+def _content(row: EventRow) -> Content:
+    return [row.customer, row.name, row.at.isoformat(), dict(row.properties)]
+
+
+def _different(rows: Sequence[EventRow], contents: Mapping[str, Content]) -> set[int]:
+    return {row.line for row in rows if row.id in contents and contents[row.id] != _content(row)}
 
 
 def _columns(row: EventRow, whom: Whom, now: datetime) -> dict[str, object]:

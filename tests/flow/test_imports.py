@@ -15,13 +15,13 @@ from mailer.core.customer import PartialDate
 from mailer.core.customer_row import FIELDS, CustomerReader
 from mailer.core.event_row import FIELDS as EVENT_FIELDS
 from mailer.core.event_row import EventReader
-from mailer.core.importing import Columns, ImportReport, Row, RowFault
+from mailer.core.importing import Alike, Columns, ImportReport, Row, RowFault
 from mailer.core.point_row import FIELDS as POINT_FIELDS
 from mailer.errors import UsageError
 from mailer.files.rows import RowFile
 from mailer.files.zones import load_zones
 from mailer.flow import lots as of_lots
-from mailer.flow.imports import MANY, CustomerImport, EventImport, ListLoad, PointImport
+from mailer.flow.imports import MANY, OTHER_CONTENT, CustomerImport, EventImport, ListLoad, PointImport
 from mailer.store.customer_merge import CustomerMerge
 from mailer.store.customers import Customers
 from mailer.store.engine import Database
@@ -261,6 +261,24 @@ async def test_events_are_taken_once_and_unknown_customers_are_named(desk: Desk)
     first, second = await desk.rows(customer_event)
     assert (first["order_ref"], first["net_e4"], first["currency"]) == ("o1", 1_299_000, "TRY")
     assert (second["customer_id"], second["properties"]) == (None, {"title": "A"})
+
+
+@pytest.mark.parametrize("lots", [1, 2_000])
+async def test_an_event_that_comes_again_with_other_content_is_remarked_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, lots: int
+) -> None:
+    monkeypatch.setattr(of_lots, "LOT", lots)
+    await desk.bring(AYSE, {"id": "c2"})
+    first = {**EVENT, "properties": {"order": "o1", "net": 129.9, "items": [{"n": 1}]}}
+    others = [{**first, "customer": "c2"}, {**first, "properties": {"order": "o1", "net": 130}},
+              {**first, "at": "2027-05-01T10:00:01Z"}, {**first, "name": "order.refunded"}]  # fmt: skip
+    for dry_run, created in ((True, 1), (False, 1), (True, 0), (False, 0)):
+        report = await desk.happen(first, *others, first, dry_run=dry_run)
+        assert counts(report) == (created, 0, 6 - created, 0)
+        assert report.warnings == [RowFault(line, "id", OTHER_CONTENT) for line in (3, 4, 5, 6)]
+        assert report.alike == {("id", OTHER_CONTENT): Alike(4, [3, 4, 5, 6], taken=False)}
+    [row] = await desk.rows(customer_event)
+    assert (row["name"], row["net_e4"]) == ("order.placed", 1_299_000)
 
 
 @pytest.mark.parametrize("lots", [1, 2_000])
