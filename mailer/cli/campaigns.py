@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -77,10 +78,25 @@ def run_campaign(
                 await _foretell(app, campaign, count)
                 return
             _confirmed(name, count, confirm)
-            occurrence, added = await app.scheduler().run_by_hand(campaign)
+            try:
+                occurrence, added = await app.scheduler().run_by_hand(campaign)
+            except asyncio.CancelledError:
+                await _call_off(app, name)
+                raise
             this.out.one({"campaign": name, "occurrence": occurrence, "audience": added})
+            if name in await app.runs.paused():
+                tell(f"{name} is paused: nothing of it leaves until mailer campaigns resume {name}.")
 
     run(work())
+
+
+async def _call_off(app: App, name: str) -> None:
+    """Whoever stops the start of a campaign does not want it: what of it is written never leaves."""
+    for half in await app.runs.half_planned([name]):
+        await app.control.cancel(half.id, this.clock())
+        this.stopped = (
+            f"Stopped; run {half.id} of {name} ({half.occurrence}) is cancelled, nothing of it leaves."
+        )
 
 
 async def _foretell(app: App, campaign: Campaign, count: int) -> None:

@@ -46,6 +46,18 @@ class NewRun:
     incident_id: int | None = None
     incident_update: int | None = None
     topic: str | None = None
+    by_hand: bool = False  # a person started it: nothing but the run itself says that it was due
+
+
+@dataclass(frozen=True, slots=True)
+class HalfPlanned:
+    """A run by hand whose planning was cut short."""
+
+    id: int
+    campaign: str
+    occurrence: str
+    due_at: datetime
+    written: int  # deliveries it has
 
 
 @dataclass(frozen=True, slots=True)

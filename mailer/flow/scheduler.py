@@ -14,7 +14,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler  # type: ignore[impo
 
 from mailer.core.campaign import Campaign
 from mailer.errors import MailerError, StoreError, why
-from mailer.flow.plan import Planner, PlanReport
+from mailer.flow.plan import Planner
+from mailer.flow.plan_occasion import PlanReport
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import State, Tally
-from mailer.core.run import ENDED, Batch, NewDelivery, NewRun, RunState
+from mailer.core.run import ENDED, Batch, HalfPlanned, NewDelivery, NewRun, RunState
 from mailer.errors import UsageError
 from mailer.store.barred import beside
 from mailer.store.batches import insert_batches
@@ -52,6 +52,7 @@ async def open_run(conn: AsyncConnection, new: NewRun, now: datetime) -> OpenRun
         "content": dict(new.content) if new.content is not None else None,
         "incident_id": new.incident_id,
         "incident_update": new.incident_update,
+        "by_hand": new.by_hand,
     }
     made = await conn.scalar(insert(conn, run).values(values).on_conflict_do_nothing().returning(run.c.id))
     if made is not None:
@@ -96,9 +97,11 @@ async def insert_deliveries(
     if not rows and not batches:
         return 0
     await beside(conn)  # what keeps the customers there: no foreign key looks for them
-    head = (
-        await conn.execute(select(run.c.campaign, run.c.purpose, run.c.priority).where(run.c.id == run_id))
-    ).one()
+    wanted = select(run.c.campaign, run.c.purpose, run.c.priority, run.c.state).where(run.c.id == run_id)
+    # Whoever calls the run off waits for this, or this for them; senders that write to it do not.
+    head = (await conn.execute(wanted.with_for_update(read=True, key_share=True))).one()
+    if head.state == RunState.CANCELLED:
+        return 0
     await take_turns(conn, head.campaign, [*rows, *(batch.like for batch in batches)])
     same = {
         "run_id": run_id, "campaign": head.campaign, "purpose": head.purpose, "priority": head.priority,
@@ -173,6 +176,17 @@ class Runs(Campaigns):
                     fresh.append(opened.id)
             await announce(self._shards, conn, fresh, now)
         return added
+
+    async def half_planned(self, names: Sequence[str]) -> list[HalfPlanned]:
+        """Runs of these campaigns that somebody started by hand and that were never released, oldest first."""
+        written = select(func.count()).where(delivery.c.run_id == run.c.id).scalar_subquery()
+        wanted = (
+            select(run.c.id, run.c.campaign, run.c.occurrence, run.c.due_at, written)
+            .where(run.c.state == RunState.PLANNING, run.c.by_hand, run.c.campaign.in_(names))
+            .order_by(run.c.id)
+        )
+        async with self._db.read() as conn:
+            return [HalfPlanned(*row) for row in await conn.execute(wanted)]
 
     async def begin_planning(self, run_id: int) -> None:
         """A run that grows is hidden from senders until its new members are whole."""

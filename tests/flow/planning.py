@@ -18,7 +18,8 @@ from mailer.core.quiet import QuietHours
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
 from mailer.errors import FeedFault
-from mailer.flow.plan import Planner, PlanReport
+from mailer.flow.plan import Planner
+from mailer.flow.plan_occasion import PlanReport
 from mailer.store.audience import Audience
 from mailer.store.engine import Database
 from mailer.store.runs import Runs

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mailer.errors import StoreError
-from mailer.flow.plan import PlanReport
+from mailer.flow.plan_occasion import PlanReport
 from mailer.flow.scheduler import IMPORTING, PLANNING, Scheduler
 from mailer.flow.tell import Planned
 from mailer.store.engine import Database

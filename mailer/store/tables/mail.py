@@ -82,6 +82,7 @@ run = Table(
     Column("created_at", Instant, nullable=False),
     Column("finished_at", Instant),
     Column("content", Json),  # posts of a newsletter issue
+    Column("by_hand", Boolean, nullable=False, server_default=text("false")),  # a person started it
     Column("seen", Json),  # core.breaker.Figures when a person last let it go on
     reference("incident_id", "incident.id"),
     Column("incident_update", Integer),

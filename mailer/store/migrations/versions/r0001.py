@@ -489,6 +489,7 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("created_at", Instant, nullable=False),
         sa.Column("finished_at", Instant, nullable=True),
         sa.Column("content", Json, nullable=True),
+        sa.Column("by_hand", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("seen", Json, nullable=True),
         sa.Column("incident_id", Id, nullable=True),
         sa.Column("incident_update", sa.Integer(), nullable=True),
