@@ -93,6 +93,15 @@ class Cap(_Section):
     day: Annotated[int, Field(ge=1)] = 1
     week: Annotated[int, Field(ge=1)] = 3
 
+    @model_validator(mode="after")
+    def _reachable(self) -> Cap:
+        if self.day > self.week:
+            raise ValueError(
+                f"{self.day} a day are more than {self.week} a week, so that no day ever has as many; "
+                f"write a week of {self.day} or more, or a day of {self.week} or less"
+            )
+        return self
+
 
 class Approval(_Section):
     """Which incidents one program may not publish alone."""

@@ -123,6 +123,13 @@ def test_a_variable_overrides_the_file(
                      id="quiet hours"),
         pytest.param("tenant: {country: Turkey}", {},
                      "settings.yaml:1: tenant.country: write the two capitals of a country, such as TR", id="country"),
+        pytest.param("policy:\n  cap: {day: 4, week: 3}", {},
+                     "settings.yaml:2: policy.cap: 4 a day are more than 3 a week, so that no day ever has as many; "
+                     "write a week of 4 or more, or a day of 3 or less", id="caps that contradict each other"),
+        pytest.param("policy:\n  cap: {day: 4}", {}, "settings.yaml:2: policy.cap: 4 a day are more than 3 a week",
+                     id="a cap that contradicts the one of a week nobody wrote"),
+        pytest.param("", {"POLICY__CAP__DAY": "4"}, "MAILER_POLICY__CAP__DAY: policy.cap: 4 a day are more than 3",
+                     id="a cap that contradicts the other, by a variable"),
         pytest.param("tenant: {locale: Türkçe}", {}, "settings.yaml:1: tenant.locale: write a language, such as tr",
                      id="locale"),
         pytest.param("tenant: {from: 'A <a@b.example>, c@d.example'}", {}, "settings.yaml:1: tenant.from: 'A <a@b",
