@@ -76,6 +76,7 @@ def test_a_key_left_blank_is_its_default(tmp_path: Path) -> None:
     [
         ({"RELAY__PORT": "2525"}, "relay.port", 2525),
         ({"RELAY__HOST": "mx.example", "RELAY__TLS": "none"}, "relay.tls", "none"),
+        ({"TENANT__LOCALE": "tr_TR"}, "tenant.locale", "tr-TR"),
         ({"TENANT__FROM": "A <a@b.example>"}, "tenant.from_", "A <a@b.example>"),
         ({"POLICY__CAP__DAY": "2"}, "policy.cap.day", 2),
         ({"TRACKING__OPENS": "true"}, "tracking.opens", True),
@@ -132,6 +133,10 @@ def test_a_variable_overrides_the_file(
                      id="a cap that contradicts the other, by a variable"),
         pytest.param("tenant: {locale: Türkçe}", {}, "settings.yaml:1: tenant.locale: write a language, such as tr",
                      id="locale"),
+        pytest.param("tenant: {locale: zz_zz_zz}", {}, "settings.yaml:1: tenant.locale: write a language, such as tr",
+                     id="a locale of two regions"),
+        pytest.param("tenant: {locale: ''}", {}, "settings.yaml:1: tenant.locale: write a language, such as tr",
+                     id="no locale"),
         pytest.param("tenant: {from: 'A <a@b.example>, c@d.example'}", {}, "settings.yaml:1: tenant.from: 'A <a@b",
                      id="two senders"),
         pytest.param("staff: [me]", {}, "settings.yaml:1: staff.0: 'me' is not an address", id="staff"),

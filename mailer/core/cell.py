@@ -23,7 +23,12 @@ _UNKEEPABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")  # Pos
 _INSTANT = re.compile(
     r"\d{4}-\d{2}-\d{2}(?:[Tt ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?(?:(?:[Zz]|[+-]\d{2}:?\d{2}))?)?"
 )
-_LOCALE = re.compile(r"([A-Za-z]{2,3})((?:[-_][A-Za-z0-9]{2,8})*)(?:[.@].*)?")
+_LOCALE = re.compile(  # RFC 5646 §2.1, and what POSIX writes behind it
+    r"([a-z]{2,3})((?:[-_][a-z]{3}){0,3}(?:[-_][a-z]{4})?(?:[-_](?:[a-z]{2}|\d{3}))?"  # script, region
+    r"(?:[-_](?:[a-z\d]{5,8}|\d[a-z\d]{3}))*"  # variants
+    r"(?:[-_][a-wy-z\d](?:[-_][a-z\d]{2,8})+)*(?:[-_]x(?:[-_][a-z\d]{1,8})+)?)(?:[.@].*)?",  # extensions
+    re.ASCII | re.IGNORECASE,
+)
 _DAY = re.compile(r"((?:\d{4}|-)-\d{2}-\d{2})(?:[Tt ]\d{2}:\d{2}.*)?")
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(?:[Tt ]+(\d{1,2}):(\d{2})(?::(\d{2}))?)?")
 _DAY_OTHERWISE = re.compile(r"(?:\d{1,4}|-)[./-]\d{1,2}[./-]\d{1,4}")
@@ -120,8 +125,12 @@ def locale_of(value: Any) -> str | None:
     if found is None:
         return None
     parts = [found[1].lower()]
+    extended = False  # what stands behind a single letter is small
     for part in re.split("[-_]", found[2])[1:]:
-        if len(part) == _REGION_LETTERS and part.isalpha():
+        extended = extended or len(part) == 1
+        if extended:
+            parts.append(part.lower())
+        elif len(part) == _REGION_LETTERS and part.isalpha():
             parts.append(part.upper())
         else:
             parts.append(part.title() if len(part) == _SCRIPT_LETTERS and part.isalpha() else part.lower())

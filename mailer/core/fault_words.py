@@ -82,7 +82,6 @@ _PLAIN = {
 _SHAPES = {
     "country": "write the two capitals of a country, such as TR",
     "currency": "write the three capitals of a currency, such as TRY",
-    "locale": "write a language, such as tr or en-GB",
     "listen": "write an address and a port, such as 127.0.0.1:8080",
     "prefix": "write one to twelve of A–Z and 0–9, such as DG",
     "code": "write one to forty of A–Z, a–z, 0–9, - and _, such as YAZ25",

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from mailer.core.calendar import zone_named
+from mailer.core.cell import locale_of
 from mailer.core.links import followable
 from mailer.core.throttle import ascii_domain
 
@@ -34,6 +35,13 @@ def _line(text: str) -> str:
     if not text.strip() or any(unicodedata.category(mark) in {"Cc", "Zl", "Zp"} for mark in text):
         raise ValueError("write one line of text")  # it stands in headers
     return text
+
+
+def _locale(text: str) -> str:
+    found = locale_of(text)
+    if not found:
+        raise ValueError("write a language, such as tr or en-GB")
+    return found
 
 
 def _website(text: str) -> str:
@@ -61,7 +69,7 @@ class Tenant(BaseModel):
     website: Annotated[str, AfterValidator(_website)] | None = None  # none: the domain of `from`
     timezone: Annotated[str, AfterValidator(_zone)] = "Europe/Istanbul"
     country: Annotated[str, Field(pattern="^[A-Z]{2}$")] = "TR"
-    locale: Annotated[str, Field(pattern=r"^[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*$")] = "tr"
+    locale: Annotated[str, AfterValidator(_locale)] = "tr"
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] = "TRY"
     postal_address: str = ""
 
