@@ -79,7 +79,7 @@ def preview(
                 *(title, state, message, eta, next_update, starts, ends, lead),
                 urgent=urgent,
             )
-            found = await app.incidents.preview(new.area, this.clock())
+            found = await app.incidents.preview(new, this.clock())
             this.out.one(found.as_facts())
             if not app.incident_campaigns():
                 tell(_NO_CAMPAIGN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mailer.core.area import Area
@@ -33,6 +33,16 @@ class NewIncident:
     def planned(self) -> bool:
         """Whether it is planned work: that has a beginning, an outage has none."""
         return self.starts_at is not None
+
+
+def foreseen(new: NewIncident, at: datetime) -> Update:
+    """The update it would begin with; what it is called may still be open.
+
+    Raises:
+        UsageError: see `first_update`.
+    """
+    named = new if new.title or new.titles else replace(new, title="?")
+    return first_update(named, at, "")
 
 
 def first_update(new: NewIncident, at: datetime, by: str) -> Update:

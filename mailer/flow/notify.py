@@ -13,7 +13,7 @@ from mailer.core.area import Area, Foreseen, Reach, unused_service
 from mailer.core.incident import Incident, IncidentState, Once, Update
 from mailer.core.incident_change import Change, check_schedule, next_update
 from mailer.core.incident_facts import as_facts
-from mailer.core.incident_opening import NewIncident, first_update
+from mailer.core.incident_opening import NewIncident, first_update, foreseen
 from mailer.core.incident_speed import HandedOver
 from mailer.core.incident_texts import Texts
 from mailer.core.incident_why import as_row
@@ -85,18 +85,19 @@ class Notifier:
         self._teller = Teller(incidents, recipients, versions, self._foresight, domain, hours)
         self._fates = Fates(self._teller, self._foresight, recipients, versions, hours)
 
-    async def preview(self, area: Area, now: datetime) -> Foreseen:
-        """Whom an area would cover, and who of them would be told.
+    async def preview(self, new: NewIncident, now: datetime) -> Foreseen:
+        """Whom an incident would cover, and who of them would be told.
 
         Raises:
-            UsageError: an area that cannot be read, or a list nobody loaded.
+            UsageError: what `open` refuses but for a title that is missing, or a list nobody loaded.
         """
+        area = foreseen(new, now).area
         reach = await self.reach(area)
-        foreseen = await self._foresight.left_out(area.checked(), now)
-        left_out = foreseen or {}
+        silent = await self._foresight.left_out(area, now)
+        left_out = silent or {}
         return Foreseen(
             reach=reach,
-            told=0 if foreseen is None else reach.count - len(left_out),
+            told=0 if silent is None else reach.count - len(left_out),
             left_out=dict(Counter(left_out.values()).most_common()),
             examples=tuple(list(left_out.items())[:SAMPLES]),
         )

@@ -48,6 +48,11 @@ def test_two_files_of_one_name_are_two_lists(shop: OpenShop) -> None:
     line = ("--title", "Anadolu", "--message", "Arıza", "--eta", "2h", "--list", "anadolu/affected.txt")
     assert here.mailer("incidents", "preview", *line, "--json", now=now).rows[0]["count"] == 2
     assert here.mailer("incidents", "preview", *line, "--state", "bad", now=now, status=2).err
+    for odd in (("--state", "resolved"), ("--lead", "48h")):  # what opening it refuses
+        asked = [
+            here.mailer("incidents", verb, *line, *odd, now=now, status=2) for verb in ("preview", "open")
+        ]
+        assert asked[0].err == asked[1].err
     here.mailer("incidents", "open", *line, now=now)
     here.mailer("incidents", "open", "--title", "Avrupa", "--list", "avrupa/affected.txt", now=now)
     here.run(now)

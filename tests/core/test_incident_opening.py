@@ -8,7 +8,7 @@ import pytest
 
 from mailer.core.area import Area
 from mailer.core.incident import IncidentState
-from mailer.core.incident_opening import NewIncident, first_update
+from mailer.core.incident_opening import NewIncident, first_update, foreseen
 from mailer.errors import UsageError
 
 T0 = datetime(2027, 1, 15, 8, tzinfo=UTC)
@@ -67,5 +67,15 @@ def test_title_is_trimmed_and_the_rest_kept() -> None:
     ],
 )
 def test_refused(new: NewIncident, sentence: str) -> None:
-    with pytest.raises(UsageError, match=sentence):
+    with pytest.raises(UsageError, match=sentence) as refused:
         first_update(new, T0, "ayse")
+    if new.title:
+        with pytest.raises(UsageError) as beforehand:
+            foreseen(new, T0)
+        assert str(beforehand.value) == str(refused.value)
+
+
+def test_what_it_is_called_may_be_open_while_it_is_only_looked_at() -> None:
+    assert foreseen(NewIncident("", AREA, lead="48h", starts_at=T0 + HOUR), T0).area == AREA
+    with pytest.raises(UsageError, match="needs a title; give one with --title and no language"):
+        foreseen(NewIncident("", AREA, titles=(("tr", "Arıza"),)), T0)

@@ -78,7 +78,7 @@ async def preview_incident(request: Asked, mailer: Product) -> Response[bytes]:
     opening = await asked(request, mailer, read_opening)
     with refusing(mailer):
         await mailer.reload()
-        found = await mailer.incidents.preview(opening.new.area, mailer.clock())
+        found = await mailer.incidents.preview(opening.new, mailer.clock())
     warnings = [*await mailer.incidents.strangers(opening.new.area.services)]
     if not mailer.incident_campaigns():
         warnings.append(_NO_CAMPAIGN)

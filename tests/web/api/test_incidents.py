@@ -125,6 +125,10 @@ async def test_what_would_come_of_it(shop: Gate, program: httpx.AsyncClient) -> 
         "samples": ["A", "B", "D"], "not_told": [{"customer": "D", "reason": "not_eligible"}], "warnings": [],
     }  # fmt: skip
     assert await count(shop, incident) == 0
+    for odd in ({"starts_at": "2020-01-01"}, {"eta": "2020-01-01"}, {"lead": "48h"}, {"state": "resolved"}):
+        asked = [await program.post(path, json=FAULT | odd) for path in (f"{URL}/preview", URL)]
+        assert {each.status_code for each in asked} == {422}
+        assert asked[0].json() == asked[1].json()
     (shop.app.settings.jobs_dir / "outage.yaml").unlink()
     assert "No campaign tells" in (await program.post(f"{URL}/preview", json=FAULT)).json()["warnings"][0]
     refused = await program.post(URL, json=FAULT)
