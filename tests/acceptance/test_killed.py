@@ -168,7 +168,7 @@ def test_told_to_stop_it_finishes_what_was_begun(
     here, post = shop(), relay({"dot": "wait 0.5|250 2.0.0 kept"})
     here.campaign("gift", GIFT, body="{{ coupon.code }}")
     here.relay(post.port, connections=4)
-    count = 20
+    count = 40  # five seconds of them: time to be told on a busy machine
     here.customers(
         *({"id": f"c{n}", "email": f"c{n}@x.example", "consent": "yes"} for n in range(count)),
         now="2027-01-01T00:00:00Z",
