@@ -102,11 +102,15 @@ def read_instant(text: str, option: str) -> datetime:
     """
     try:
         found = datetime.fromisoformat(text.upper())  # RFC 3339 §5.6: T and Z may be small
-        if found.tzinfo is not None and found.year in _YEARS:
-            return found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise UsageError(f"{option} {text!r} is not an instant; write it as 2027-01-15T08:00:00Z.")
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise UsageError(f"{option} {text!r} is not an instant; write it as 2027-01-15T08:00:00Z.")
+    if found.year not in _YEARS:
+        raise UsageError(
+            f"{option} {text!r} lies in a year no clock is set to; write one from {_YEARS[0]} to {_YEARS[-1]}."
+        )
+    return found.astimezone(UTC)
 
 
 def read_moment(text: str, option: str, zone: ZoneInfo) -> datetime:

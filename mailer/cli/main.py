@@ -124,6 +124,21 @@ def arranged(arguments: Sequence[str]) -> list[str]:
     return first + rest
 
 
+def verb(arguments: Sequence[str]) -> str:
+    """The command that was meant, as far as the words name one: not every error says whose it is."""
+    path, here = ["mailer"], _COMMAND
+    words = iter(arguments)
+    for word in words:
+        if word in _GLOBAL:
+            next(words, None) if _GLOBAL[word] else None
+        elif word.partition("=")[0] not in _GLOBAL:
+            further = getattr(here, "commands", {}).get(word)
+            if further is None:
+                break
+            path, here = [*path, word], further
+    return " ".join(path)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program; never returns."""
     _have_streams()
@@ -143,7 +158,7 @@ def status(arguments: Sequence[str]) -> int:
         said = error.format_message().replace("Value error, ", "").replace(_NO_NUMBER, "write a whole number")
         if said:  # else the help was printed, for want of a verb
             context: typer.Context | None = getattr(error, "ctx", None)
-            tell(f"{whole(said)} Try '{context.command_path if context else 'mailer'} --help'.")
+            tell(f"{whole(said)} Try '{context.command_path if context else verb(arguments)} --help'.")
         return 2
     except (KeyboardInterrupt, typer.Abort):
         tell("Stopped.")

@@ -220,7 +220,7 @@ def looks_like_a_day(value: Any) -> bool:
 
 def money_of(value: Any) -> int | None:
     """Ten-thousandths of a currency's unit, from a JSON number or decimal text; None when empty."""
-    text = text_of(value)
+    text = text_of(value) if _may_be_number(value) else "NaN"
     if not text:
         return None
     try:
@@ -233,9 +233,14 @@ def money_of(value: Any) -> int | None:
     return int((amount * 10_000).to_integral_value())
 
 
+def _may_be_number(value: Any) -> bool:
+    """Not so what JSON has besides: true, lists, objects."""
+    return value is None or (isinstance(value, (str, int, float)) and not isinstance(value, bool))
+
+
 def degrees_of(value: Any, most: int) -> float | None:
     """A latitude or longitude in degrees, between -`most` and `most`; None when empty."""
-    text = text_of(value)
+    text = text_of(value) if _may_be_number(value) else "nan"
     if not text:
         return None
     try:

@@ -22,7 +22,9 @@ from mailer.core.cell import (
 )
 from mailer.core.coupon import MOST_CODE
 from mailer.core.importing import Row, RowFault
+from mailer.core.post import PUBLISHED, unfit
 from mailer.core.redemption import REDEEMED, net_of
+from mailer.core.segment_facts import PLACED
 
 #: Columns with a meaning; any other is a property.
 FIELDS = ("id", "customer", "name", "at", "properties")
@@ -35,6 +37,11 @@ _CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 ANSWERED = "survey.answered"  # what a survey page writes down
 HIGHEST = 10  # of its `score`, from 0
+
+
+#: Whose `net` is what an order came to; of a refund it may be written with a minus.
+_ORDERS = (PLACED, REDEEMED)
+_WORTH_NOTHING = "An order without net counts as 0 in spending, rewards and reports; write what it came to."
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,14 @@ class EventRow:
     net_e4: int | None = None  # ten-thousandths of the currency's unit
     currency: str | None = None
     code: str = ""  # of a coupon that was redeemed
+
+
+def doubt(row: EventRow) -> RowFault | None:
+    """What is taken as it stands and does less than was meant, and why."""
+    found = unfit(row.properties) if row.name == PUBLISHED else None
+    if row.name == PLACED and row.net_e4 is None:
+        found = "net", _WORTH_NOTHING
+    return RowFault(row.line, f"properties.{found[0]}", found[1]) if found else None
 
 
 class EventReader:
@@ -81,7 +96,7 @@ class EventReader:
             where = "properties.order"
             order = line_of(properties.get("order"), MOST_ID)
             where = "properties.net"
-            net = (net_of if name == REDEEMED else money_of)(properties.get("net"))
+            net = (net_of if name in _ORDERS else money_of)(properties.get("net"))
             where = "properties.currency"
             currency = _currency(line_of(properties.get("currency")))
             where = "properties.code"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -14,6 +14,13 @@ from mailer.core.customer import PartialDate
 from mailer.core.customer_row import CustomerRow
 from mailer.core.importing import Change, RowFault
 from mailer.core.zones import Zones
+
+BIRTHDAY = "birthday"  # the attribute it stands in
+_UNBORN = (
+    "This birthday is still to come, so that no greeting goes out before the year after it; "
+    "see whether the year is right."
+)
+_FIRST_ZONE = timedelta(hours=14)  # where a day begins first
 
 
 class Fate(StrEnum):
@@ -76,7 +83,7 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
         name: value for name, value in row.attributes.items() if _differs(before.attributes, name, value)
     }
     early = row.consent is True and not_yet(row.consent_at, now)
-    warnings = (RowFault(row.line, "consent_at", NOT_YET),) if early else ()
+    warnings = _doubts(row, now, early=early)
     given = None if early else _consent(before, row, now, barred)
     if stored is not None and not changed and not altered and given is None:
         return Merged(Fate.UNCHANGED, stored, warnings=warnings)
@@ -110,6 +117,22 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
         Fate.CREATED if stored is None else Fate.UPDATED, after, tuple(changes), days, same_days,
         given[0] if given else None, row.consent_source or "import", warnings,
     )  # fmt: skip
+
+
+def _doubts(row: CustomerRow, now: datetime, *, early: bool) -> tuple[RowFault, ...]:
+    """What only the day it is brings to light."""
+    unborn = _to_come(day_of(row.attributes.get(BIRTHDAY)), now)
+    said = {"consent_at": NOT_YET} if early else {}
+    said |= {BIRTHDAY: _UNBORN} if unborn else {}
+    return tuple(RowFault(row.line, *each) for each in said.items())
+
+
+def _to_come(day: PartialDate | None, now: datetime) -> bool:
+    """Whether a day is that nowhere on earth was yet."""
+    if day is None or day.year is None:
+        return False
+    today = (now + _FIRST_ZONE).date()
+    return (day.year, day.month, day.day) > (today.year, today.month, today.day)
 
 
 def _differs(attributes: Mapping[str, Any], name: str, value: Any) -> bool:

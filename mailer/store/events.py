@@ -12,10 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.consent import CONFIRMED, NOT_YET, REVOKED, Action, Via, not_yet
-from mailer.core.event_row import EventRow
+from mailer.core.event_row import EventRow, doubt
 from mailer.core.importing import RowFault
 from mailer.core.merge import Fate, Noted
-from mailer.core.post import PUBLISHED, unfit
 from mailer.core.redemption import REDEEMED, Redemption
 from mailer.store.consent import Said, record
 from mailer.store.dialect import insert
@@ -40,8 +39,8 @@ class Events:
     async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | Noted | RowFault]:
         """What became of each row, in one transaction; an event whose id is known already changes nothing.
 
-        A coupon that was redeemed and does not count is noted, and so is a post no newsletter can carry; what the
-        shop says is kept all the same.
+        A coupon that was redeemed and does not count is noted, and so is what `doubt` finds; what the shop says is
+        kept all the same.
         """
         async with self._database.write() as connection:
             whom = await _whom(connection, rows)
@@ -58,11 +57,8 @@ class Events:
                 connection, [_said(row, whom) for row in new if row.id in written and _speaks(row)], now
             )
             used = [row for row in new if row.id in written and row.name == REDEEMED]
-            problems = await _redeemed(connection, used, now, self._zone) | _left_out(new)
-        return [
-            Noted(fate, problems[row.line]) if fate is Fate.CREATED and row.line in problems else fate
-            for row, fate in zip(rows, fates, strict=True)
-        ]
+            problems = await _redeemed(connection, used, now, self._zone) | _doubts(new)
+        return _noted(rows, fates, problems)
 
     async def survey(self) -> None:
         """Many rows came at once: let the database look what it has."""
@@ -87,7 +83,7 @@ class RehearsedEvents:
         self._database = database
         self._scratch = scratch
 
-    async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | RowFault]:
+    async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | Noted | RowFault]:
         """What would become of each row."""
         async with self._database.read() as connection:
             whom = await _whom(connection, rows)
@@ -95,7 +91,7 @@ class RehearsedEvents:
         known |= set(await self._scratch.get([row.id for row in rows]))
         fates, new = _judge(rows, whom, known, now)
         await self._scratch.put({row.id: _content(row) for row in new})
-        return fates
+        return _noted(rows, fates, _doubts(new))
 
     async def different(self, rows: Sequence[EventRow]) -> set[int]:
         """The lines of those that are stored with other content, or would be by now."""
@@ -124,14 +120,18 @@ def _judge(
     return fates, new
 
 
-def _left_out(rows: Sequence[EventRow]) -> dict[int, RowFault]:
-    """By line, the posts no newsletter can carry, and why."""
-    faults = {row.line: unfit(row.properties) for row in rows if row.name == PUBLISHED}
-    return {
-        line: RowFault(line, f"properties.{found[0]}", found[1])
-        for line, found in faults.items()
-        if found is not None
-    }
+def _noted(
+    rows: Sequence[EventRow], fates: Sequence[Fate | RowFault], problems: Mapping[int, RowFault]
+) -> list[Fate | Noted | RowFault]:
+    return [
+        Noted(fate, problems[row.line]) if fate is Fate.CREATED and row.line in problems else fate
+        for row, fate in zip(rows, fates, strict=True)
+    ]
+
+
+def _doubts(rows: Sequence[EventRow]) -> dict[int, RowFault]:
+    """By line, what is to be said of events that are taken."""
+    return {found.line: found for found in map(doubt, rows) if found is not None}
 
 
 async def _redeemed(

@@ -9,7 +9,7 @@ import pytest
 from mailer.core.consent import Action, Entry, Standing, Via
 from mailer.core.customer import PartialDate
 from mailer.core.customer_row import CustomerReader, CustomerRow
-from mailer.core.event_row import EventReader, EventRow
+from mailer.core.event_row import EventReader, EventRow, doubt
 from mailer.core.importing import Row, RowFault
 from mailer.core.merge import Fate, Merged, Stored, merge
 from mailer.files.zones import load_zones
@@ -234,6 +234,7 @@ def test_no_yes_is_taken_for_a_barred_address_and_none_counts_from_the_future() 
         ),
         ({"properties": {"order": {"id": 1}}}, "properties.order"),
         ({"name": "coupon.redeemed", "properties": {"net": "-0.01"}}, "properties.net"),
+        ({"properties": {"net": -5}}, "properties.net"),
         *(
             ({"name": "survey.answered", "properties": {"score": each}}, "properties.score")
             for each in (11, -1, 9.5, "11", "ten", True, [9], "٩", 1e300)
@@ -274,6 +275,55 @@ def test_properties_of_a_csv_are_a_json_cell_or_columns_of_their_own() -> None:
     )
     assert isinstance(event, EventRow)
     assert (event.customer, event.properties) == ("", {"title": "A", "url": "u"})
+
+
+@pytest.mark.parametrize("net", [True, [1], {"sum": 1}, "true"])
+def test_what_is_no_sum_of_money_is_told_what_is(net: object) -> None:
+    fault = EventReader(ISTANBUL).read(
+        Row(3, {"id": "e1", "name": "order.placed", "at": "2027-05-10", "properties": {"net": net}})
+    )
+    assert fault == RowFault(
+        3, "properties.net", "This is not a sum of money; write a number such as 129.90."
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "properties", "field"),
+    [
+        ("order.placed", {}, "properties.net"),
+        ("order.placed", {"net": 0}, None),
+        ("order.refunded", {}, None),
+        ("order.refunded", {"net": -5}, None),
+        ("coupon.redeemed", {}, None),
+        ("post.published", {"url": "https://a.example/"}, "properties.title"),
+        ("product.viewed", {}, None),
+    ],
+)
+def test_what_does_less_than_was_meant(name: str, properties: dict[str, Any], field: str | None) -> None:
+    event = EventReader(ISTANBUL).read(
+        Row(3, {"id": "e1", "name": name, "at": "2027-05-10", "properties": properties})
+    )
+    assert isinstance(event, EventRow)
+    found = doubt(event)
+    assert (found and (found.line, found.field)) == (field and (3, field))
+
+
+@pytest.mark.parametrize(
+    ("birthday", "told"),
+    [
+        ("2030-05-10", 1),
+        ("2027-05-11", 1),
+        ("2027-05-10", 0),
+        ("--12-31", 0),
+        ("1990-05-10", 0),
+        ("later", 0),
+    ],
+)
+def test_a_birthday_to_come_is_remarked_on(birthday: str, told: int) -> None:
+    for stored in (None, met(None, birthday=birthday).after):
+        warnings = met(stored, birthday=birthday).warnings
+        assert [(each.line, each.field) for each in warnings] == [(7, "birthday")] * told
+    assert met(None, member_since=birthday).warnings == ()
 
 
 @pytest.mark.parametrize("score", [0, 10, "9", 9.0, None, ""])

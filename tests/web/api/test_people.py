@@ -164,6 +164,7 @@ async def test_an_id_that_comes_with_other_content_is_said(gate: Gate, program: 
         "name": "order.placed",
         "at": "2027-05-09T08:00:00Z",
         "order": "A1",
+        "net": 5,
     }
     first = await program.post("/api/events", json=event)
     again = await program.post("/api/events", json=event)
