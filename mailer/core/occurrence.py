@@ -103,6 +103,11 @@ def next_due(trigger: CronTrigger | AtTrigger, zone: ZoneInfo, after: datetime) 
     return None
 
 
+def never_comes(trigger: AtTrigger, tenant: ZoneInfo, since: datetime) -> bool:
+    """Whether its one moment was over everywhere when the campaign was first there: that is never caught up."""
+    return instant(trigger.at, fixed_zone(trigger, tenant) or _LAST_ZONE) < since
+
+
 def anniversary_days(
     trigger: AnniversaryTrigger, zone: ZoneInfo, start: datetime, end: datetime, leap_day: LeapDay
 ) -> list[AnniversaryDay]:
@@ -138,3 +143,4 @@ def catch_up_window(now: datetime, catch_up: Duration, zone: ZoneInfo | None = N
 
 
 _UTC = ZoneInfo("UTC")
+_LAST_ZONE = ZoneInfo("Etc/GMT+12")  # where a day ends last

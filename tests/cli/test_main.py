@@ -97,6 +97,20 @@ def test_an_error_is_a_sentence_and_a_status(mailer: Mailer, words: str, ended: 
     assert said in answer.err
 
 
+def test_check_warns_of_what_was_over_before_it_was_here(mailer: Mailer) -> None:
+    Path("jobs/broken.yaml").unlink()
+    for name, at in (("late", "2020-01-01T10:00"), ("soon", "2027-01-16T10:00"), ("off", "2020-01-01T10:00")):
+        Path(f"jobs/{name}.yaml").write_text(
+            f"purpose: commercial\ntrigger:\n  at: {at}\ntemplate: offer\nenabled: {str(name != 'off').lower()}\n"
+        )
+    for now in ("2027-01-15T08:00:00Z", "2027-02-15T08:00:00Z"):  # what had its day is nothing to look at
+        answer = mailer("--now", now, "--json", "check")
+        rows = [json.loads(line) for line in answer.out.splitlines()]
+        [row] = [each for each in rows if each["file"].endswith(("late.yaml", "soon.yaml", "off.yaml"))]
+        assert (row["file"].rpartition("/")[2], row["line"], row["key"]) == ("late.yaml", 3, "warning")
+        assert "2020-01-01T10:00 was over before this campaign was here" in row["message"]
+
+
 def test_check_names_every_fault_and_others_count_them(mailer: Mailer) -> None:
     Path("jobs/broken.yaml").write_text("purpose: none\ntrigger: {cron: often}\npriority: x\n")
     answer = mailer("--json", "check")

@@ -136,6 +136,22 @@ def test_a_fixed_time() -> None:
 
 
 @pytest.mark.parametrize(
+    ("zone", "since", "never"),
+    [
+        (None, "2026-12-01T07:00", False),
+        (None, "2026-12-01T07:01", True),
+        ("Europe/London", "2026-12-01T10:00", False),
+        ("Europe/London", "2026-12-01T10:01", True),
+        ("customer", "2026-12-01T22:00", False),
+        ("customer", "2026-12-01T22:01", True),
+    ],
+)
+def test_what_was_over_before_anybody_knew_never_comes(zone: str | None, since: str, never: bool) -> None:
+    trigger = AtTrigger.model_validate({"at": "2026-12-01T10:00", "timezone": zone})
+    assert occurrence.never_comes(trigger, ISTANBUL, utc(since)) is never
+
+
+@pytest.mark.parametrize(
     ("written", "expected"),
     [
         pytest.param(None, ISTANBUL, id="the tenant's"),
