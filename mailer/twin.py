@@ -84,6 +84,7 @@ class Twin(App):
         parts = Parts(
             copy=RehearsedCopy(self.db),
             planner=self.planner,
+            words=self.words_ahead,
             incidents=self.incidents,
             book=self.runs,
             people=self.audience,

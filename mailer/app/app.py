@@ -126,6 +126,7 @@ class App(People, Dispatch):
         """Plans under the planner's lease."""
         return Scheduler(
             planner=self.planner,
+            words=self.words_ahead,
             incidents=self.incidents,
             senders=self.senders,
             ledger=self.ledger,

@@ -26,6 +26,7 @@ from mailer.store.senders import Senders
 from mailer.store.shards import Shards
 from mailer.store.suppressions import Suppressions
 from mailer.store.switches import Switches
+from mailer.store.words import WordsAhead
 
 #: Seconds senders get to renew leases that ran out while the database was away: each tries every five.
 PATIENCE = 8.0
@@ -77,6 +78,11 @@ class Stores(Installation):
     def customers(self) -> Customers:
         """Customers by the shop's id."""
         return Customers(self.db)
+
+    @cached_property
+    def words_ahead(self) -> WordsAhead:
+        """Words on consent whose time has yet to come."""
+        return WordsAhead(self.db)
 
     @cached_property
     def suppressions(self) -> Suppressions:

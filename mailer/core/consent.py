@@ -28,8 +28,8 @@ REVOKED = "consent.revoked"
 UNSUBSCRIBED = "unsubscribed"
 COMPLAINT = "complaint"
 
-#: How far ahead of our clock a yes may be dated: clocks that are kept differ by less. One that is further ahead was
-#: given by nobody yet, and would lift a refusal that stands; a no may have any date, since it counts at once.
+#: How far ahead of our clock a word may be dated and count now: clocks that are kept differ by less. A yes that is
+#: further ahead was given by nobody yet, and would lift a refusal that stands; a no counts at once whatever its date.
 AHEAD = timedelta(minutes=5)
 NOT_YET = (
     "This lies in the future, so the consent stays as it was; write when it was given, or tell of it then."
@@ -82,8 +82,16 @@ class Standing:
 
 
 def not_yet(at: datetime | None, now: datetime) -> bool:
-    """Whether a yes of this date (none: now) was given by nobody yet."""
+    """Whether a word of this date (none: now) was given by nobody yet."""
     return at is not None and at - now > AHEAD
+
+
+def counts(action: Action, at: datetime, now: datetime) -> bool:
+    """Whether a word the person is to say at `at` counts already now, when it is told.
+
+    A no does, and counts again when its time has come: what is said until then comes before it.
+    """
+    return action is Action.REVOKED or not not_yet(at, now)
 
 
 def fold(entries: Iterable[Entry]) -> Standing:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from mailer.core.cell import day_of
-from mailer.core.consent import NOT_YET, Entry, Standing, imported, not_yet
+from mailer.core.consent import Entry, Standing, imported, not_yet
 from mailer.core.customer import PartialDate
 from mailer.core.customer_row import CustomerRow
 from mailer.core.importing import Change, RowFault
@@ -20,6 +20,7 @@ _UNBORN = (
     "This birthday is still to come, so that no greeting goes out before the year after it; "
     "see whether the year is right."
 )
+_AHEAD = "This lies in the future; the consent counts from now on."
 _FIRST_ZONE = timedelta(hours=14)  # where a day begins first
 
 
@@ -82,9 +83,9 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
     altered = {
         name: value for name, value in row.attributes.items() if _differs(before.attributes, name, value)
     }
-    early = row.consent is True and not_yet(row.consent_at, now)
+    given = _consent(before, row, now, barred)
+    early = given is not None and row.consent is True and not_yet(row.consent_at, now)
     warnings = _doubts(row, now, early=early)
-    given = None if early else _consent(before, row, now, barred)
     if stored is not None and not changed and not altered and given is None:
         return Merged(Fate.UNCHANGED, stored, warnings=warnings)
     fields = {**before.fields, **changed}
@@ -97,14 +98,7 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
         (*before.entries, given[0]) if given else before.entries,
     )  # fmt: skip
     if stored is None:
-        changes = [
-            Change(
-                row.id,
-                "id",
-                None,
-                {**row.fields, **row.attributes, "consent": None if early else row.consent},
-            )
-        ]
+        changes = [Change(row.id, "id", None, {**row.fields, **row.attributes, "consent": row.consent})]
     else:
         changes = [Change(row.id, name, before.fields.get(name), value) for name, value in changed.items()]
         changes += [
@@ -122,7 +116,7 @@ def merge(stored: Stored | None, row: CustomerRow, zones: Zones, now: datetime, 
 def _doubts(row: CustomerRow, now: datetime, *, early: bool) -> tuple[RowFault, ...]:
     """What only the day it is brings to light."""
     unborn = _to_come(day_of(row.attributes.get(BIRTHDAY)), now)
-    said = {"consent_at": NOT_YET} if early else {}
+    said = {"consent_at": _AHEAD} if early else {}
     said |= {BIRTHDAY: _UNBORN} if unborn else {}
     return tuple(RowFault(row.line, *each) for each in said.items())
 

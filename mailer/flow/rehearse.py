@@ -77,6 +77,7 @@ class Rehearsal:
         while now is not None:
             parts.clock.now = now
             progress(now)
+            await parts.words.take(now)
             names = diary.take(now)
             told.update(await self._plan(names, now, diary, window))
             await self._hand_over(sender, now)

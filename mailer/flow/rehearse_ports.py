@@ -15,7 +15,7 @@ from mailer.core.rehearsal import Line, Window
 from mailer.flow.claiming import LedgerPort
 from mailer.flow.diary import Stored
 from mailer.flow.plan import Planner
-from mailer.flow.scheduler import IncidentsPort
+from mailer.flow.scheduler import IncidentsPort, WordsPort
 from mailer.flow.send import SendersPort
 from mailer.flow.waves import Judge
 
@@ -100,6 +100,7 @@ class Parts:
 
     copy: CopyPort
     planner: Planner
+    words: WordsPort
     incidents: UpcomingPort
     book: BookPort
     people: PeoplePort

@@ -49,6 +49,12 @@ class KeeperPort(Protocol):
     async def recover(self, now: datetime) -> Any: ...
 
 
+class WordsPort(Protocol):
+    """Words on consent that were told before their time."""
+
+    async def take(self, now: datetime) -> int: ...
+
+
 class FinisherPort(Protocol):
     """Ends runs in which nothing is left to do."""
 
@@ -75,6 +81,7 @@ class Scheduler:
         self,
         *,
         planner: Planner,
+        words: WordsPort,
         incidents: IncidentsPort,
         senders: KeeperPort,
         ledger: FinisherPort,
@@ -87,6 +94,7 @@ class Scheduler:
         looks: LooksPort | None = None,
     ) -> None:
         self._planner = planner
+        self._words = words
         self._incidents = incidents
         self._senders = senders
         self._ledger = ledger
@@ -109,6 +117,7 @@ class Scheduler:
         async with self._alone(PLANNING):
             await self._reload()
             now = self._clock()
+            await self._words.take(now)
             report = await self._planner.plan(now, events_only=events_only)
             await self._senders.recover(now)
             if not events_only:
@@ -134,12 +143,15 @@ class Scheduler:
         if self._looks is None:
             return False
         async with self._alone(LOOKING):
-            return await self._looks.take(self._clock())
+            now = self._clock()
+            await self._words.take(now)  # whoever agrees may enter a segment by it
+            return await self._looks.take(now)
 
     async def run_by_hand(self, campaign: Campaign) -> tuple[str, int]:
         """Start a campaign now, when nobody else plans and no import is open; see `Planner.run_by_hand`."""
         async with self._alone(PLANNING):
             now = self._clock()
+            await self._words.take(now)
             if self._stock is not None:
                 await self._stock.ready(campaign, now)
             started = await self._planner.run_by_hand(campaign, now)

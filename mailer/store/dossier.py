@@ -45,6 +45,7 @@ _OURS = frozenset(
         "incident_id",
         "spent",
         "owed",
+        "ahead",
     }
 )
 

@@ -11,19 +11,18 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer.core.consent import CONFIRMED, NOT_YET, REVOKED, Action, Via, not_yet
+from mailer.core.consent import counts, not_yet
 from mailer.core.event_row import EventRow, doubt
 from mailer.core.importing import RowFault
 from mailer.core.merge import Fate, Noted
 from mailer.core.redemption import REDEEMED, Redemption
-from mailer.store.consent import Said, record
+from mailer.store.consent import record
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.redemptions import redeem
 from mailer.store.scratch import Scratch
 from mailer.store.tables import customer, customer_event
-
-_WORDS = {CONFIRMED: Action.GRANTED, REVOKED: Action.REVOKED}
+from mailer.store.words import WORDS, said
 
 Content = list[Any]  # of an event, but for its id: whose, name, instant, properties
 Whom = dict[str, tuple[int, str]]  # the shop's id of a customer → customer.id, email_key
@@ -40,11 +39,11 @@ class Events:
         """What became of each row, in one transaction; an event whose id is known already changes nothing.
 
         A coupon that was redeemed and does not count is noted, and so is what `doubt` finds; what the shop says is
-        kept all the same.
+        kept all the same. A word on consent that is dated ahead counts when its time has come, see `WordsAhead`.
         """
         async with self._database.write() as connection:
             whom = await _whom(connection, rows)
-            fates, new = _judge(rows, whom, await _known(connection, rows), now)
+            fates, new = _judge(rows, whom, await _known(connection, rows))
             if not new:
                 return list(fates)
             statement = insert(connection, customer_event).on_conflict_do_nothing()
@@ -53,8 +52,11 @@ class Events:
                     statement.returning(customer_event.c.ext_id), [_columns(row, whom, now) for row in new]
                 )
             )
+            words = [row for row in new if row.id in written and _counts(row, now)]
             await record(
-                connection, [_said(row, whom) for row in new if row.id in written and _speaks(row)], now
+                connection,
+                [said(whom[row.customer], row.id, row.name, row.at, row.properties) for row in words],
+                now,
             )
             used = [row for row in new if row.id in written and row.name == REDEEMED]
             problems = await _redeemed(connection, used, now, self._zone) | _doubts(new)
@@ -83,13 +85,13 @@ class RehearsedEvents:
         self._database = database
         self._scratch = scratch
 
-    async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | Noted | RowFault]:
+    async def add(self, rows: Sequence[EventRow], now: datetime) -> list[Fate | Noted | RowFault]:  # noqa: ARG002 (as Events)
         """What would become of each row."""
         async with self._database.read() as connection:
             whom = await _whom(connection, rows)
             known = await _known(connection, rows)
         known |= set(await self._scratch.get([row.id for row in rows]))
-        fates, new = _judge(rows, whom, known, now)
+        fates, new = _judge(rows, whom, known)
         await self._scratch.put({row.id: _content(row) for row in new})
         return _noted(rows, fates, _doubts(new))
 
@@ -101,7 +103,7 @@ class RehearsedEvents:
 
 
 def _judge(
-    rows: Sequence[EventRow], whom: Whom, known: set[str], now: datetime
+    rows: Sequence[EventRow], whom: Whom, known: set[str]
 ) -> tuple[list[Fate | RowFault], list[EventRow]]:
     fates: list[Fate | RowFault] = []
     new: list[EventRow] = []
@@ -111,8 +113,6 @@ def _judge(
             fates.append(RowFault(row.line, "customer", f"No customer has the id {row.customer!r}."))
         elif row.id in seen:
             fates.append(Fate.UNCHANGED)
-        elif row.name == CONFIRMED and row.customer and not_yet(row.at, now):
-            fates.append(RowFault(row.line, "at", NOT_YET))
         else:
             seen.add(row.id)
             new.append(row)
@@ -191,18 +191,13 @@ def _columns(row: EventRow, whom: Whom, now: datetime) -> dict[str, object]:
         "ext_id": row.id, "customer_id": whom[row.customer][0] if row.customer else None, "name": row.name,
         "at": row.at, "stored_at": now, "properties": dict(row.properties),
         "order_ref": row.order_ref, "net_e4": row.net_e4, "currency": row.currency,
+        "ahead": _speaks(row) and not_yet(row.at, now),
     }  # fmt: skip
 
 
 def _speaks(row: EventRow) -> bool:
-    return row.name in _WORDS and bool(row.customer)
+    return row.name in WORDS and bool(row.customer)
 
 
-def _said(row: EventRow, whom: Whom) -> Said:
-    key, email_key = whom[row.customer]
-    source = row.properties.get("source")
-    return Said(
-        key, email_key, _WORDS[row.name], row.at, Via.EVENT,
-        source if isinstance(source, str) else f"event:{row.id}",
-        {"event": row.id, **row.properties},
-    )  # fmt: skip
+def _counts(row: EventRow, now: datetime) -> bool:
+    return _speaks(row) and counts(WORDS[row.name], row.at, now)

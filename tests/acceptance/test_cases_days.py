@@ -66,12 +66,10 @@ PLAYS = {
              event("r1", "1", "reward.due", "2027-04-02T20:40:00Z"),
              event("r5", "5", "reward.due", "2027-04-02T17:59:59Z"),  # a second before nine in the evening
              event("r6", "6", "reward.due", "2027-04-02T20:40:00Z"),  # 21:40 in London
-             event("u7", "7", "until.noon", "2027-04-02T21:30:00Z")),  # half past midnight
-         rehearse("2027-04-02T17:00:00Z", "2027-04-02T20:40:00Z"),
-         *look("2027-04-02T17:59:59Z"),
-         did("2027-04-02T20:40:00Z", event("w2", "2", "consent.confirmed", "2027-04-02T20:40:00Z")),
-         rehearse("2027-04-02T20:40:00Z", "2027-04-03T00:00:00Z"),
-         *look("2027-04-02T20:40:00Z", "2027-04-02T21:30:00Z", "2027-04-03T05:59:59Z",
+             event("u7", "7", "until.noon", "2027-04-02T21:30:00Z"),  # half past midnight
+             event("w2", "2", "consent.confirmed", "2027-04-02T20:40:00Z")),
+         rehearse("2027-04-02T17:00:00Z", "2027-04-03T00:00:00Z"),
+         *look("2027-04-02T17:59:59Z", "2027-04-02T20:40:00Z", "2027-04-02T21:30:00Z", "2027-04-03T05:59:59Z",
                "2027-04-03T06:00:00Z", "2027-04-03T08:00:00Z")],
         [skipped("flash", "f1", "1", "expired"),
          skipped("short", "t3", "3", "expired"),
@@ -87,6 +85,24 @@ PLAYS = {
              "nine": BY_HAND | {"trigger": {"event": "nine.begun"}, "ends_at": "2027-04-03T09:00"},
              "until_noon": BY_HAND | {"trigger": {"event": "until.noon"}, "ends_at": "2027-04-03T12:00", "ttl": "9h"},
              "short": BY_HAND | {"trigger": {"event": "three.hours"}, "ttl": "3h"}},
+    ),
+    "who will have agreed by then": Play(
+        [people(LONG_AGO, {"id": "a"}, {"id": "b"}, birthday="--05-10", consent=""),
+         did("2027-04-01T10:00:00Z",
+             event("wa", "a", "consent.confirmed", "2027-05-01T10:00:00Z"),
+             event("wb", "b", "consent.confirmed", "2027-05-10T08:00:00Z"),
+             event("ra", "a", "consent.revoked", "2027-05-11T08:00:00Z")),
+         rehearse("2027-05-09T10:00:00Z", "2027-05-12T00:00:00Z"),
+         *look("2027-05-10T07:00:00Z", "2027-05-10T08:00:00Z", "2027-05-11T09:00:00Z")],
+        [sent("birthday", "2027-05-10", "a", "2027-05-10T07:00:00Z"),
+         skipped("birthday", "2027-05-10", "b", "no_consent"),
+         sent("agreed", "2027-05-10", "b", "2027-05-10T08:00:00Z"),  # who enters a segment by it
+         skipped("daily", "2027-05-11", "a", "unsubscribed"),
+         sent("daily", "2027-05-11", "b", "2027-05-11T09:00:00Z")],
+        stock=("birthday",),
+        own={"agreed": {"purpose": "commercial", "trigger": {"segment": "willing"}},
+             "daily": {"purpose": "commercial", "trigger": {"at": "2027-05-11T12:00"}}},
+        segments={"willing": {"consent": "commercial"}},
     ),
     # Whichever run is there first: on the islands that wake first it is the newsletter, or the birthday.
     **{f"case 9, the {first} begins": Play(

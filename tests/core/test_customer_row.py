@@ -207,10 +207,14 @@ def test_a_day_is_set_anew_only_when_it_is_another(value: str, days: dict[str, P
 
 def test_no_yes_is_taken_for_a_barred_address_and_none_counts_from_the_future() -> None:
     assert met(None, email="a@b.co", consent="yes", barred=True).after.standing == Standing()
-    assert met(None, email="a@b.co", consent="yes", consent_at="2099-01-01").after.standing == Standing()
-    late = met(None, email="a@b.co", consent="no", consent_at="2099-01-01").entry
-    assert late is not None
-    assert late.at == NOW
+    for said, remarks in (("yes", ["consent_at"]), ("no", [])):
+        early = met(None, email="a@b.co", consent=said, consent_at="2099-01-01")
+        assert early.after.standing == Standing(said, NOW, Via.IMPORT)
+        assert early.entry is not None
+        assert early.entry.at == NOW
+        assert [each.field for each in early.warnings] == remarks
+        again = met(early.after, consent=said, consent_at="2099-01-01")
+        assert (again.fate, again.warnings) == (Fate.UNCHANGED, ())
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import func, select, text
 
-from mailer.core.consent import AHEAD, NOT_YET
+from mailer.core.consent import AHEAD
 from mailer.core.customer import PartialDate
 from mailer.core.customer_row import FIELDS, CustomerReader
 from mailer.core.event_row import FIELDS as EVENT_FIELDS
@@ -40,6 +40,7 @@ from mailer.store.tables import (
     service_point,
     suppression,
 )
+from mailer.store.words import WordsAhead
 
 NOW = datetime(2027, 5, 10, 7, 0, tzinfo=UTC)
 LATER = NOW + timedelta(days=40)
@@ -361,46 +362,48 @@ async def test_a_no_from_the_future_counts_at_once_and_does_not_outlive_the_next
     assert await desk.consent() == "yes"
 
 
-async def test_a_confirmation_dated_ahead_changes_nothing_until_then(desk: Desk) -> None:
+async def test_a_confirmation_dated_ahead_is_taken_and_changes_nothing_until_then(desk: Desk) -> None:
     await desk.bring(AYSE)
     await desk.happen(said("revoked", 2, "e1"))
     early = {**said("confirmed", 2, "e2"), "at": "2030-01-01T00:00:00Z"}
-    for dry_run in (True, False):
+    for dry_run, fate in ((True, (1, 0, 0, 0)), (False, (1, 0, 0, 0)), (False, (0, 0, 1, 0))):
         report = await desk.happen(early, dry_run=dry_run)
-        assert counts(report) == (0, 0, 0, 1)
-        assert [fault.as_json() for fault in report.rejected] == [
-            {"line": 2, "field": "at", "reason": NOT_YET}
-        ]
+        assert (counts(report), report.warnings) == (fate, [])
     assert await desk.consent() == "no"
     assert await desk.suppressions.of("ayse@b.co") == {"commercial": "unsubscribed"}
-    assert counts(await desk.happen(early, now=datetime(2030, 1, 1, tzinfo=UTC))) == (1, 0, 0, 0)
+    await WordsAhead(desk.database).take(datetime(2030, 1, 1, tzinfo=UTC))
     assert await desk.consent() == "yes"
+    assert await desk.suppressions.of("ayse@b.co") == {}
+    assert counts(await desk.happen(early, now=datetime(2031, 1, 1, tzinfo=UTC))) == (0, 0, 1, 0)
+    assert len(await desk.customers.consent_entries("c1")) == 3
 
 
 @pytest.mark.parametrize(("ahead", "consent"), [(AHEAD, "yes"), (AHEAD + timedelta(seconds=1), "no")])
 async def test_clocks_may_differ_by_little(desk: Desk, ahead: timedelta, consent: str) -> None:
-    await desk.bring({**AYSE, "consent": "no", "consent_at": "2027-05-01"})
-    await desk.bring({"id": "c1", "consent": "yes", "consent_at": (NOW + ahead).isoformat()})
+    await desk.bring({**AYSE, "consent": "no"})
+    await desk.happen({**said("confirmed", 2, "e1"), "at": (NOW + ahead).isoformat()})
     assert await desk.consent() == consent
-    await desk.bring({"id": "c2", "consent": "no"})
-    await desk.happen({**said("confirmed", 2, "e1"), "customer": "c2", "at": (NOW + ahead).isoformat()})
-    assert await desk.consent("c2") == consent
-    assert {row["at"] for row in await desk.rows(consent_entry)} <= {
-        NOW,
-        datetime(2027, 4, 30, 21, tzinfo=UTC),
-    }
+    assert {row["at"] for row in await desk.rows(consent_entry)} == {NOW}
+    [row] = await desk.rows(customer_event)
+    assert row["ahead"] is (consent == "no")
 
 
-async def test_an_imported_yes_dated_ahead_leaves_consent_as_it_was_and_is_remarked_on(desk: Desk) -> None:
+async def test_an_imported_yes_dated_ahead_counts_from_now_on_and_is_remarked_on(desk: Desk) -> None:
     early = {**AYSE, "consent": "yes", "consent_at": "2030-01-01"}
-    for dry_run, fate in ((True, (1, 0, 0, 0)), (False, (1, 0, 0, 0)), (False, (0, 0, 1, 0))):
+    remark = {
+        "line": 2, "field": "consent_at", "reason": "This lies in the future; the consent counts from now on.",
+    }  # fmt: skip
+    for dry_run, fate, remarks in (
+        (True, (1, 0, 0, 0), [remark]), (False, (1, 0, 0, 0), [remark]), (False, (0, 0, 1, 0), []),
+    ):  # fmt: skip
         report = await desk.bring(early, dry_run=dry_run)
         assert counts(report) == fate
-        assert [each.as_json() for each in report.warnings] == [
-            {"line": 2, "field": "consent_at", "reason": NOT_YET}
-        ]
-    assert await desk.consent() == "unknown"
-    assert (await desk.bring({**early, "consent": "no"})).warnings == []
+        assert [each.as_json() for each in report.warnings] == remarks
+    assert await desk.consent() == "yes"
+    [entry] = await desk.customers.consent_entries("c1")
+    assert entry["at"] == NOW
+    await desk.happen(said("revoked", 10, "e1"))
+    assert (await desk.bring(early)).warnings == []
     assert await desk.consent() == "no"
 
 

@@ -27,6 +27,7 @@ class Passes:
         self.takes, self.fails = takes, fails
         self.how = how or StoreError("the database is away")
         self.made: list[str] = []
+        self.steps: list[str] = []
         self.at_once = self.most_at_once = 0
         self.faults: list[str] = []
         self.changed = asyncio.Event()
@@ -35,6 +36,7 @@ class Passes:
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
+            self.steps.append("plan")
             await asyncio.sleep(self.takes)
             if self.fails:
                 self.fails -= 1
@@ -44,6 +46,10 @@ class Passes:
             return PlanReport(faults=list(self.faults))
         finally:
             self.at_once -= 1
+
+    async def take(self, _now: datetime) -> int:
+        self.steps.append("words")
+        return 0
 
     async def plan_open(self, _now: datetime) -> Planned:
         return Planned()
@@ -64,6 +70,7 @@ def scheduler(
 ) -> Scheduler:
     return Scheduler(
         planner=passes,  # type: ignore[arg-type]  # a pass is all that is asked of it here
+        words=passes,
         incidents=passes, senders=passes, ledger=passes, leases=Leases(database), owner=owner,
         clock=lambda: NOW, reload=passes.reload, tell=tell, looks=looks,
     )  # fmt: skip
@@ -75,6 +82,15 @@ async def test_of_many_schedulers_one_plans_at_a_time(database: Database) -> Non
     assert passes.made == ["all"] * 3
     assert passes.most_at_once == 1
     assert await Leases(database).holder(PLANNING) is None
+
+
+@pytest.mark.parametrize("events_only", [True, False])
+async def test_words_on_consent_count_before_anything_is_planned(
+    database: Database, *, events_only: bool
+) -> None:
+    passes = Passes()
+    await scheduler(database, passes).plan_once(events_only=events_only)
+    assert passes.steps == ["words", "plan"]
 
 
 async def test_planning_waits_for_an_open_import(database: Database) -> None:

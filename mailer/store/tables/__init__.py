@@ -21,6 +21,7 @@ from mailer.store.tables.mail import (
     segment_member,
 )
 from mailer.store.tables.people import (
+    WORD_AHEAD,
     consent_entry,
     customer,
     customer_date,
@@ -39,6 +40,7 @@ __all__ = [
     "HOLDS_MARKETING",
     "UNSENT",
     "WAITING",
+    "WORD_AHEAD",
     "Id",
     "Instant",
     "Json",

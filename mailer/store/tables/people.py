@@ -13,6 +13,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     UniqueConstraint,
+    text,
 )
 
 from mailer.store.tables.columns import Id, Instant, Json, Text, key, metadata, reference
@@ -55,6 +56,10 @@ customer_date = Table(
     Index(None, "attr", "month", "day"),
 )
 
+#: An event whose word on consent is dated ahead and has not counted yet. Written out wherever it is asked, so that the
+#: partial index serves.
+WORD_AHEAD = "customer_event.ahead"
+
 customer_event = Table(
     "customer_event",
     metadata,
@@ -68,8 +73,10 @@ customer_event = Table(
     Column("order_ref", Text),  # properties.order, for orders and refunds
     Column("net_e4", BigInteger),  # properties.net in ten-thousandths of the currency's unit
     Column("currency", Text),
+    Column("ahead", Boolean, nullable=False, server_default=text("false")),  # see WORD_AHEAD
     Index(None, "name", "at"),
     Index(None, "customer_id", "name", "at"),
+    Index("ix_customer_event_ahead", "at", sqlite_where=text("ahead"), postgresql_where=text("ahead")),
 )
 
 consent_entry = Table(  # append-only

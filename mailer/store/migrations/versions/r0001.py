@@ -378,9 +378,18 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("order_ref", Text, nullable=True),
         sa.Column("net_e4", sa.BigInteger(), nullable=True),
         sa.Column("currency", Text, nullable=True),
+        sa.Column("ahead", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_customer_event_customer_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_customer_event")),
         sa.UniqueConstraint("ext_id", name=op.f("uq_customer_event_ext_id")),
+    )
+    op.create_index(
+        "ix_customer_event_ahead",
+        "customer_event",
+        ["at"],
+        unique=False,
+        sqlite_where=sa.text("ahead"),
+        postgresql_where=sa.text("ahead"),
     )
     op.create_index(
         op.f("ix_customer_event_customer_id_name_at"),
