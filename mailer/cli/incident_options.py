@@ -107,7 +107,7 @@ def draft_of(
     plain, titles = texts_of(title, "--title")
     said, messages = texts_of(message, "--message")
     return NewIncident(
-        title=plain or "",
+        title=plain,
         area=area,
         state=state_of(state),
         message=said or "",

@@ -54,7 +54,7 @@ def read_opening(values: Mapping[str, Any], zone: tzinfo, now: datetime) -> Open
         lists, exclusions = said.words("lists") or (), said.words("exclusions") or ()
         area = Area.of(services, said.words("postal") or (), lists, exclusions, drawn)
         new = NewIncident(
-            title=said.title() or "",
+            title=said.title(),
             area=area,
             state=said.state(),
             message=said.text("message") or "",

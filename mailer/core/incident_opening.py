@@ -16,7 +16,7 @@ from mailer.errors import UsageError
 class NewIncident:
     """What a person says of a new incident. Instants are aware."""
 
-    title: str
+    title: str | None  # none: nobody said yet
     area: Area
     state: IncidentState | None = None  # default investigating; planned work: scheduled
     message: str = ""
@@ -41,7 +41,7 @@ def foreseen(new: NewIncident, at: datetime) -> Update:
     Raises:
         UsageError: see `first_update`.
     """
-    named = new if new.title or new.titles else replace(new, title="?")
+    named = replace(new, title="?") if new.title is None and not new.titles else new
     return first_update(named, at, "")
 
 
@@ -60,7 +60,7 @@ def first_update(new: NewIncident, at: datetime, by: str) -> Update:
     first = Update(
         number=1,
         state=state,
-        title=new.title.strip(),
+        title=(new.title or "").strip(),
         area=new.area.checked(),
         at=at,
         by=by,

@@ -58,7 +58,9 @@ def test_an_opening_with_all_it_may_have() -> None:
 
 def test_what_is_not_said_is_left_open() -> None:
     nothing = dict.fromkeys(OPENING) | {"postal": ["34*"]}
-    assert read_opening(nothing, ZONE, NOW) == Opening(NewIncident("", Area.of(postal=["34*"])), publish=True)
+    assert read_opening(nothing, ZONE, NOW) == Opening(
+        NewIncident(None, Area.of(postal=["34*"])), publish=True
+    )
     assert read_change(dict.fromkeys(CHANGE), ZONE, NOW) == Change() == read_change({}, ZONE, NOW)
     assert read_closing({"message": None}, ZONE, NOW) == Closing(None, ()) == read_closing({}, ZONE, NOW)
 

@@ -69,13 +69,15 @@ def test_title_is_trimmed_and_the_rest_kept() -> None:
 def test_refused(new: NewIncident, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence) as refused:
         first_update(new, T0, "ayse")
-    if new.title:
-        with pytest.raises(UsageError) as beforehand:
-            foreseen(new, T0)
-        assert str(beforehand.value) == str(refused.value)
+    with pytest.raises(UsageError) as beforehand:
+        foreseen(new, T0)
+    assert str(beforehand.value) == str(refused.value)
 
 
 def test_what_it_is_called_may_be_open_while_it_is_only_looked_at() -> None:
-    assert foreseen(NewIncident("", AREA, lead="48h", starts_at=T0 + HOUR), T0).area == AREA
-    with pytest.raises(UsageError, match="needs a title; give one with --title and no language"):
-        foreseen(NewIncident("", AREA, titles=(("tr", "Arıza"),)), T0)
+    assert foreseen(NewIncident(None, AREA, lead="48h", starts_at=T0 + HOUR), T0).area == AREA
+    for empty in (None, ""):
+        with pytest.raises(UsageError, match="needs a title; give one with --title and no language"):
+            foreseen(NewIncident(empty, AREA, titles=(("tr", "Arıza"),)), T0)
+    with pytest.raises(UsageError, match="needs a title"):
+        first_update(NewIncident(None, AREA), T0, "ayse")

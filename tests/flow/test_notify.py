@@ -306,12 +306,12 @@ async def test_planned_work_is_kept(desk: Notifier) -> None:
 
 async def test_preview(desk: Notifier, database: Database) -> None:
     await a_customer_row(database, "mute", postal_code="34710", email="")
-    found = await desk.preview(NewIncident("", Area.of(postal=["34*"])), T0)
+    found = await desk.preview(NewIncident(None, Area.of(postal=["34*"])), T0)
     assert (found.reach.count, found.reach.unreachable, len(found.reach.samples)) == (4, 1, 4)
     assert (found.told, found.left_out) == (3, {"not_eligible": 1})
-    assert (await desk.preview(NewIncident("", Area(postal=(" 34710 ",))), T0)).reach.count == 2
+    assert (await desk.preview(NewIncident(None, Area(postal=(" 34710 ",))), T0)).reach.count == 2
     with pytest.raises(UsageError, match="not a postal pattern"):
-        await desk.preview(NewIncident("", Area(postal=("3?",))), T0)
+        await desk.preview(NewIncident(None, Area(postal=("3?",))), T0)
 
 
 async def test_a_preview_of_all_an_area_has_finds_whoever_hears_nothing(
@@ -336,7 +336,7 @@ async def test_a_preview_of_all_an_area_has_finds_whoever_hears_nothing(
     await put(
         database, suppression, email_key="dead@x.example", scope="all", reason="bounced", source="x", at=T0
     )
-    found = await desk.preview(NewIncident("", Area.of(postal=["34*"])), T0)
+    found = await desk.preview(NewIncident(None, Area.of(postal=["34*"])), T0)
     assert (found.reach.count, found.told) == (6, 3)
     assert dict(found.examples) == {"A2": "duplicate", "mute": "not_eligible", "dead": "suppressed"}
     await desk.open(NewIncident("Fibre fault", Area.of(postal=["34*"])), now=T0, by="ayse")
@@ -360,7 +360,7 @@ async def test_a_preview_decides_as_the_planner_will(database: Database) -> None
     desk = Notifier(
         Incidents(database), Recipients(database), campaigns, audience(database), "kardelen.example", HOURS
     )
-    found = await desk.preview(NewIncident("", AREA), T0)
+    found = await desk.preview(NewIncident(None, AREA), T0)
     assert (found.reach.count, found.told) == (5, 1)
     assert found.left_out == {"duplicate": 1, "not_eligible": 1, "suppressed": 1, "audience": 1}
     assert dict(found.examples) == {
@@ -371,17 +371,19 @@ async def test_a_preview_decides_as_the_planner_will(database: Database) -> None
     assert sorted(await ledger(database)) == [
         "1 A first queued", "1 A2 first duplicate", "1 dead first suppressed", "1 mute first not_eligible",
     ]  # fmt: skip
-    other = await desk.preview(NewIncident("", AREA), T0)  # what is known of another incident does not count
+    other = await desk.preview(
+        NewIncident(None, AREA), T0
+    )  # what is known of another incident does not count
     assert (other.told, other.left_out) == (found.told, found.left_out)
     campaigns.definition["audience"] = {"attr": {"locale": "de"}}
-    assert (await desk.preview(NewIncident("", AREA), T0)).left_out == {"audience": 5}
+    assert (await desk.preview(NewIncident(None, AREA), T0)).left_out == {"audience": 5}
     with pytest.raises(UsageError, match="Nobody affected is in the audience"):
         await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse")
     draft = await desk.open(NewIncident("Fibre fault", AREA), now=T0, by="ayse", publish=False)
     with pytest.raises(UsageError, match="Nobody affected is in the audience"):
         await desk.publish(draft, now=T0, by="ayse")
     campaigns.versions.clear()
-    assert (await desk.preview(NewIncident("", AREA), T0)).told == 0
+    assert (await desk.preview(NewIncident(None, AREA), T0)).told == 0
 
 
 async def test_without_a_campaign_nothing_is_opened(desk: Notifier, campaigns: Campaigns) -> None:
