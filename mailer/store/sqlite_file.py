@@ -38,9 +38,14 @@ def sqlite(url: Any, where: str, *, durable: bool, short: bool) -> tuple[AsyncEn
     """The engine of a file, which is made where it is missing; and what raises once it is not that file any more.
 
     Raises:
-        StoreError: its folder cannot be made, or another file's log lies beside it.
+        StoreError: it is a folder, its folder cannot be made, or another file's log lies beside it.
     """
     file = Path(url.database).expanduser()
+    if where.endswith(os.sep) or os.path.isdir(file):  # noqa: PTH112 - the other raises where it may not look
+        raise StoreError(
+            f"The database {where} is a folder, and a file is wanted: name one in it in database_url, "
+            f"such as {Path(where) / 'mailer.db'}."
+        )
     folder = file.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -238,14 +238,25 @@ async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_leaves_no_thread_that_answers_a_closed_loop(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, short: bool
 ) -> None:
+    file = tmp_path / "mailer.db"
+    file.symlink_to(tmp_path / "gone" / "mailer.db")
     told: list[BaseException | None] = []
     monkeypatch.setattr(threading, "excepthook", lambda args: told.append(args.exc_value))
     before = set(threading.enumerate())
     for _ in range(100):
         with pytest.raises(StoreError, match="cannot be opened"):
-            asyncio.run(Database.connect(f"sqlite:///{tmp_path}", short=short))
+            asyncio.run(Database.connect(f"sqlite:///{file}", short=short))
         assert set(threading.enumerate()) <= before
     assert told == []
+
+
+@pytest.mark.parametrize("end", ["", "/", "/var/"])
+def test_a_folder_is_no_database(tmp_path: Path, end: str) -> None:
+    with pytest.raises(
+        StoreError, match=f"{end} is a folder, and a file is wanted: .*{end.rstrip('/')}/mailer.db"
+    ):
+        asyncio.run(Database.connect(f"sqlite:///{tmp_path}{end}"))
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
