@@ -150,6 +150,9 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    signal.signal(
+        signal.SIGHUP, signal.SIG_DFL
+    )  # whoever started the tests may have had it ignored, as nohup does
     if asked["program"]:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.execve(asked["program"], [asked["program"], *asked["words"]], asked["environment"])  # noqa: S606
