@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from functools import cached_property
+from pathlib import Path
 
 from mailer.app.stores import Stores
 from mailer.core.customer_row import CustomerReader
 from mailer.core.event_row import EventReader
+from mailer.core.occurrence import never_comes
+from mailer.core.trigger import AtTrigger
+from mailer.errors import WARNING, CampaignFault, FileFault
+from mailer.files import yaml
 from mailer.files.zones import load_zones
 from mailer.flow.campaigns import CampaignDesk
 from mailer.flow.imports import CustomerImport, EventImport, ListLoad, PointImport
@@ -90,6 +96,26 @@ class Desks(Stores):
             zone=self.rules.zone,
             leap_day=self.settings.policy.leap_day,
         )
+
+    async def late(self) -> list[FileFault]:
+        """Campaigns whose one moment was over before they were here."""
+        once = {
+            name: each.trigger
+            for name, each in self.campaigns.items()
+            if each.enabled and isinstance(each.trigger, AtTrigger)
+        }
+        seen = await self.runs.seen(list(once), self.clock())
+        found: list[FileFault] = []
+        for name, trigger in once.items():
+            if not never_comes(trigger, self.rules.zone, seen[name].first_seen_at):
+                continue
+            document = await asyncio.to_thread(yaml.read, Path(self.sources[name]))
+            said = (
+                f"trigger.at: {trigger.at.isoformat(timespec='minutes')} was over before this campaign was here, "
+                "so it never goes out; write a time to come, or enabled: false"
+            )
+            found.append(CampaignFault(said, document.file, document.line(("trigger", "at")), WARNING))
+        return found
 
     @cached_property
     def tracking(self) -> Tracking:

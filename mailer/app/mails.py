@@ -17,13 +17,10 @@ from mailer.core.campaign import Campaign
 from mailer.core.customer import Customer
 from mailer.core.links import Counting
 from mailer.core.message import Letter, Message, Rendered
-from mailer.core.occurrence import never_comes
 from mailer.core.samples import reminded, vetting_scenes
 from mailer.core.segment import Rule
-from mailer.core.trigger import AtTrigger
 from mailer.core.ways_back import POSTMARK_TAG
-from mailer.errors import WARNING, CampaignFault, FileFault, TemplateFault, UsageError
-from mailer.files import yaml
+from mailer.errors import FileFault, TemplateFault, UsageError
 from mailer.files.templates import TemplateFolder
 from mailer.flow.compose import Composer, Identity
 from mailer.flow.preview import Previews
@@ -80,7 +77,6 @@ class Mails(Trailing):
             published=self.published,
             vet=self.vetted,
             remarks=self.remarked,
-            late=self.late,
             open_session=self.session,
         )
 
@@ -115,26 +111,6 @@ class Mails(Trailing):
             website=self.sender.website,
         )
         return [self._as_typed(fault) for fault in found]
-
-    async def late(self, campaigns: Mapping[str, Campaign]) -> list[FileFault]:
-        """Campaigns whose one moment was over before they were here."""
-        once = {
-            name: each.trigger
-            for name, each in campaigns.items()
-            if each.enabled and isinstance(each.trigger, AtTrigger)
-        }
-        seen = await self.runs.seen(list(once), self.clock())
-        found: list[FileFault] = []
-        for name, trigger in once.items():
-            if not never_comes(trigger, self.rules.zone, seen[name].first_seen_at):
-                continue
-            document = await asyncio.to_thread(yaml.read, Path(self.sources[name]))
-            said = (
-                f"trigger.at: {trigger.at.isoformat(timespec='minutes')} was over before this campaign was here, "
-                "so it never goes out; write a time to come, or enabled: false"
-            )
-            found.append(CampaignFault(said, document.file, document.line(("trigger", "at")), WARNING))
-        return found
 
     async def some_customers(self) -> list[Customer]:
         """A few real customers to try templates with."""

@@ -162,6 +162,7 @@ def check() -> None:
             await app.planner.look(app.clock())
             app.check_keys()
             faults.extend(app.faults)
+            faults.extend(await app.late())
             faults.extend(await app.previews.faults(app.campaigns, await app.some_customers()))
             _tell_of(faults)
             warnings = sum(fault.key == WARNING for fault in faults)

@@ -58,8 +58,8 @@ class ByHand:
                 f"{campaign.name} is switched off and never goes out; take enabled: false out of its file first."
             )
         self._prospects.begin(now)
-        report = PlanReport()
         for half in await self.cut_short([campaign]):
+            report = PlanReport()
             await self.finish(campaign, [half], now, report)
             if half.due_at > campaign.catch_up.before(now):
                 return half.occurrence, half.written + report.added

@@ -59,8 +59,8 @@ class Occasions:
         missed = all(group.due <= campaign.catch_up.before(now) for group in occasion.groups)
         # What nobody can get any more needs no feed, which may be gone for good.
         late = missed and isinstance(campaign.content, FeedContent)
-        new = await self._new_run(campaign, occasion, fresh=run_id is None and not late)
-        new = replace(new, by_hand=chosen is not None)
+        fresh = run_id is None and not late
+        new = await self._new_run(campaign, occasion, fresh=fresh, by_hand=chosen is not None)
         if new.state is RunState.SKIPPED_EMPTY:
             await self._book.open(new, now)
             report.runs.append(f"{campaign.name} {occasion.key}")
@@ -111,7 +111,7 @@ class Occasions:
         version = await self._version(campaign, now)
         return (await self._book.open(replace(new, version_id=version), now)).id
 
-    async def _new_run(self, campaign: Campaign, occasion: Occasion, *, fresh: bool) -> NewRun:
+    async def _new_run(self, campaign: Campaign, occasion: Occasion, *, fresh: bool, by_hand: bool) -> NewRun:
         """The run as it would be written down; a fresh one with its content, or empty."""
         first = occasion.groups[0].due
         content: dict[str, Any] | None = None
@@ -130,4 +130,5 @@ class Occasions:
             closes_at=occasion.closes_at,
             state=state,
             content=content,
+            by_hand=by_hand,
         )

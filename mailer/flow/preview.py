@@ -47,7 +47,6 @@ class Previews:
         published: Callable[[str], Mapping[str, Any]],
         vet: Callable[[Campaign, Mapping[str, Any], Sequence[Customer]], Awaitable[list[FileFault]]],
         remarks: Callable[[Campaign, Mapping[str, Any]], Sequence[FileFault]],
-        late: Callable[[Mapping[str, Campaign]], Awaitable[Sequence[FileFault]]],
         open_session: Callable[[], SessionPort],
     ) -> None:
         self._desk = desk
@@ -55,7 +54,6 @@ class Previews:
         self._published = published
         self._vet = vet
         self._remarks = remarks
-        self._late = late
         self._open_session = open_session
 
     async def preview(self, campaign: Campaign, customer_id: str | None, now: datetime) -> Preview:
@@ -96,8 +94,8 @@ class Previews:
     async def faults(
         self, campaigns: Mapping[str, Campaign], customers: Sequence[Customer]
     ) -> list[FileFault]:
-        """Every template in every locale, tried with real, ordinary and difficult customers; and who is late."""
-        found = [*await self._late(campaigns)]
+        """Every template in every locale, tried with real, ordinary and difficult customers."""
+        found: list[FileFault] = []
         for campaign in campaigns.values():
             try:
                 parts = self._published(campaign.template_folder)

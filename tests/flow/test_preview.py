@@ -48,7 +48,6 @@ def previews(session: Session) -> Previews:
         published=lambda _name: {},
         vet=None,  # type: ignore[arg-type]
         remarks=lambda _campaign, _parts: (),
-        late=None,  # type: ignore[arg-type]
         open_session=lambda: session,
     )
 
