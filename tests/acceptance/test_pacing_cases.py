@@ -41,14 +41,15 @@ def test_one_of_two_relays_dies_and_everybody_gets_one_mail(shop: OpenShop, rela
     dies.close()
     answer = running.end()
     assert f"The relay 127.0.0.1:{dies.port} does not answer" in answer.err
-    rows = Counter(row["state"] for row in here.deliveries())
-    assert rows["in_doubt"] <= 2  # the reply to the final dot was lost: nobody can know
-    assert rows["deferred"] <= 2  # it had begun to take the mail
+    rows = here.deliveries()
+    doubted = {row["address"] for row in rows if row["state"] == "in_doubt"}
+    assert len(doubted) <= 2  # the reply to the final dot was lost: nobody can know
+    assert sum(row["state"] == "deferred" for row in rows) <= 2  # it had begun to take the mail
     here.run(LATER)
     (run,) = here.runs()
     assert (run["state"], run["sent"] + run["in_doubt"]) == ("finished", 300)
     got = Counter(dies.accepted) + Counter(stays.accepted)
-    assert set(got) == set(addresses)
+    assert set(addresses) - set(got) <= doubted  # it may have died with the dot read and nothing kept
     assert max(got.values()) == 1
     assert len(stays.accepted) > len(dies.accepted) >= 20
 
