@@ -123,11 +123,12 @@ class Pacer:
         if self._timer is not None:
             self._timer.cancel()
         with contextlib.suppress(StoreError):
+            await self._slow_down()  # the last answers may have come after the last tick
             if self._warm_up is not None:
                 await self._warm_up.leave()
             await self._port.leave(self._sender_id)
 
-    async def _fetch(self) -> None:
+    async def _slow_down(self) -> None:
         if self._slower:
             keys = sorted(self._slower)
             for key in await self._port.slow_down(keys):
@@ -135,6 +136,9 @@ class Pacer:
                     f"{key} answers that it gets too much; it gets half as much, and more again by and by."
                 )
             self._slower.difference_update(keys)
+
+    async def _fetch(self) -> None:
+        await self._slow_down()
         now = time.monotonic()
         wants = self.gate.wants(now)
         for key, purse in self._purses.items():

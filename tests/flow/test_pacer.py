@@ -158,6 +158,14 @@ async def test_a_domain_that_gets_too_much_gets_half_and_the_others_what_they_go
     assert shares == {"slow.example": 0.5, "fast.example": 1.0}
 
 
+async def test_an_answer_that_comes_last_of_all_halves_as_well(database: Database) -> None:
+    await waiting(database, slow=1)
+    too_much = TryLater(Phase.RCPT, Reply(421, "too much", "4.7.28"))
+    await done(sender(database, Post(lambda _m: too_much), paced(slow={"rate": 40})))
+    async with database.read() as connection:
+        assert [row.share for row in await connection.execute(select(pace))] == [0.5]
+
+
 async def test_what_the_last_look_stops_takes_no_place(database: Database) -> None:
     await waiting(database, slow=12)
     async with database.write() as connection:
