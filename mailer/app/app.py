@@ -29,6 +29,7 @@ from mailer.flow.plan import Planner
 from mailer.flow.recheck import Recheck
 from mailer.flow.scheduler import Scheduler
 from mailer.flow.send import SenderConfig, SendLoop
+from mailer.flow.standby import Standby
 from mailer.flow.tally import Tally
 from mailer.render.guard import limit_memory
 from mailer.settings import Settings
@@ -137,6 +138,7 @@ class App(People, Dispatch):
             tell=self.tell,
             stock=self.stockroom,
             looks=self.planner.looks,
+            standby=Standby(self, self.tell),
         )
 
     def limit_memory(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -74,6 +74,12 @@ class LooksPort(Protocol):
     async def take(self, now: datetime) -> bool: ...
 
 
+class StandbyPort(Protocol):
+    """What incidents will need; see `flow.standby`."""
+
+    async def look(self) -> None: ...
+
+
 class Scheduler:
     """Plans under a lease, so that of many schedulers one plans at a time; the others find it done."""
 
@@ -92,6 +98,7 @@ class Scheduler:
         tell: Callable[[str], None],
         stock: StockPort | None = None,
         looks: LooksPort | None = None,
+        standby: StandbyPort | None = None,
     ) -> None:
         self._planner = planner
         self._words = words
@@ -105,6 +112,7 @@ class Scheduler:
         self._tell = tell
         self._stock = stock
         self._looks = looks
+        self._standby = standby
         self._told: set[str] = set()
 
     async def plan_once(self, *, events_only: bool = False, looks: bool = True) -> PlanReport:
@@ -176,7 +184,7 @@ class Scheduler:
         waker.add_job(wake, "interval", seconds=EVENTS_EVERY, args=[True], **always)
         waker.start()
         stopped = asyncio.create_task(stop.wait())
-        looking = asyncio.create_task(self._keep_looking(wake))
+        beside = [asyncio.create_task(each) for each in self._beside(wake)]
         try:
             while not stop.is_set():
                 asked = asyncio.create_task(due.wait())
@@ -201,24 +209,35 @@ class Scheduler:
                         await asyncio.wait_for(stop.wait(), EVENTS_EVERY)
         finally:
             stopped.cancel()
-            looking.cancel()
+            for each in beside:
+                each.cancel()
             waker.shutdown(wait=False)
 
-    async def _keep_looking(self, wake: Callable[[bool], None]) -> None:
-        """Look again and again, beside planning; what may have been found is planned at once."""
+    def _beside(self, wake: Callable[[bool], None]) -> Iterator[Coroutine[Any, Any, None]]:
+        """What goes on beside planning."""
+
+        async def look() -> None:
+            if await self.look_once():  # what may have been found is planned at once
+                wake(False)
+
+        if self._looks is not None:
+            yield self._again_and_again(look, "Who entered a segment cannot be seen")
+        if self._standby is not None:
+            yield self._again_and_again(self._standby.look, "The templates of incidents cannot be tried")
+
+    async def _again_and_again(self, take: Callable[[], Awaitable[Any]], cannot: str) -> None:
         told = ""
-        while self._looks is not None:
+        while True:
             try:
-                if await self.look_once():
-                    wake(False)
+                await take()
                 told = ""
             except StoreError:
                 pass  # planning tells of it
             except Exception as trouble:  # nobody waits for us: we would just be gone
                 if why(trouble) != told:
                     told = why(trouble)
-                    log.debug("looking_failed", exc_info=trouble)
-                    self._tell(f"Who entered a segment cannot be seen: {told}")
+                    log.debug("beside_failed", exc_info=trouble)
+                    self._tell(f"{cannot}: {told}")
             await asyncio.sleep(LOOKS_EVERY)
 
     @asynccontextmanager

@@ -1,0 +1,64 @@
+"""What the next incident needs is ready before it, and what would keep it from being told is said in time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from mailer.errors import StoreError, TemplateFault
+from mailer.flow.standby import PATIENCE, Standby
+
+FAULT = TemplateFault("'incidnt' is not defined", "templates/outage/body.html", 3)
+
+
+class Versions:
+    """Two campaigns; what `faulty` names cannot be published."""
+
+    def __init__(self) -> None:
+        self.faulty: dict[str, Exception] = {}
+        self.asked: list[str] = []
+
+    def incident_campaigns(self) -> list[str]:
+        return ["outage", "works"]
+
+    async def version_for(self, campaign: str) -> int:
+        self.asked.append(campaign)
+        await asyncio.sleep(0)
+        if campaign in self.faulty:
+            raise self.faulty[campaign]
+        return 1
+
+
+async def test_each_campaign_that_carries_notices_is_published_ahead() -> None:
+    versions, said = Versions(), list[str]()
+    await Standby(versions, said.append).look()
+    assert (versions.asked, said) == (["outage", "works"], [])
+
+
+async def test_a_fault_is_told_once_and_tried_seldom_until_it_is_mended() -> None:
+    versions, said = Versions(), list[str]()
+    standby = Standby(versions, said.append)
+    versions.faulty["outage"] = FAULT
+    for _look in range(PATIENCE + 1):
+        await standby.look()
+    assert versions.asked.count("outage") == 1
+    assert versions.asked.count("works") == PATIENCE + 1
+    await standby.look()
+    assert versions.asked.count("outage") == 2
+    (sentence,) = said
+    assert sentence.startswith("No incident can be told of by outage until this is mended: templates/outage/")
+    versions.faulty.clear()
+    for _look in range(PATIENCE + 1):
+        await standby.look()
+    versions.faulty["outage"] = FAULT
+    await standby.look()
+    assert len(said) == 2  # it was mended, and broke again
+
+
+async def test_a_database_that_is_away_is_no_fault_of_a_template() -> None:
+    versions, said = Versions(), list[str]()
+    versions.faulty["outage"] = StoreError("away")
+    with pytest.raises(StoreError):
+        await Standby(versions, said.append).look()
+    assert said == []
