@@ -85,7 +85,7 @@ def clock() -> ColumnElement[float]:
     return DatabaseClock()
 
 
-_WRITE = "write sqlite:///path/to/file.db or postgresql://user@host/name; in a password @ is %40"
+_WRITE = "write sqlite:///path/to/file.db or postgresql://user@host/name; in a password @ is %40, / is %2F"
 
 
 def driver_url(url: str) -> URL:
@@ -107,7 +107,10 @@ def driver_url(url: str) -> URL:
         raise SettingsError(
             "database_url names no file; the processes of mailer share one, such as sqlite:///var/mailer.db."
         )
-    if "@" in (parsed.host or ""):  # it is a part of the password, and would be shown
+    behind = url.partition("@")[2].partition("=")[0]  # an option may hold one: ?user=shop@server
+    if (
+        "@" in f"{parsed.host or ''}{parsed.database or ''}{behind}"
+    ):  # a part of the password, which would be shown
         raise SettingsError(f"database_url cannot be read; {_WRITE}")
     return parsed.set(drivername=_SCHEMES[scheme])
 

@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from mailer.errors import SettingsError, StoreBusy, StoreError
 from mailer.store import dialect, engine
+from mailer.store.dialect import driver_url
 from mailer.store.engine import Database
 from mailer.store.tables import customer, switch
 from tests.store.rows import NOW
@@ -205,6 +206,8 @@ async def test_a_writer_locked_out_says_so(
         pytest.param("nonsense", "cannot be read", id="no url"),
         pytest.param("postgresql://u:s3cret@host:port/db", "cannot be read", id="a port that is none"),
         pytest.param("postgresql://u:x@s3cret@host/db", "password @ is %40", id="an at in a password"),
+        pytest.param("postgresql://u:x@se/cret@host:1/db", "/ is %2F", id="an at and a slash in a password"),
+        pytest.param("postgresql://u:x@se/c?ret@host/db", "/ is %2F", id="an at, a slash and a query in one"),
         pytest.param("sqlite://", "names no file", id="memory"),
         pytest.param("sqlite:///:memory:", "names no file", id="memory by name"),
     ],
@@ -213,6 +216,14 @@ async def test_a_url_we_cannot_use(url: str, sentence: str) -> None:
     with pytest.raises(SettingsError, match=sentence) as caught:
         await Database.connect(url)
     assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["u:a?b/c@host/db", "host/db?user=shop@server", "u:p@host/db?user=shop@server"]
+)
+def test_an_at_that_is_no_part_of_a_password_is_taken(url: str) -> None:
+    parsed = driver_url(f"postgresql://{url}")
+    assert (parsed.host, parsed.database) == ("host", "db")
 
 
 async def test_a_server_that_is_away_is_one_sentence_without_the_password() -> None:
