@@ -37,10 +37,15 @@ def explain(error: BaseException, tell: Tell, *, debug: bool) -> int:
         tell(whole(in_short([error, *error.others]) if isinstance(error, FileFault) else str(error)))
         return error.exit_status
     tell(
-        f"Something we did not expect went wrong ({type(error).__name__}: {error}). "
+        f"Something we did not expect went wrong ({type(error).__name__}: {_briefly(error)}). "
         "Run it again with --debug to see where."
     )
     return 1
+
+
+def _briefly(error: BaseException) -> str:
+    """What it says first: a driver's goes on with the statement and all it was given, addresses too."""
+    return next(iter(str(error).splitlines()), "")
 
 
 def whole(sentence: str) -> str:

@@ -9,6 +9,7 @@ import typer
 
 from mailer.cli.data import finish, open_rows
 from mailer.cli.invocation import read_moment, run, this
+from mailer.cli.names import of_known
 from mailer.cli.output import tell
 from mailer.core import pool as pools_of_codes
 from mailer.core.cell import CellFault
@@ -102,7 +103,12 @@ def list_coupons(
 
     async def work() -> None:
         async with this.app(load=False) as app:
-            await this.out.stream(app.coupons.list(campaign, state), _COLUMNS, "No coupon so far.")
+            found = of_known(app, app.coupons.list(campaign, state), campaign=campaign)
+            narrowed = campaign is not None or state is not None
+            empty = (
+                "No code fits; see mailer coupons list without options." if narrowed else "No code so far."
+            )
+            await this.out.stream(found, _COLUMNS, empty)
 
     run(work())
 

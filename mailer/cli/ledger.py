@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mailer.cli.invocation import run, this
+from mailer.cli.names import MOST_ID, of_known
 from mailer.cli.operate import tell_of_halt, tell_of_held
 from mailer.cli.output import given_back, tell
 from mailer.core import breaker
@@ -20,7 +21,7 @@ PANEL = "Results"
 runs = typer.Typer(help="Every run, and stopping one.", invoke_without_command=True)
 deliveries = typer.Typer(help="Every mail and every skip.", invoke_without_command=True)
 
-RunId = Annotated[int, typer.Argument(metavar="ID")]
+RunId = Annotated[int, typer.Argument(metavar="ID", max=MOST_ID)]
 
 _RUN_COLUMNS = (
     "id", "campaign", "occurrence", "state", "audience", "queued", "sending", "sent", "deferred", "failed",
@@ -51,8 +52,11 @@ def list_runs(
         async with this.app(load=False) as app:
             stopped: list[tuple[int, str]] = []
             held = await app.holds.by_run()
-            found = _watched(app.runs.list(campaign), held, stopped)
-            await this.out.stream(found, _RUN_COLUMNS, "No run so far.")
+            found = of_known(app, app.runs.list(campaign), campaign=campaign)
+            found = _watched(found, held, stopped)
+            await this.out.stream(
+                found, _RUN_COLUMNS, "No run of it so far." if campaign else "No run so far."
+            )
             await tell_of_halt(app)
             for number, why in [] if this.json else stopped:
                 tell(f"Run {number} is paused by a {why}. `mailer runs resume {number}` lets it go on.")
@@ -117,7 +121,7 @@ def _deliveries(number: int) -> str:
 def list_deliveries(
     context: typer.Context,
     campaign: Annotated[str | None, typer.Option(help="Only this campaign's.")] = None,
-    run_id: Annotated[int | None, typer.Option("--run", help="Only this run's.")] = None,
+    run_id: Annotated[int | None, typer.Option("--run", max=MOST_ID, help="Only this run's.")] = None,
     state: Annotated[State | None, typer.Option(help="Only in this state.")] = None,
     customer: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
 ) -> None:
@@ -128,6 +132,7 @@ def list_deliveries(
     async def work() -> None:
         async with this.app(load=False) as app:
             rows = app.deliveries(app.ledger.list(campaign, run_id, state, customer))
+            rows = of_known(app, rows, campaign=campaign, run=run_id, customer=customer)
             rows = rows if this.json else _named(rows)
             narrowed = any(each is not None for each in (campaign, run_id, state, customer))
             empty = (
@@ -150,7 +155,7 @@ async def _named(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str,
 
 @deliveries.command("settle")
 def settle(
-    delivery: Annotated[int, typer.Argument(metavar="ID")],
+    delivery: Annotated[int, typer.Argument(metavar="ID", max=MOST_ID)],
     sent: Annotated[bool, typer.Option("--sent", help="It arrived; leave it.")] = False,
     resend: Annotated[bool, typer.Option("--resend", help="It did not; send it again.")] = False,
 ) -> None:
@@ -167,7 +172,7 @@ def settle(
 
 
 @deliveries.command("retry")
-def retry(delivery: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+def retry(delivery: Annotated[int, typer.Argument(metavar="ID", max=MOST_ID)]) -> None:
     """Queue a failed, expired or cancelled delivery again."""
 
     async def work() -> None:

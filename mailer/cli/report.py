@@ -14,6 +14,7 @@ import typer
 
 from mailer.app import App
 from mailer.cli.invocation import read_moment, run, this
+from mailer.cli.names import refuse_unknown
 from mailer.cli.output import counted, harmless, shown, tell
 from mailer.core.plain import plain
 from mailer.core.report import Scope, share
@@ -62,24 +63,14 @@ def report(
                 await _tell(app, scope)
                 return
             lines, columns = await _lines(app, scope, by or By.RUN)
-            if not lines:
-                _known(app, campaign)
+            if not lines and campaign is not None:
+                refuse_unknown(app, campaign)
             if file is not None:
                 _write(file, lines, columns)
             else:
                 this.out.many(lines, _SCREEN[by or By.RUN], "Nothing ran so far.")
 
     run(work())
-
-
-def _known(app: App, campaign: str | None) -> None:
-    """Let a name that was misspelt not be taken for a campaign that has not run.
-
-    Raises:
-        UsageError: no file is called that.
-    """
-    if campaign is not None and all(Path(fault.file).stem != campaign for fault in app.faults):
-        app.campaign(campaign)
 
 
 async def _lines(app: App, scope: Scope, by: By) -> tuple[list[dict[str, Any]], Sequence[str]]:
@@ -105,7 +96,7 @@ async def _tell(app: App, scope: Scope) -> None:
         return
     runs = await app.reports.runs(scope)
     if not runs:
-        _known(app, scope.campaign)
+        refuse_unknown(app, scope.campaign)
         tell(f"Nothing of {scope.campaign} ran so far.")
         return
     one = await app.reports.together(scope.campaign, runs, scope)

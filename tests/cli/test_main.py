@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mailer.app.voice import explain
 from mailer.cli.main import arranged
 from mailer.cli.output import shown, tell
 from tests.cli.conftest import PYTHON, ROOT, Mailer
@@ -85,6 +86,19 @@ def test_wherever_it_stands_it_means_the_same(mailer: Mailer, words: list[str]) 
         pytest.param("preview offer --customer nobody", 2, "There is no customer 'nobody'", id="preview"),
         pytest.param("test offer --to me@x.example", 2, "is not among the settings' staff", id="staff"),
         pytest.param("deliveries settle 7 --sent", 2, "There is no delivery 7.", id="delivery"),
+        pytest.param("deliveries settle 9223372036854775808 --sent", 2, "'ID': Input should be less", id="number"),
+        pytest.param("deliveries retry 9223372036854775808", 2, "less than or equal to 9223372", id="a row"),
+        pytest.param("deliveries --run 9223372036854775808", 2, "less than or equal to 9223372", id="a run"),
+        pytest.param("runs cancel 9223372036854775808", 2, "less than or equal to 92233720368", id="cancelling no run"),
+        pytest.param("incidents show 9223372036854775808", 2, "less than or equal to 9223372", id="no incident"),
+        pytest.param("deliveries --run 9223372036854775807", 2, "There is no run 9223372036854775807", id="no run"),
+        pytest.param("deliveries --customer nobody --json", 2, "There is no customer 'nobody'; see", id="no one"),
+        pytest.param("deliveries --campaign ofer", 2, "There is no campaign 'ofer'; see", id="a filter: campaign"),
+        pytest.param("runs --campaign ofer", 2, "There is no campaign 'ofer'; see", id="a filter of runs"),
+        pytest.param("coupons list --campaign ofer", 2, "There is no campaign 'ofer'; see", id="a filter of codes"),
+        pytest.param("deliveries --campaign broken", 0, "No delivery fits", id="a filter that is known"),
+        pytest.param("runs --campaign offer", 0, "No run of it so far.", id="runs that are not"),
+        pytest.param("coupons list --campaign offer", 0, "No code fits; see", id="codes that are not"),
         pytest.param("deliveries settle 7", 2, "--sent or --resend", id="settle"),
         pytest.param("suppressions remove a@x.example", 2, "a@x.example is not suppressed.", id="suppression"),
         pytest.param("check", 1, "jobs/broken.yaml:2: trigger.cron: ", id="check"),
@@ -379,3 +393,19 @@ def test_a_time_of_an_incident_that_is_none_is_refused_in_a_sentence(mailer: Mai
     answer = mailer("incidents", "open", "--title", "Fault", "--postal", "34*", "--eta", at)
     assert (answer.status, answer.out) == (2, "")
     assert f"--eta {at!r} is not a time" in answer.err
+
+
+def test_what_nobody_expected_is_one_line_and_quotes_no_values() -> None:
+    said: list[str] = []
+    assert explain(KeyError("1\n2"), said.append, debug=False) == 1
+    assert (
+        explain(
+            RuntimeError("out of range\n[SQL: SELECT 1]\nparameters: ayse@x.example"),
+            said.append,
+            debug=False,
+        )
+        == 1
+    )
+    assert explain(RuntimeError(), said.append, debug=False) == 1
+    assert "(RuntimeError: out of range). Run it again with --debug" in said[1]
+    assert all("\n" not in sentence and "ayse" not in sentence for sentence in said)
