@@ -141,6 +141,8 @@ class Notifier:
             raise Conflict(f"Incident {incident_id} is published already")
         if found.current.closes:
             raise Conflict(f"Incident {incident_id} is {found.current.state}; open a new one")
+        if seen is not None and seen > found.current.number:
+            raise Conflict(f"Incident {incident_id} has no update {seen}; look at it and try again")
         if seen not in (None, found.current.number):
             raise Conflict(
                 f"Incident {incident_id} was updated after update {seen}; look at it and try again"

@@ -97,6 +97,10 @@ async def test_whoever_changed_a_word_does_not_approve_it(gate: Gate, ask: Calla
     assert (stale.status_code, stale.json()["detail"]) == (
         409, "Incident 1 was updated after update 1; look at it and try again.",
     )  # fmt: skip
+    ahead = await ask("approver", "/1/publish?update=3")
+    assert (ahead.status_code, ahead.json()["detail"]) == (
+        409, "Incident 1 has no update 3; look at it and try again.",
+    )  # fmt: skip
     assert (await ask("approver", "/1/publish?update=2")).status_code == 201
 
 
