@@ -208,7 +208,7 @@ async def _database(settings: Settings) -> MachineSeen:
         async with asyncio.timeout(_PATIENCE):
             db = await Database.connect(url)
             try:
-                return replace(seen, database=db.where, schema=await migrate.current(db))
+                return replace(seen, database=db.where, schema=await migrate.standing(db))
             finally:
                 await db.close()
     except TimeoutError:

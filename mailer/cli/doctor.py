@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +17,16 @@ from mailer.errors import UsageError
 
 _MARKS = {Verdict.OK: "✓", Verdict.WARN: "!", Verdict.FAULT: "✗", Verdict.UNKNOWN: "?"}
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAULT: "bold red", Verdict.UNKNOWN: "cyan"}
+
+
+#: Loopback, private networks and links: no receiver sees mail come from there (RFC 6890).
+_INSIDE = tuple(
+    map(
+        ip_network,
+        ("0.0.0.0/8", "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
+         "224.0.0.0/4", "::/127", "fc00::/7", "fe80::/10", "ff00::/8"),
+    )
+)  # fmt: skip
 
 
 def register(cli: typer.Typer) -> None:
@@ -44,12 +54,13 @@ def doctor(
     ] = None,
 ) -> None:
     """See whether Gmail, Yahoo and Outlook will believe your mails, and what to do where they will not."""
-    ips, found = [_address(each) for each in ip or []], list[Finding]()
+    ips, found = list(dict.fromkeys(map(_address, ip or ()))), list[Finding]()
+    selectors = list(dict.fromkeys(selector or ()))
 
     async def work() -> None:
         from mailer.app.doctor import Asked, examine  # noqa: PLC0415 (time and memory no sender should pay)
 
-        found.extend(await examine(this.settings(), Asked(ips, selector or [], nameserver)))
+        found.extend(await examine(this.settings(), Asked(ips, selectors, nameserver)))
 
     run(work())
     if this.json:
@@ -74,7 +85,12 @@ def _address(text: str) -> Ip:
         raise UsageError(
             f"--ip {text!r} is not an address; write it as 203.0.113.5 or 2001:db8::5."
         ) from None
-    return getattr(ip, "ipv4_mapped", None) or ip  # receivers see such an address as IPv4 (RFC 7208 §5)
+    ip = getattr(ip, "ipv4_mapped", None) or ip  # receivers see such an address as IPv4 (RFC 7208 §5)
+    if any(ip.version == each.version and ip in each for each in _INSIDE):
+        raise UsageError(
+            f"--ip {text} is not reached from outside; name the address under which receivers see your mails come."
+        )
+    return ip
 
 
 def _row(finding: Finding) -> dict[str, Any]:

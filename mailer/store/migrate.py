@@ -36,6 +36,19 @@ async def current(database: Database) -> str | None:
         return await _current(connection)
 
 
+async def standing(database: Database) -> str | None:
+    """The same of a database that would be fit for us.
+
+    Raises:
+        StoreError: it is somebody else's, or cannot hold every name.
+    """
+    async with database.read() as connection:
+        found = await _current(connection)
+        if found is None:
+            await _refuse_unfit(database, connection)
+        return found
+
+
 async def require(database: Database, also: Also | None = None) -> None:
     """Make the database fit for a command: create an empty one, upgrade an old SQLite one; see `upgrade`.
 

@@ -70,6 +70,7 @@ def test_a_domain_that_is_well_has_no_fault(shop: OpenShop) -> None:
     signing(here)
     with nameserver.running(ZONE) as server:
         words = ["doctor", "--ip", "::ffff:203.0.113.5", "--nameserver", server.address, "--json"]
+        words += ["--ip", "203.0.113.5"]  # the same one
         answer = here.mailer(*words, status=1)  # two warnings are something to look at
     found = told(answer.rows)
     good = ["spf.", "dkim.", "dmarc.", "reverse.", "returns.", "machine.", "sender."]
@@ -78,6 +79,7 @@ def test_a_domain_that_is_well_has_no_fault(shop: OpenShop) -> None:
             assert verdicts == {"ok"}, check
     assert found["relay.use"] == found["unsubscribe.address"] == {"warn"}  # nothing leaves yet
     assert found["gmail.spf"] == found["yahoo.dmarc"] == found["outlook.dkim"] == {"ok"}
+    assert [row["check"] for row in answer.rows].count("reverse.ptr") == 1
     assert "0 faults, 2 warnings" in answer.err
     keys = {"area", "check", "verdict", "what", "where", "todo", "paste", "source"}
     assert {frozenset(row) for row in answer.rows} == {frozenset(keys)}
@@ -161,7 +163,12 @@ def test_silence_ends_in_time(shop: OpenShop) -> None:
 
 def test_words_that_are_wrong_are_told_in_one_sentence(shop: OpenShop) -> None:
     here = shop()
-    for words in (["--ip", "300.1.1.1"], ["--nameserver", "dns.example"]):
+    for words in (
+        ["--ip", "300.1.1.1"],
+        ["--ip", "10.0.0.1"],
+        ["--ip", "::1"],
+        ["--nameserver", "dns.example"],
+    ):
         said = here.mailer("doctor", *words, status=2).err
         assert words[0] in said
         assert len(said.splitlines()) == 1

@@ -85,6 +85,18 @@ def test_a_machine(changes: dict[str, Any], expected: dict[str, Verdict]) -> Non
     assert verdicts(machine_check.check(replace(MACHINE, **changes))) == expected
 
 
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        ("nobody knows db.example", "The database cannot be used: nobody knows db.example."),
+        ("The database shop cannot be used: it is away.", "The database shop cannot be used: it is away."),
+    ],
+)
+def test_a_database_that_is_away_is_said_once(trouble: str, said: str) -> None:
+    found = machine_check.check(replace(MACHINE, database_trouble=trouble))
+    assert [each.what for each in found if each.check == "machine.database"] == [said]
+
+
 def test_a_folder_that_cannot_be_written_has_no_space() -> None:
     found = verdicts(machine_check.check(replace(MACHINE, state_trouble="Permission denied", free=None)))
     assert found["machine.state"] is FAULT

@@ -73,7 +73,8 @@ def _disk(seen: MachineSeen) -> list[Finding]:
 
 def _database(seen: MachineSeen) -> Finding:
     if seen.database_trouble:
-        what = f"The database cannot be used: {seen.database_trouble.rstrip('.')}."
+        said = f"{seen.database_trouble.rstrip('.')}."
+        what = said if said.startswith("The database ") else f"The database cannot be used: {said}"
         return _one("database", Verdict.FAULT, what, "database_url", "Start it, or correct database_url.")
     if seen.schema is None:
         what = f"The database {seen.database} is empty."
