@@ -52,6 +52,7 @@ class Relay:
     script: Script
     log: Path | None = None
     keep: Path | None = None
+    told: Path | None = None
     port: int = 0
     connections: int = 0
     open: int = 0  # of them
@@ -98,7 +99,7 @@ class Relay:
         self.open += 1
         self.note("connect", connection=self.connections)
         with suppress(Gone, OSError, asyncio.IncompleteReadError):
-            await Conversation(self, self.connections, Voice(reader, writer)).run()
+            await Conversation(self, self.connections, Voice(reader, writer, self.told)).run()
         self.open -= 1
         with suppress(OSError):
             writer.close()
@@ -133,8 +134,7 @@ class Conversation:
         offers = ["relay.test", *self.script.extensions]
         if self.script.tls == "starttls" and not self.tls:
             offers.append("STARTTLS")
-        if self.script.login is not None:
-            offers.append("AUTH " + " ".join(self.script.mechanisms))
+        offers += ["AUTH " + " ".join(self.script.mechanisms)] if self.script.login is not None else []
         full = "\n".join([*(f"250-{offer}" for offer in offers[:-1]), f"250 {offers[-1]}"])
         await self.voice.perform(self.script.answer("ehlo") or full)
 
@@ -193,15 +193,15 @@ class Conversation:
         if await self.voice.perform(answer) != "3":
             return
         data, spoke = await self.read_body(self.script.answer("body", self.recipient))
-        answer = "" if spoke else self.script.answer("dot", self.recipient)
+        answer = "" if spoke else self.script.dot(self.recipient, len(self.relay.accepted))
         taken = any(action.startswith("2") or action == "keep" for action in answer.split("|"))
-        accepted = taken and self.recipient != ""
+        recipient, accepted = self.recipient, taken and self.recipient != ""
         found = _MESSAGE_ID.search(data.partition(b"\r\n\r\n")[0])
         self.relay.take(
             Received(
                 mail_from=self.mail_from,
                 options=self.options,
-                recipient=self.recipient,
+                recipient=recipient,
                 data=data,
                 message_id=found[1].decode("utf-8", "replace") if found else "",
                 accepted=accepted,
@@ -213,6 +213,8 @@ class Conversation:
         )
         self.begun, self.recipient = False, ""
         await self.voice.perform(answer)
+        if answer.startswith("told|"):
+            self.relay.note("told", recipient=recipient)
         self.kept += accepted
         if self.script.close_after and self.kept >= self.script.close_after:
             raise Gone
@@ -238,9 +240,10 @@ async def running(
     port: int = 0,
     log: Path | None = None,
     keep: Path | None = None,
+    told: Path | None = None,
 ) -> AsyncIterator[Relay]:
     """A relay on a port of 127.0.0.1 until the block ends; then its connections are cut."""
-    relay = Relay(Script(steps or {}), log, keep)
+    relay = Relay(Script(steps or {}), log, keep, told)
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -268,16 +271,15 @@ async def running(
 
 
 async def main(options: argparse.Namespace, steps: Mapping[str, Any]) -> None:
-    async with running(steps, port=options.port, log=options.log, keep=options.keep) as relay:
-        sys.stdout.write(json.dumps({"port": relay.port}) + "\n")
-        sys.stdout.flush()
+    async with running(
+        steps, port=options.port, log=options.log, keep=options.keep, told=options.told
+    ) as relay:
+        os.write(sys.stdout.fileno(), json.dumps({"port": relay.port}).encode() + b"\n")
         if not options.until_stdin_ends:
             await asyncio.Event().wait()
         reader = asyncio.StreamReader()
-        loop = asyncio.get_running_loop()
-        pipe, _protocol = await loop.connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
-        )
+        protocol = asyncio.StreamReaderProtocol(reader)
+        pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
         await reader.read()
         pipe.close()
 
@@ -289,6 +291,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--script", default="{}", help="JSON, or the name of a file of it")
     parser.add_argument("--log", type=Path)
     parser.add_argument("--keep", type=Path, help="a folder for the messages")
+    parser.add_argument("--told", type=Path, help="a file that is there when it may go on")
     return parser.parse_args()
 
 

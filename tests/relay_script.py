@@ -17,9 +17,11 @@ answer is one or more actions joined by `|`:
     half             end our half of it: nothing more is said, but what comes is heard
     close            close it politely
     silence          say nothing any more
+    told             pause until the test says so: until the relay's file `told` is there
 
-Other keys: `extensions`, `mechanisms`, `user`, `password`, `tls` (none, starttls, implicit), `certificate`
-(a file of tests/tls), `close_after` (accepted messages of one connection), `hasty` (DATA is taken with no recipient).
+Other keys: `pause_after` (so many messages taken, of all connections; the dots behind them are answered when told),
+`extensions`, `mechanisms`, `user`, `password`, `tls` (none, starttls, implicit), `certificate` (a file of tests/tls),
+`close_after` (accepted messages of one connection), `hasty` (DATA is taken with no recipient).
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any
 
 DEFAULTS = {
@@ -93,6 +96,11 @@ class Script:
                 return self._next(steps[step], step, recipient)
         return self._next(self.steps.get(step, DEFAULTS.get(step, "")), step, recipient)
 
+    def dot(self, recipient: str, taken: int) -> str:
+        """The answer to the dot, when so many messages were taken before."""
+        answer, limit = self.answer("dot", recipient), self.steps.get("pause_after")
+        return answer if limit is None or taken < limit else f"told|{answer}"
+
     def _next(self, answers: str | list[str], step: str, recipient: str) -> str:
         if isinstance(answers, str):
             return answers
@@ -106,6 +114,7 @@ class Voice:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    told: Path | None = None
     pace: float = 0.0
 
     async def perform(self, answer: str) -> str:
@@ -148,6 +157,10 @@ class Voice:
 
     async def _wait(self, seconds: str) -> None:
         await asyncio.sleep(float(seconds))
+
+    async def _told(self, _rest: str) -> None:
+        while self.told is None or not self.told.exists():  # noqa: ASYNC110 -- a process of its own, mostly
+            await asyncio.sleep(0.01)
 
     async def _drip(self, seconds: str) -> None:
         self.pace = float(seconds)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.shop import RelayProcess, Shop
+from tests.acceptance.post import RelayProcess
+from tests.acceptance.shop import Shop
 from tests.counterparts import SqliteTemplate
 
 OpenShop = Callable[..., Shop]
@@ -45,4 +46,4 @@ def relay(tmp_path: Path) -> Iterator[StartRelay]:
 
     yield start
     for each in started:
-        each.close()
+        each.let_go()

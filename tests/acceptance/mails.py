@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from tests.acceptance.plays import event
-from tests.acceptance.shop import RelayProcess, Shop
+from tests.acceptance.post import RelayProcess
+from tests.acceptance.shop import Shop
 
 SIX = ("welcome", "offer", "referral", "newsletter", "birthday", "outage")
 LANGUAGES = ("en", "tr")

@@ -10,20 +10,15 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from email import policy
-from email.message import EmailMessage
-from email.parser import BytesParser
 from pathlib import Path
 from typing import Any
 
 from tests import started
-from tests.noted import noted
 from tests.started import Started
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +73,19 @@ class Running:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def ask_to_stop(self) -> None:
+        """Tell it, and wait until it has heard: from then on a second word ends it at once."""
+        self.signal(signal.SIGTERM)
+        wait_until(lambda: self.over() or not self._listens())
+
+    def _listens(self) -> bool:
+        """Whether it takes being told as a wish."""
+        with suppress(OSError):
+            said = Path(f"/proc/{self.pid}/status").read_text()
+            caught = next(line for line in said.splitlines() if line.startswith("SigCgt:"))
+            return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+        return False
 
     def below(self, name: str) -> list[int]:
         """The processes of this name among those that it started, or they did."""
@@ -212,67 +220,6 @@ class Shop:
         for running in self._started:
             if not running.over():
                 running.kill()
-
-
-class RelayProcess:
-    """The scripted relay as a program; what it logged is on disk before each reply."""
-
-    def __init__(self, folder: Path, steps: Mapping[str, Any] | None = None, *, port: int = 0) -> None:
-        folder.mkdir(parents=True)
-        self.log = folder / "relay.jsonl"
-        self.keep = folder / "mails"
-        self.keep.mkdir()
-        self.log.touch()
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "tests.relay", "--until-stdin-ends", "--port", str(port)),
-                *("--script", json.dumps(dict(steps or {}))),
-                *("--log", str(self.log), "--keep", str(self.keep)),
-            ],
-            cwd=ROOT,
-            env=started.environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.port = int(json.loads(self._process.stdout.readline())["port"])
-
-    @property
-    def notes(self) -> list[dict[str, Any]]:
-        """What happened, in order."""
-        return noted(self.log)
-
-    @property
-    def dots(self) -> list[dict[str, Any]]:
-        """Every message that came whole."""
-        return [note for note in self.notes if note["phase"] == "dot"]
-
-    @property
-    def accepted(self) -> list[str]:
-        """The recipients of what it accepted, in order."""
-        return [note["recipient"] for note in self.dots if note["accepted"]]
-
-    def mails(self) -> list[EmailMessage]:
-        """Every message that came whole, as a mail program reads it."""
-        reader = BytesParser(policy=policy.default)
-        return [reader.parsebytes(file.read_bytes()) for file in sorted(self.keep.glob("*.eml"))]
-
-    def wait_for_dots(self, count: int, sender: Running) -> None:
-        """Until so many messages came whole; `sender` must not end before."""
-        end = time.monotonic() + PATIENCE
-        while len(self.dots) < count:
-            assert not sender.over(), f"it ended after {len(self.dots)} messages: {sender.end()}"
-            assert time.monotonic() < end, f"only {len(self.dots)} messages came"
-            time.sleep(LOOK)
-
-    def close(self) -> None:
-        """Away, in the middle of whatever it does."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
-            pipe.close()
 
 
 def wait_until(holds: Callable[[], object]) -> None:

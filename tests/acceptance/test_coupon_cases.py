@@ -7,7 +7,8 @@ import io
 import json
 
 from tests.acceptance.conftest import OpenShop, StartRelay
-from tests.acceptance.shop import RelayProcess, Shop
+from tests.acceptance.post import RelayProcess
+from tests.acceptance.shop import Shop
 
 NOW = "2027-05-10T07:00:00Z"
 SHOWN = "{{ customer.id }} {{ coupon.code }} {{ coupon.valid_until | default('') }}"

@@ -14,7 +14,8 @@ from mailer.files.templates import TemplateFolder
 from mailer.render.publish import publish
 from mailer.render.renderer import Template
 from tests.acceptance import mails, receivers
-from tests.acceptance.shop import ROOT, RelayProcess, Shop
+from tests.acceptance.post import RelayProcess
+from tests.acceptance.shop import ROOT, Shop
 from tests.campaigns.stock import ALL, CUSTOMERS, a_scene, an_incident
 from tests.counterparts import SqliteTemplate
 

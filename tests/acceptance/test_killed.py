@@ -26,8 +26,8 @@ coupon: {kind: generated, prefix: GF, percent: 20}
 
 def test_case_12_killed_between_the_relays_answer_and_our_commit(shop: OpenShop, relay: StartRelay) -> None:
     # Two addresses get their 250 while the program is frozen, and two get no answer at all.
-    slow = {"kept@*": {"dot": ["wait 1|250 2.0.0 kept", "250 2.0.0 kept"]}}
-    mute = {"mute@*": {"dot": ["keep|wait 60", "250 2.0.0 kept"]}}
+    slow = {"kept@*": {"dot": ["told|250 2.0.0 kept", "250 2.0.0 kept"]}}
+    mute = {"mute@*": {"dot": ["keep|silence", "250 2.0.0 kept"]}}
     here, post = shop("offer", "outage"), relay({"to": slow | mute})
     here.relay(post.port, connections=4)
     here.customers(
@@ -43,8 +43,9 @@ def test_case_12_killed_between_the_relays_answer_and_our_commit(shop: OpenShop,
     running = here.start("run", "--until-idle", now=NOW, before=REAL)
     post.wait_for_dots(4, running)
     running.signal_all(signal.SIGSTOP)
-    time.sleep(1.2)  # the relay's 250 lies in our socket, unread
-    running.kill()
+    post.tell()
+    wait_until(lambda: sum(note["phase"] == "told" for note in post.notes) == 2)
+    running.kill()  # the relay's 250 lies in our socket, unread
     first = {note["recipient"]: note for note in post.dots}
 
     here.run(NOW)
@@ -114,7 +115,7 @@ def test_killed_again_and_again_every_customer_is_accounted_for(shop: OpenShop, 
 
 @pytest.mark.parametrize("whom", ["sender", "starter", "supervisor"])
 def test_one_of_its_processes_killed(shop: OpenShop, relay: StartRelay, whom: str) -> None:
-    here, post = shop(), relay({"dot": "wait 0.03|250 2.0.0 kept"})
+    here, post = shop(), relay({"pause_after": 20})
     here.campaign("gift", GIFT, body="{{ coupon.code }}")
     here.relay(post.port, connections=4)
     here.set(sender={"processes": 2, "claim_size": 10})
@@ -124,10 +125,11 @@ def test_one_of_its_processes_killed(shop: OpenShop, relay: StartRelay, whom: st
         now="2027-01-01T00:00:00Z",
     )
     running = here.start("run", "--until-idle", now=NOW)
-    post.wait_for_dots(20, running)
+    post.wait_for_dots(24, running)  # all connections wait for its word
     starter, senders = running.below("mailer-starter"), running.below("mailer-sender")
     assert (len(starter), len(senders)) == (1, 2)
     os.kill({"sender": senders[0], "starter": starter[0], "supervisor": running.pid}[whom], signal.SIGKILL)
+    post.tell()
     if whom == "supervisor":
         running.end(-signal.SIGKILL)  # it returns when nobody holds its streams: its senders have ended, too
         here.run(NOW)
@@ -168,7 +170,7 @@ def test_told_to_stop_it_finishes_what_was_begun(
     here, post = shop(), relay({"dot": "wait 0.5|250 2.0.0 kept"})
     here.campaign("gift", GIFT, body="{{ coupon.code }}")
     here.relay(post.port, connections=4)
-    count = 40  # five seconds of them: time to be told on a busy machine
+    count = 200  # half a minute of them: it ends long before, for it was told to
     here.customers(
         *({"id": f"c{n}", "email": f"c{n}@x.example", "consent": "yes"} for n in range(count)),
         now="2027-01-01T00:00:00Z",
@@ -176,24 +178,25 @@ def test_told_to_stop_it_finishes_what_was_begun(
     running = here.start("run", "--until-idle", now=NOW, before=REAL)
     post.wait_for_dots(8, running)
     stop(running)
-    asked = time.monotonic()
     running.end()
-    assert time.monotonic() - asked < 10
     rows = Counter(row["state"] for row in here.deliveries())
     assert set(rows) == {"sent", "queued"}
     assert rows["sent"] == len(post.accepted) < count
+    quick = relay()
+    here.relay(quick.port)
     here.run(NOW)
-    assert Counter(post.accepted) == {f"c{n}@x.example": 1 for n in range(count)}
+    assert Counter(post.accepted + quick.accepted) == {f"c{n}@x.example": 1 for n in range(count)}
 
 
 def test_told_to_stop_while_it_asks_the_relay_it_begins_nothing(shop: OpenShop, relay: StartRelay) -> None:
-    here, post = shop(), relay({"banner": "wait 1|220 relay.test"})
+    here, post = shop(), relay({"banner": "told|220 relay.test"})
     here.campaign("gift", GIFT, body="{{ coupon.code }}")
     here.relay(post.port)
     here.customers({"id": "1", "email": "one@x.example", "consent": "yes"}, now="2027-01-01T00:00:00Z")
     running = here.start("run", "--until-idle", now=NOW)
     wait_until(lambda: post.notes)
-    running.signal(signal.SIGTERM)
+    running.ask_to_stop()
+    post.tell()
     running.end()
     assert not post.dots
     assert [row["state"] for row in here.deliveries()] == ["queued"]

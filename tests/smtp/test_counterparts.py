@@ -24,11 +24,12 @@ from tests.proxy import line_to
 from tests.relay import running
 
 QUICK = Timeouts(connect=2, command=2, block=1, dot=1, farewell=1)
+PATIENT = Timeouts()  # for a relay in a process of its own, which may be kept from answering as long as we
 HEADER = b"Message-ID: <1@kardelen.example>\r\nSubject: x\r\n\r\n"
 
 
-def session(port: int) -> Session:
-    return Session(RelayConfig("127.0.0.1", port, tls=Tls.NONE, timeouts=QUICK))
+def session(port: int, timeouts: Timeouts = QUICK) -> Session:
+    return Session(RelayConfig("127.0.0.1", port, tls=Tls.NONE, timeouts=timeouts))
 
 
 def message(body: bytes, to: str = "ayse@example.com") -> Message:
@@ -133,7 +134,7 @@ async def test_a_sender_that_is_stopped_leaves_no_connection_behind() -> None:
     async with running({"dot": ["silence", "250 ok"]}) as relay:
         opened = session(relay.port)
         sending = asyncio.ensure_future(opened.send(message(b"x\r\n"), lambda: True))
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.2)  # by now it waits for the relay's word
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
@@ -152,9 +153,8 @@ async def test_the_relay_as_a_program_writes_its_log_before_it_replies(tmp_path:
     )  # fmt: skip
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
-            port = json.loads(await process.stdout.readline())["port"]
-        opened = session(port)
+        port = json.loads(await process.stdout.readline())["port"]
+        opened = session(port, PATIENT)
         outcomes = [await opened.send(message(b"hi\r\n", to), lambda: True) for to in ("a@x.example",) * 2]
         assert isinstance(outcomes[0], TryLater)
         assert isinstance(outcomes[1], Accepted)
