@@ -110,12 +110,18 @@ async def serving(zone: Zone) -> AsyncIterator[Nameserver]:
         finally:
             writer.close()
 
-    tcp = await asyncio.start_server(stream, "127.0.0.1", 0)
-    server.port = tcp.sockets[0].getsockname()[1]
     loop = asyncio.get_running_loop()
-    udp, _ = await loop.create_datagram_endpoint(
-        lambda: _Datagrams(server), local_addr=("127.0.0.1", server.port)
-    )
+    while True:
+        tcp = await asyncio.start_server(stream, "127.0.0.1", 0)
+        server.port = tcp.sockets[0].getsockname()[1]
+        try:
+            udp, _ = await loop.create_datagram_endpoint(
+                lambda: _Datagrams(server), local_addr=("127.0.0.1", server.port)
+            )
+        except OSError:  # whoever has it for datagrams need not have it for streams
+            tcp.close()
+        else:
+            break
     try:
         yield server
     finally:

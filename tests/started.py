@@ -171,7 +171,7 @@ def place() -> str:
     def close() -> None:
         assert process.stdin is not None
         process.stdin.close()
-        process.wait(10)
+        process.wait(60)
         shutil.rmtree(folder)
 
     atexit.register(close)

@@ -18,8 +18,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import ports
+
 _PLACES = "/usr/sbin:/usr/local/sbin"
-_PATIENCE = 15.0
+_PATIENCE = 60.0
 
 _MAIN = """\
 compatibility_level = 3.6
@@ -76,13 +78,6 @@ class Postfix:
     log: Path
 
 
-def free_port() -> int:
-    """A port of the loopback that nobody uses."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
-
-
 def wanted() -> str:
     """The `postfix` command; the test is left out, and says so, where it cannot run."""
     found = shutil.which("postfix") or shutil.which("postfix", path=_PLACES)
@@ -111,7 +106,8 @@ def running(onward: int, routes: Mapping[str, int]) -> Iterator[Postfix]:
     # Its processes are of another user, who cannot pass through the folders of a test of root's.
     folder = Path(tempfile.mkdtemp(prefix="mailer-postfix-"))
     folder.chmod(0o755)
-    port = free_port()
+    held = ports.hold()
+    port = ports.number(held)
     try:
         facts = {"folder": folder, "commands": Path(command).parent, "daemons": daemons, "onward": onward}
         (folder / "main.cf").write_text(_MAIN.format(**facts))
@@ -123,11 +119,12 @@ def running(onward: int, routes: Mapping[str, int]) -> Iterator[Postfix]:
         shutil.chown(folder / "data", "postfix")
         _say(command, folder, "start")
         try:
-            _answers(port)
+            until_it_answers(port)
             yield Postfix(port, folder / "log")
         finally:
             _say(command, folder, "stop")
     finally:
+        held.close()
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -139,12 +136,13 @@ def _say(command: str, folder: Path, verb: str) -> None:
     assert done.returncode == 0, done.stderr + (log.read_text() if log.exists() else "")
 
 
-def _answers(port: int) -> None:
+def until_it_answers(port: int) -> None:
+    """Until a mail server greets there."""
     end = time.monotonic() + _PATIENCE
     while True:
         with socket.socket() as client:
             client.settimeout(_PATIENCE)
             if client.connect_ex(("127.0.0.1", port)) == 0 and client.recv(3) == b"220":
                 return
-        assert time.monotonic() < end, "Postfix does not answer"
+        assert time.monotonic() < end, "nobody answers"
         time.sleep(0.05)

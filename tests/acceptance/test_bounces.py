@@ -6,6 +6,7 @@ import json
 import re
 from typing import Any
 
+from tests import ports
 from tests.acceptance import postfix
 from tests.acceptance.conftest import OpenShop, StartRelay
 from tests.acceptance.shop import balanced, wait_until
@@ -22,8 +23,10 @@ def test_a_mail_refused_later_comes_back_as_a_report_and_is_booked_to_its_delive
     shop: OpenShop, relay: StartRelay
 ) -> None:
     onward = relay({"to": {"dead@*": {"rcpt": NOBODY}, "full@*": {"rcpt": FULL}}})
-    back = postfix.free_port()
-    with postfix.running(onward.port, {"bounce.kardelen.example": back}) as server:
+    with (
+        ports.held() as back,
+        postfix.running(onward.port, {"bounce.kardelen.example": back}) as server,
+    ):
         here = shop()
         here.relay(server.port)
         here.set(bounces={"address": "b@bounce.kardelen.example", "listen": f"127.0.0.1:{back}"})
@@ -35,6 +38,7 @@ def test_a_mail_refused_later_comes_back_as_a_report_and_is_booked_to_its_delive
         here.customers(*CUSTOMERS, now=NOW)
         here.mailer("campaigns", "run", "gift", now=NOW)
         taking = here.start("inbound", now=NOW)
+        postfix.until_it_answers(back)  # who is refused once comes again after minutes
         here.run(NOW)
 
         def rows() -> dict[str, dict[str, Any]]:

@@ -20,7 +20,7 @@ from mailer.store.shards import Shards
 from tests.store.rows import NOW
 
 SIZE = 10  # deliveries of a shard
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Site:
@@ -95,3 +95,18 @@ async def taken(
         if not found:
             await dispatcher.wait(0.1)
     return ids
+
+
+async def taken_by_all(takers: Sequence[tuple[Dispatcher, int]], least: int) -> list[list[int]]:
+    """What each sender is given, until it is so much together and there is nothing more for a moment."""
+    each: list[list[int]] = [[] for _ in takers]
+    end = time.monotonic() + PATIENCE
+
+    async def take(number: int) -> None:
+        dispatcher, sender = takers[number]
+        while sum(map(len, each)) < least and time.monotonic() < end:
+            each[number] += await taken(dispatcher, sender)
+        each[number] += await taken(dispatcher, sender)
+
+    await asyncio.gather(*map(take, range(len(takers))))
+    return each

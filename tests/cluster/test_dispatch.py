@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
@@ -16,7 +15,7 @@ from mailer.store.engine import Database
 from mailer.store.senders import Senders
 from mailer.store.switches import Switches
 from mailer.store.tables import delivery, run, sender
-from tests.cluster.dispatching import SIZE, Site, site, taken
+from tests.cluster.dispatching import SIZE, Site, site, taken, taken_by_all
 from tests.store.rows import NOW, a_delivery, a_run, a_sender, add_many, claimed_by, one
 
 
@@ -43,7 +42,7 @@ async def test_everything_due_is_handed_out_once(at: Site) -> None:
         await add_many(at.database, of, 3 * SIZE + 1)
     await at.look()
     one_sender, other = await a_sender(at.database), await a_sender(at.database)
-    mine, theirs = await asyncio.gather(taken(first, one_sender), taken(second, other))
+    mine, theirs = await taken_by_all([(first, one_sender), (second, other)], 2 * (3 * SIZE + 1))
     assert len(mine + theirs) == len({*mine, *theirs}) == 2 * (3 * SIZE + 1)
     for ids, who in ((mine, one_sender), (theirs, other)):
         assert all([await claimed_by(at.database, each) == who for each in ids[:3]])
@@ -67,7 +66,7 @@ async def test_a_share_may_be_taken_in_bites(at: Site) -> None:
     wanted = await at.dispatcher()
     await at.look()
     mine = await a_sender(at.database)
-    assert [len(await wanted.take(mine, NOW, 4)) for _ in range(2)] == [4, 4]
+    assert [len(await taken(wanted, mine, 4, limit=4, most=4)) for _ in range(2)] == [4, 4]
     assert len(await taken(wanted, mine, SIZE + 3 - 8, limit=4)) == SIZE + 3 - 8
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -123,11 +122,9 @@ def test_never_from_https_to_http() -> None:
 
 async def test_a_server_that_never_ends_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(web, "SECONDS", 0.3)
-    began = time.monotonic()
     for reply in (answer(), b"HTTP/1.1 200 OK\r\nX: "):
         async with server(reply, hold=True) as (port, _asked):
             assert "did not send the whole feed" in await fault(f"http://127.0.0.1:{port}/")
-    assert time.monotonic() - began < 5
 
 
 async def test_nobody_there_and_no_such_name() -> None:

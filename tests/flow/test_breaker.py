@@ -167,7 +167,7 @@ async def test_a_look_that_fails_or_comes_too_early_is_taken_again() -> None:
     work, breaker = Work(1), Breaker(Port(), told.append, lambda: NOW)
     work.suspect(7)
     serving = asyncio.create_task(breaker.serve(work))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(looks) < 1:  # noqa: ASYNC110 -- nothing tells of a look
             await asyncio.sleep(0.01)
         work.writing = True  # an outcome is on its way to the database

@@ -17,7 +17,7 @@ from tests.store.rows import NOW, a_run, add_many
 @pytest.mark.parametrize(
     ("due", "patience", "at_once"),
     [
-        pytest.param(NOW, 5.0, True, id="something is due"),
+        pytest.param(NOW, 60.0, True, id="something is due"),
         pytest.param(NOW + timedelta(hours=1), 0.5, False, id="something is due later"),
     ],
 )
@@ -31,7 +31,7 @@ async def test_a_waiting_sender_looks_as_soon_as_somebody_wrote_what_is_due(
     waiting = asyncio.create_task(dispatcher.wait(patience))
     await asyncio.sleep(0.1)
     await add_many(other, await a_run(other), 1, not_before=due)
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(30):
         await waiting
     assert (time.monotonic() - begun < patience) is at_once
     await other.close()
@@ -60,7 +60,7 @@ async def test_a_change_is_looked_for_again_as_it_shows_before_it_can_be_read(
         return seen[0]
 
     dispatcher = Embedded(late, watch=Watch(mark, lambda: NOW, 0.001))  # type: ignore[arg-type]  # asked for nothing else
-    begun = time.monotonic()
-    await dispatcher.wait(1.0)
-    assert (time.monotonic() - begun < 0.5) is woken
+    begun, patience = time.monotonic(), 60.0 if woken else 0.2
+    await dispatcher.wait(patience)
+    assert (time.monotonic() - begun < patience / 2) is woken
     assert late.looks == (3 if woken else 0)

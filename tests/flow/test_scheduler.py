@@ -17,7 +17,7 @@ from mailer.store.engine import Database
 from mailer.store.leases import Leases
 from tests.store.rows import NOW
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Passes:

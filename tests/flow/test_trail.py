@@ -46,7 +46,7 @@ async def test_what_is_noted_while_the_disk_is_busy_with_the_rest_is_not_forgott
     trail = Trail(KEYS, spool, lambda: NOW, lambda: 0.0, lambda _said: None)
     trail.open(sign(KEYS, "open", [7]), Request())
     spool.during.append(stop)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await trail.keep(stop)
     assert len(spool.written) == 2
     assert spool.closed

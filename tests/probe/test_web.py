@@ -12,6 +12,7 @@ import pytest
 
 from mailer.core.doctor.seen import WebSeen
 from mailer.probe import machine, names, web
+from tests.steady import make_steady
 
 TLS = Path(__file__).parents[1] / "tls"
 _NOON = 1_800_014_400.0  # Fri, 15 Jan 2027 12:00:00 GMT
@@ -38,6 +39,7 @@ async def answering(said: bytes | None, *, certificate: str | None = None) -> As
         finally:
             writer.close()
 
+    make_steady(asyncio.get_running_loop())  # whoever asks is on the same
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
     try:
         yield f"{'https' if certificate else 'http'}://localhost:{server.sockets[0].getsockname()[1]}"

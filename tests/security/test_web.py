@@ -18,6 +18,7 @@ from mailer.flow.track import PREFERENCES, UNSUBSCRIBE
 from mailer.web import server
 from mailer.web.links import PICTURE, Readers
 from mailer.web.wire import MOST_REQUEST, Wire
+from tests.steady import make_steady
 from tests.store import rows
 from tests.web.conftest import Stand, folder, make_stand, stand
 from tests.web.test_public import everything
@@ -29,7 +30,7 @@ HEAD = b" HTTP/1.1\r\nHost: x\r\n"
 CLOSE = HEAD + b"Connection: close\r\n"
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 @asynccontextmanager
@@ -99,6 +100,7 @@ async def test_who_trickles_is_let_go(
 ) -> None:
     for name, seconds in (("look", 0.05), ("head_seconds", 0.2), ("request_seconds", 0.3)):
         monkeypatch.setattr(Wire, name, seconds)
+    make_steady(asyncio.get_running_loop())
     async with served(stand) as address, connected(address) as (reader, writer):
         writer.write(said)
         assert (await rest(reader))[9:12] == answer
@@ -110,6 +112,7 @@ async def test_who_asks_again_and_again_is_not_taken_for_slow(
 ) -> None:
     for name, seconds in (("look", 0.02), ("head_seconds", 0.2), ("request_seconds", 0.2)):
         monkeypatch.setattr(Wire, name, seconds)
+    make_steady(asyncio.get_running_loop())
     async with served(stand) as address, connected(address) as (reader, writer):
         for _number in range(10):
             writer.write(b"GET /o/x" + HEAD + b"\r\n")
@@ -123,6 +126,7 @@ async def test_an_answer_that_nobody_reads_is_taken_back(
 ) -> None:
     monkeypatch.setattr(Wire, "look", 0.05)
     monkeypatch.setattr(Wire, "answer_seconds", 0.2)
+    make_steady(asyncio.get_running_loop())
     images = folder / "templates" / "t" / "images"
     images.mkdir(parents=True)
     (images / "large.png").write_bytes(b"x" * 30_000_000)

@@ -77,8 +77,8 @@ async def test_the_clock_runs_within_a_transaction(database: Database) -> None:
         second = await connection.scalar(select(dialect.clock()))
     assert first is not None
     assert second is not None
-    assert 0.015 < second - first < 5
-    assert abs(time.time() - second) < 5
+    assert 0.015 < second - first < 60
+    assert abs(time.time() - second) < 60
 
 
 async def test_sqlite_is_set_for_safety(sqlite_database: Database) -> None:
@@ -110,7 +110,7 @@ async def test_a_short_writer_waits_for_its_turn_and_the_loop_goes_on(sqlite_url
         for _ in range(30):  # far beyond what SQLite itself waits
             await asyncio.sleep(0.01)
         await connection.execute(insert(switch).values(name="first", at=NOW))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await waiting
     async with ours.read() as connection:
         assert (await connection.scalars(select(switch.c.name))).all() == ["first", "second"]
@@ -130,7 +130,7 @@ async def test_a_writer_that_leaves_while_it_waits_for_its_turn_takes_nothing_al
         await connection.execute(insert(switch).values(name="first", at=NOW))
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await write(other, "second")
         await write(ours, "third")
     async with ours.read() as connection:
@@ -322,7 +322,7 @@ async def test_a_cancelled_writer_leaves_nothing_locked(database: Database) -> N
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await write(database, "kept")
     async with database.read() as connection:
         assert (await connection.scalars(select(switch.c.name))).all() == ["kept"]
@@ -349,7 +349,7 @@ async def test_a_writer_cancelled_in_the_middle_of_a_statement_leaves_nothing_lo
             await asyncio.sleep(0)
         await asyncio.sleep(rounds / 20_000)
         task.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             with pytest.raises(asyncio.CancelledError):
                 await task
         async with database.write() as connection:

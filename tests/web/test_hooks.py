@@ -221,8 +221,12 @@ async def test_a_mailbox_is_looked_into_again_and_again(hooked: Stand, tmp_path:
 
 
 async def test_whatever_a_mail_server_says_mails_go_on_being_sent(hooked: Stand, tmp_path: Path) -> None:
+    looks = 0
+
     class Odd(WaysBack):
         async def look(self) -> int:
+            nonlocal looks
+            looks += 1
             raise ValueError("half a letter")
 
     app = hooked.app
@@ -231,7 +235,9 @@ async def test_whatever_a_mail_server_says_mails_go_on_being_sent(hooked: Stand,
     stop, told = asyncio.Event(), list[str]()
     ways = Odd(app.settings, app.return_path, app.returns, app.clock, told.append)
     looking = asyncio.create_task(ways.keep(stop))
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        while looks < 3:  # noqa: ASYNC110 -- nothing else tells of a look
+            await asyncio.sleep(0.01)
     assert not looking.done()
     stop.set()
     await looking

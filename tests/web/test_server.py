@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +17,7 @@ import pytest
 from mailer.errors import SettingsError
 from mailer.flow.track import UNSUBSCRIBE
 from mailer.web.server import address_of, listen, serve
+from tests import ports
 from tests.store import rows
 from tests.store.rows import NOW
 from tests.web.conftest import Stand
@@ -38,7 +38,7 @@ async def served(stand: Stand) -> AsyncIterator[str]:
             yield address_of(door)
         finally:
             stop.set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await serving
 
 
@@ -47,7 +47,7 @@ async def raw(address: str, request: bytes) -> bytes:
     host, port = address.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(request)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         answer = await reader.read()
     writer.close()
     with contextlib.suppress(ConnectionError):
@@ -114,8 +114,11 @@ async def test_an_address_that_is_not_ours_is_one_sentence(stand: Stand, address
 
 
 async def test_up_serves_and_leaves_when_told(folder: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    with ports.held() as port:
+        await up_and_told_to_leave(folder, port)
+
+
+async def up_and_told_to_leave(folder: Path, port: int) -> None:
     (folder / "settings.yaml").write_text(
         f"listen: 127.0.0.1:{port}\nsender: {{processes: 1}}\n", encoding="utf-8"
     )
@@ -124,7 +127,7 @@ async def test_up_serves_and_leaves_when_told(folder: Path) -> None:
         sys.executable, "-m", "mailer", "up", cwd=folder, env=environment, stderr=asyncio.subprocess.PIPE
     )
     assert up.stderr is not None
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(180):
         said = (await up.stderr.readline() + await up.stderr.readline()).decode()
         assert "shown at http" in said
         address = said.split()[3]

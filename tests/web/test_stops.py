@@ -59,4 +59,4 @@ async def test_the_answer_waits_for_a_mail_that_is_marked_to_leave(
         await asyncio.sleep(0.4)
         assert not answer.done()  # the mail may still begin
         await ledger.advance(mine, NOW, [Finish(offer, NOW, Accepted(Reply(250)))], [], lambda _facts: Go())
-        assert (await asyncio.wait_for(answer, 5)).status_code == 200
+        assert (await asyncio.wait_for(answer, 30)).status_code == 200

@@ -28,7 +28,7 @@ async def test_a_head_without_end_is_cut(stand: Stand, endless: bytes) -> None:
         reader, writer = await asyncio.open_connection(host, int(port))
         with contextlib.suppress(ConnectionError):
             writer.write(endless)
-            answer = await asyncio.wait_for(reader.read(), 10)
+            answer = await asyncio.wait_for(reader.read(), 30)
             assert answer.startswith(b"HTTP/1.1 431 ")
         writer.close()
 
@@ -43,7 +43,7 @@ async def test_requests_on_one_connection_are_each_bounded(stand: Stand) -> None
             writer.write(one)
             assert (await reader.readuntil(b"ok\n")).startswith(b"HTTP/1.1 200 ")
         writer.write(last)
-        assert (await asyncio.wait_for(reader.read(), 10)).endswith(b"ok\n")
+        assert (await asyncio.wait_for(reader.read(), 30)).endswith(b"ok\n")
         writer.close()
 
 
@@ -79,7 +79,7 @@ async def test_a_click_is_answered_from_its_head(stand: Stand) -> None:
 
         async def ask(request: bytes) -> bytes:
             writer.write(request)
-            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
             length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
             await reader.readexactly(0 if request.startswith(b"HEAD") else length)
             return head.partition(b"\r\n")[0].partition(b" ")[2][:3]
@@ -104,7 +104,7 @@ async def test_a_click_is_answered_from_its_head(stand: Stand) -> None:
         writer.write(plain + click + plain + click + click)
         found = []
         while len(found) < 5:
-            line = await asyncio.wait_for(reader.readline(), 10)
+            line = await asyncio.wait_for(reader.readline(), 30)
             found += [line[9:12]] if line.startswith((b"HTTP", b"ok\nHTTP")) else []
         assert found == [b"200", b"302", b"200", b"302", b"302"]
         writer.close()
