@@ -167,7 +167,7 @@ async def _admitted(app: App) -> None:
     away = {str(relay): trouble for relay, trouble in zip(relays, found, strict=True) if trouble is not None}
     wait = "mails wait for it" if len(away) == len(relays) else "the others take its mails"
     for name, trouble in away.items():
-        app.tell(f"The relay {name} does not answer ({trouble.detail or trouble.reply}); {wait}.")
+        app.tell(f"The relay {name} {trouble.kept_out}; {wait}.")
 
 
 async def _answer(app: App, number: int, relay: RelayConfig) -> TryLater | None:

@@ -109,6 +109,12 @@ class TryLater:
     reply: Reply | None = None
     detail: str = ""
 
+    @property
+    def kept_out(self) -> str:
+        """What the relay does, where this came before any message: whoever says no has answered."""
+        does = "does not answer" if self.reply is None else "does not let us in"
+        return f"{does} ({self.detail or self.reply})"
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:

@@ -79,8 +79,7 @@ class Fleet:
     def down(self, index: int, trouble: TryLater) -> None:
         """A relay does not let us in. Others of this sender do not try it for a while."""
         if index not in self._trouble and len(self.names) > 1:
-            said = trouble.detail or trouble.reply
-            self._tell(f"The relay {self.names[index]} does not answer ({said}); the others take its mails.")
+            self._tell(f"The relay {self.names[index]} {trouble.kept_out}; the others take its mails.")
         self._trouble[index] = trouble, time.monotonic() + LOOK_SECONDS
 
     def up(self, index: int) -> None:

@@ -64,6 +64,17 @@ async def test_each_goes_to_its_own_while_all_are_up() -> None:
     assert ours.used == [1, 1]
 
 
+@pytest.mark.parametrize(
+    ("trouble", "said"),
+    [
+        (TryLater(Phase.CONNECT, detail="connection refused"), "does not answer (connection refused)"),
+        (TryLater(Phase.CONNECT, Reply(554, "5.7.1 go away")), "does not let us in (554 5.7.1 go away)"),
+    ],
+)
+def test_whoever_says_no_has_answered(trouble: TryLater, said: str) -> None:
+    assert trouble.kept_out == said
+
+
 async def test_another_stands_in_and_is_left_when_the_own_is_up_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
