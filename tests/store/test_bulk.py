@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert as plain_insert
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from mailer.store.bulk import among, rows_of
 from mailer.store.dialect import insert
@@ -82,3 +82,20 @@ async def test_among(database: Database, values: list[str]) -> None:
         wanted = select(customer.c.ext_id).where(among(customer.c.ext_id, values, conn.dialect.name))
         found = set(await conn.scalars(wanted))
     assert found == {"a'b", "İ", "c7", "z"} & set(values)
+
+
+async def test_numbers_are_a_table_to_look_into_before_anything_is_known(
+    postgresql_database: Database,
+) -> None:
+    """PostgreSQL hashes a list that is part of the statement; another it walks through, for each row it reads."""
+    wanted = select(customer.c.ext_id).where(among(customer.c.id, [3, 1, 2], "postgresql"))
+    async with postgresql_database.read() as conn:
+        compiled = wanted.compile(conn.sync_connection, compile_kwargs={"render_postcompile": True})
+        plan = "\n".join(await conn.scalars(text(f"EXPLAIN {compiled}")))
+    assert "'{3,1,2}'::bigint[]" in plan
+
+
+def test_of_numbers_only_numbers_get_into_a_statement() -> None:
+    odd: Any = ["1}'::bigint[]) or true --"]
+    with pytest.raises(ValueError, match="invalid literal"):
+        among(customer.c.id, odd, "postgresql")
