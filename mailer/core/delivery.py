@@ -111,8 +111,9 @@ class TryLater:
 
     @property
     def kept_out(self) -> str:
-        """What the relay does, where this came before any message: whoever says no has answered."""
-        does = "does not answer" if self.reply is None else "does not let us in"
+        """What it is about the relay, where this came before any message: whoever got as far as TLS has answered."""
+        answered = self.reply is not None or self.phase in (Phase.TLS, Phase.AUTH)
+        does = "cannot be used now" if answered else "does not answer"
         return f"{does} ({self.detail or self.reply})"
 
 

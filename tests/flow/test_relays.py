@@ -68,7 +68,8 @@ async def test_each_goes_to_its_own_while_all_are_up() -> None:
     ("trouble", "said"),
     [
         (TryLater(Phase.CONNECT, detail="connection refused"), "does not answer (connection refused)"),
-        (TryLater(Phase.CONNECT, Reply(554, "5.7.1 go away")), "does not let us in (554 5.7.1 go away)"),
+        (TryLater(Phase.CONNECT, Reply(554, "5.7.1 go away")), "cannot be used now (554 5.7.1 go away)"),
+        (TryLater(Phase.TLS, detail="TLS failed"), "cannot be used now (TLS failed)"),
     ],
 )
 def test_whoever_says_no_has_answered(trouble: TryLater, said: str) -> None:
