@@ -97,11 +97,17 @@ def run(
 
 
 async def tell_of_failures(app: App, before: int) -> None:
-    """Name what failed since the fact `before`: a person at a terminal looks into no ledger unasked."""
+    """Name what failed or is in doubt since the fact `before`: a person at a terminal looks into no ledger unasked."""
     for failed in await app.overview.failed_after(before):
         tell(
             f"{failed.campaign}: {counted(failed.count, 'mail')} failed ({failed.reason}); "
             f"see mailer deliveries --campaign {failed.campaign} --state failed, and mailer customers show."
+        )
+    for doubted in await app.overview.doubted_after(before):
+        tell(
+            f"{doubted.campaign}: {counted(doubted.count, 'mail')} in doubt, as the relay's answer was lost; look into "
+            f"its log, see mailer deliveries --campaign {doubted.campaign} --state in_doubt, and say what became of "
+            "each with mailer deliveries settle."
         )
 
 

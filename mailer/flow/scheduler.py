@@ -196,6 +196,8 @@ class Scheduler:
                 wanted, whole = whole, False
                 try:
                     await self.plan_once(events_only=not wanted, looks=False)
+                    if told:
+                        self._tell("Planning goes on.")
                     told = ""
                 except Exception as trouble:
                     if isinstance(trouble, MailerError) and not isinstance(trouble, StoreError):

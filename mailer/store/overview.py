@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 
-from mailer.core.delivery import Tally
+from mailer.core.delivery import State, Tally
 from mailer.core.event import EventKind
 from mailer.core.incident import CLOSED, is_broken
 from mailer.store.dialect import clock
@@ -64,7 +64,7 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Failures:
-    """Deliveries of a campaign that failed for one reason."""
+    """Deliveries of a campaign that failed, or are in doubt, for one reason."""
 
     campaign: str
     reason: str
@@ -139,11 +139,18 @@ class Overview:
 
     async def failed_after(self, fact: int) -> list[Failures]:
         """What failed since that fact, by campaign and reason."""
+        return await self._after(fact, EventKind.FAILED)
+
+    async def doubted_after(self, fact: int) -> list[Failures]:
+        """What came in doubt since that fact and still is, by campaign."""
+        return await self._after(fact, EventKind.IN_DOUBT, delivery.c.state == State.IN_DOUBT)
+
+    async def _after(self, fact: int, kind: EventKind, *still: ColumnElement[bool]) -> list[Failures]:
         reason = func.coalesce(delivery.c.reason, "")
         wanted = (
-            select(delivery.c.campaign, reason, func.count())
+            select(delivery.c.campaign, reason, func.count(delivery.c.id.distinct()))
             .join(delivery_event, delivery_event.c.delivery_id == delivery.c.id)
-            .where(delivery_event.c.id > fact, delivery_event.c.kind == EventKind.FAILED)
+            .where(delivery_event.c.id > fact, delivery_event.c.kind == kind, *still)
             .group_by(delivery.c.campaign, reason)
             .order_by(delivery.c.campaign, reason)
         )

@@ -98,10 +98,15 @@ def test_told_twice_it_does_not_wait(shop: OpenShop, relay: StartRelay) -> None:
     assert running.status == -signal.SIGTERM
     post.close()
     again = relay(port=post.port)
-    here.run(NOW)
+    answer = here.run(NOW)
     (run,) = here.runs()
     assert balanced(run)
     assert (run["sent"], run["in_doubt"]) == (7, 3)
+    assert (
+        f"{run['campaign']}: 3 mails in doubt, as the relay's answer was lost; look into its log"
+        in answer.err
+    )
+    assert "in doubt" not in here.run(NOW).err  # each is told of once
     assert len(set(again.accepted)) == len(again.accepted) == 7
 
 

@@ -193,7 +193,7 @@ async def test_a_whole_pass_the_database_kept_from_us_is_made_as_soon_as_it_is_b
     passes = Passes(fails=3)
     said = await kept(sqlite_database, passes, lambda: bool(passes.made))
     assert passes.made[0] == "all"
-    assert said == ["Planning waits: the database is away"]
+    assert said == ["Planning waits: the database is away", "Planning goes on."]
 
 
 async def test_a_fault_of_ours_ends_no_program_that_sends(
@@ -202,7 +202,10 @@ async def test_a_fault_of_ours_ends_no_program_that_sends(
     monkeypatch.setattr("mailer.flow.scheduler.EVENTS_EVERY", 0.05)
     passes = Passes(fails=3, how=KeyError("odd"))
     said = await kept(sqlite_database, passes, lambda: bool(passes.made))
-    assert said == ["Planning waits: something we did not expect went wrong (KeyError: 'odd')"]
+    assert said == [
+        "Planning waits: something we did not expect went wrong (KeyError: 'odd')",
+        "Planning goes on.",
+    ]
 
 
 async def test_looks_that_go_wrong_are_told_once(
