@@ -72,6 +72,7 @@ def small(make_gate: Callable[..., Gate], sqlite_database: Database) -> Gate:
         ({"consent": "perhaps"}, "consent"),
         ({"first_name": ["Ayşe"]}, "first_name"),
         ({"first_name": "A\nB"}, "first_name"),
+        ({"first_name": 1e400}, "first_name"),
         ({"id": "c2"}, "id"),
         ({'a"b': 1}, 'a"b'),
         ({"size": 1e400}, "size"),
