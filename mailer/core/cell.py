@@ -65,7 +65,7 @@ def text_of(value: Any) -> str:
         return ""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise CellFault("This must be text.")
-    if not math.isfinite(value):
+    if isinstance(value, float) and not math.isfinite(value):
         raise CellFault("This is a larger number than can be read.")
     return str(value)
 
