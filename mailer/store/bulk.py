@@ -40,19 +40,20 @@ def among(column: ColumnElement[Any], values: Sequence[Any], dialect: str) -> Co
         each = func.json_each(json.dumps(list(values), ensure_ascii=False)).table_valued("value")
         return column.in_(select(each.c.value))
     if isinstance(column.type, Integer):
-        return column == any_(cast(_written(values), ARRAY(column.type)))
+        return column == any_(cast(_numbers(column, values), ARRAY(column.type)))
     return column == any_(literal(list(values), ARRAY(column.type)))
 
 
-def _written(values: Sequence[int]) -> BindParameter[str]:
-    """Numbers as part of the statement.
+def _numbers(column: ColumnElement[Any], values: Sequence[int]) -> BindParameter[str]:
+    """The list as text, written here: the driver takes a microsecond for each number.
 
-    PostgreSQL makes a table of a list to look into only where it stands there; else it compares row by row with each
-    number, should it not use an index, and it knows nothing of tables just filled. And the driver takes a
-    microsecond for each number.
+    PostgreSQL finds numbers of rows by their index. In other columns, of a table just filled it knows nothing about, it
+    may compare each row it reads with each number, unless the list is part of the statement: that it makes a table
+    to look into. It asks its statistics about each number there, so the list is a value where that is no danger.
     """
     spelled = "{" + ",".join(map(str, map(int, values))) + "}"
-    return bindparam(None, spelled, Text, unique=True, literal_execute=True)
+    rows = isinstance(column, Column) and list(column.table.primary_key) == [column]
+    return bindparam(None, spelled, Text, unique=True, literal_execute=not rows)
 
 
 def rows_of(

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from sqlalchemy import Column, select
 from sqlalchemy import insert as plain_insert
-from sqlalchemy import select, text
 
 from mailer.store.bulk import among, rows_of
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
-from mailer.store.tables import customer, customer_event, delivery
+from mailer.store.tables import customer, customer_event, delivery, incident_recipient
 from tests.store.rows import a_customer_row, a_run
 
 NOW = datetime(2027, 5, 10, 7, 0, 0, 123456, tzinfo=UTC)
@@ -84,18 +85,25 @@ async def test_among(database: Database, values: list[str]) -> None:
     assert found == {"a'b", "İ", "c7", "z"} & set(values)
 
 
-async def test_numbers_are_a_table_to_look_into_before_anything_is_known(
-    postgresql_database: Database,
-) -> None:
+_OF_INCIDENT = incident_recipient.c.customer_id
+
+
+async def test_numbers_are_looked_up_before_anything_is_known(postgresql_database: Database) -> None:
     """PostgreSQL hashes a list that is part of the statement; another it walks through, for each row it reads."""
-    wanted = select(customer.c.ext_id).where(among(customer.c.id, [3, 1, 2], "postgresql"))
     async with postgresql_database.read() as conn:
-        compiled = wanted.compile(conn.sync_connection, compile_kwargs={"render_postcompile": True})
-        plan = "\n".join(await conn.scalars(text(f"EXPLAIN {compiled}")))
-    assert "'{3,1,2}'::bigint[]" in plan
+
+        async def plan(column: Column[int]) -> str:
+            wanted = select(column).where(among(column, [3, 1, 2], "postgresql"))
+            compiled = wanted.compile(conn.sync_connection, compile_kwargs={"render_postcompile": True})
+            return "\n".join((await conn.exec_driver_sql(f"EXPLAIN {compiled}", compiled.params)).scalars())
+
+        assert "= ANY ('{3,1,2}'::bigint[])" in await plan(_OF_INCIDENT)
+        for column in (customer.c.id, delivery.c.id):
+            assert re.search(r"Index Cond: \(id = ANY", await plan(column))
 
 
-def test_of_numbers_only_numbers_get_into_a_statement() -> None:
+@pytest.mark.parametrize("column", [customer.c.id, _OF_INCIDENT])
+def test_of_numbers_only_numbers_get_into_a_statement(column: Column[int]) -> None:
     odd: Any = ["1}'::bigint[]) or true --"]
     with pytest.raises(ValueError, match="invalid literal"):
-        among(customer.c.id, odd, "postgresql")
+        among(column, odd, "postgresql")
