@@ -14,8 +14,11 @@ from aiosmtplib import (
 )
 
 from mailer.core.delivery import InDoubt, Outcome, Phase, Reply, TryLater
-from mailer.smtp.relay import RelayConfig
+from mailer.smtp.relay import RelayConfig, Tls
 from mailer.smtp.replies import clean, read, verdict, well_formed
+
+#: What OpenSSL says of a greeting in plain text that it takes for a handshake.
+_PLAIN = ("WRONG_VERSION_NUMBER", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE")
 
 
 class Trouble(Exception):
@@ -65,12 +68,16 @@ def _sentence(error: Exception, cause: Exception, config: RelayConfig) -> str:
     match cause:
         case ssl.SSLCertVerificationError():
             said = f"the certificate of {config.host} is not valid: {clean(cause.verify_message)}"
+        case ssl.SSLError() if cause.reason in _PLAIN and config.tls is Tls.IMPLICIT:
+            said = "TLS failed: the relay begins without it; set tls: starttls"
         case ssl.SSLError():
             said = f"TLS failed: {clean(cause.reason or str(cause))}"
         case socket.gaierror():
             said = f"the name {config.host} is not known (DNS: {clean(cause.strerror or '')})"
         case _ if isinstance(error, SMTPConnectTimeoutError):
             said = f"no greeting within {config.timeouts.connect:g} s"
+            if config.tls is not Tls.IMPLICIT:
+                said += "; where TLS comes first, as on port 465, set tls: implicit"
         case _ if isinstance(error, (SMTPTimeoutError, TimeoutError)):
             said = "the relay did not answer in time"
         # asyncio puts the refusals of a name's several addresses into the text of one error.
