@@ -91,6 +91,8 @@ class Claiming:
             if jobs:
                 await self._keep_busy(jobs)
             elif not until_idle:
+                with contextlib.suppress(StoreError):  # whoever claims tells of it
+                    await self._composer.foresee()
                 await self._or_stop(self._dispatcher.wait(IDLE_SECONDS))
             elif work.quiet:
                 break

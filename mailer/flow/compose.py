@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -40,11 +41,14 @@ class TemplatePort(Protocol):
         even: bool = False,
     ) -> Rendered: ...
 
+    def ready(self, tenant_locale: str) -> None: ...
+
 
 class VersionsPort(Protocol):
     """Where published templates are kept."""
 
     async def parts(self, version_id: int) -> dict[str, Any]: ...
+    async def foreseen(self) -> Sequence[int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +111,24 @@ class Composer:
     async def prepare(self, jobs: Sequence[SendJob]) -> None:
         """Fetch and compile the templates these deliveries need."""
         for version_id in {job.version_id for job in jobs} - set(self._compiled):
-            version = await self._versions.parts(version_id)
-            description = str(version["definition"].get("description", ""))
-            self.install(version_id, version["parts"], description)
+            await self._fetch(version_id)
+
+    async def foresee(self) -> None:
+        """Have the templates ready that will be needed next: who has no work has the time.
+
+        Raises:
+            StoreError: the database is away.
+        """
+        for version_id in set(await self._versions.foreseen()) - set(self._compiled):
+            await self._fetch(version_id)
+            template, _description = self._compiled[version_id]
+            if not isinstance(template, str):
+                with contextlib.suppress(RenderError):  # the mails that need it tell of it
+                    template.ready(self._identity.sender.locale)
+
+    async def _fetch(self, version_id: int) -> None:
+        version = await self._versions.parts(version_id)
+        self.install(version_id, version["parts"], str(version["definition"].get("description", "")))
 
     def install(self, version_id: int, parts: Mapping[str, Any], description: str) -> None:
         """Compile a published template under a number.

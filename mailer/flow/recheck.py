@@ -76,6 +76,10 @@ class Recheck:
         for job in jobs:
             job.unfit = unfit.get(job.delivery_id)
 
+    async def foresee(self) -> None:
+        """See `Composer.foresee`."""
+        await self._composer.foresee()
+
     def message_id(self, job: SendJob) -> str:
         """The Message-ID of a delivery; see `Composer.message_id`."""
         return self._composer.message_id(job)

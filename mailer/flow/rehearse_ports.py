@@ -80,6 +80,9 @@ class Unwritten:
     async def prepare(self, jobs: Sequence[SendJob]) -> None:
         """Nothing to get ready."""
 
+    async def foresee(self) -> None:
+        """Nothing to get ready."""
+
     def message_id(self, job: SendJob) -> str:
         """Not one that a real mail could bear."""
         return job.message_id or f"<{job.delivery_id}@rehearsal.invalid>"

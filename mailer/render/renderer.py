@@ -84,6 +84,15 @@ class Template:
             reader = self._readers.get((locale, tenant_locale)) or self._reader(locale, tenant_locale)
             return self._render(context, reader, Scene("", zone, currency, track=track), even=even)
 
+    def ready(self, tenant_locale: str, *, seconds: float = DEFAULT_SECONDS) -> None:
+        """Compile what customers without a locale are given, and with it what most are.
+
+        Raises:
+            RenderError: it cannot be compiled, or not in time.
+        """
+        with guard(seconds):
+            self._reader("", tenant_locale)
+
     def _render(self, context: Mapping[str, Any], reader: _Reader, scene: Scene, *, even: bool) -> Rendered:
         said: dict[str, str] = {}
         exact = False

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from mailer.core.run import RunState
 from mailer.store.breaker import let_all_go_on
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
-from mailer.store.tables import campaign_state, campaign_version
+from mailer.store.tables import campaign_state, campaign_version, run
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,24 @@ class Campaigns:
             await conn.execute(insert(conn, campaign_version).values(values).on_conflict_do_nothing())
             found: int = (await conn.execute(_version(name, digest))).scalar_one()
             return found
+
+    async def foreseen(self) -> Sequence[int]:
+        """Versions that mails will be made of soon: of runs that are planned just now, and of the next incident."""
+        planned = select(run.c.version_id).where(
+            run.c.state == RunState.PLANNING, run.c.version_id.is_not(None)
+        )
+        of_incidents = campaign_version.c.definition["trigger", "incident"].as_string().is_not(None)
+        newest = select(func.max(campaign_version.c.id)).group_by(campaign_version.c.campaign)
+        async with self._db.read() as conn:
+            found = await conn.scalars(
+                select(campaign_version.c.id).where(
+                    or_(
+                        campaign_version.c.id.in_(planned),
+                        and_(campaign_version.c.id.in_(newest), of_incidents),
+                    )
+                )
+            )
+            return found.all()
 
     async def parts(self, version_id: int) -> dict[str, Any]:
         """The published template and definition of a version."""

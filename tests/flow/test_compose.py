@@ -31,6 +31,10 @@ class Versions:
     def __init__(self, **parts: Any) -> None:
         self._parts = parts
         self.asked = 0
+        self.soon: list[int] = []
+
+    async def foreseen(self) -> list[int]:
+        return self.soon
 
     async def parts(self, version_id: int) -> dict[str, Any]:
         self.asked += 1
@@ -68,6 +72,28 @@ async def test_every_attempt_makes_the_same_message() -> None:
     assert made[0].message_id == composer(versions).message_id(JOB)
     later = replace(JOB, message_id="<kept@kardelen.example>", attempts=1)
     assert each.compose(later, NOW + timedelta(hours=1)).message_id == "<kept@kardelen.example>"
+
+
+async def test_what_will_be_needed_is_compiled_ahead_and_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    ready = []
+    monkeypatch.setattr(Template, "ready", lambda _self, locale: ready.append(locale))
+    versions = Versions(v1=published("Hi {{ customer.first_name }}"), v2={"not": "a template"})
+    versions.soon = [1, 2]
+    made = composer(versions)
+    await made.foresee()
+    await made.foresee()
+    await made.prepare([JOB])
+    assert (versions.asked, ready) == (2, ["tr"])
+    assert b"Hi" in made.compose(JOB, NOW).data
+
+
+async def test_a_template_that_cannot_be_compiled_fails_its_own_mails_and_nobody_before() -> None:
+    versions = Versions(v1=published("{% if %}"))
+    versions.soon = [1]
+    made = composer(versions)
+    await made.foresee()
+    with pytest.raises(RenderError):
+        made.compose(JOB, NOW)
 
 
 async def test_the_links_are_those_of_this_delivery() -> None:

@@ -36,6 +36,7 @@ class Letters:
         self.together: list[int] = []
 
     async def prepare(self, jobs: object) -> None: ...
+    async def foresee(self) -> None: ...
 
     def message_id(self, job: SendJob) -> str:
         return f"<{job.delivery_id}@k.example>"

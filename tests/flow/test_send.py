@@ -36,8 +36,11 @@ class Letters:
 
     def __init__(self, trouble: dict[str, Exception] | None = None) -> None:
         self.trouble = trouble or {}
+        self.foreseen = 0
 
     async def prepare(self, jobs: Sequence[SendJob]) -> None: ...
+    async def foresee(self) -> None:
+        self.foreseen += 1
 
     def message_id(self, job: SendJob) -> str:
         return job.message_id or f"<{job.delivery_id}@k.example>"
@@ -473,8 +476,11 @@ async def test_it_waits_for_work_until_it_is_told_to_stop(database: Database) ->
         stop.set()
         return Accepted(Reply(250))
 
-    running = asyncio.create_task(loop(database, FakeTransport(answer)).run(until_idle=False, stop=stop))
-    await asyncio.sleep(0.1)  # it has looked, and found nothing
+    letters = Letters()
+    waits = loop(database, FakeTransport(answer), letters=letters)
+    running = asyncio.create_task(waits.run(until_idle=False, stop=stop))
+    while not letters.foreseen:  # it has looked, and found nothing
+        await asyncio.sleep(0.01)
     await a_delivery(database)
     await asyncio.wait_for(running, PATIENCE)
     assert await states(database) == {"sent": 1}
