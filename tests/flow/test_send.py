@@ -36,11 +36,11 @@ class Letters:
 
     def __init__(self, trouble: dict[str, Exception] | None = None) -> None:
         self.trouble = trouble or {}
-        self.foreseen = 0
+        self.idle = asyncio.Event()
 
     async def prepare(self, jobs: Sequence[SendJob]) -> None: ...
     async def foresee(self) -> None:
-        self.foreseen += 1
+        self.idle.set()
 
     def message_id(self, job: SendJob) -> str:
         return job.message_id or f"<{job.delivery_id}@k.example>"
@@ -479,8 +479,7 @@ async def test_it_waits_for_work_until_it_is_told_to_stop(database: Database) ->
     letters = Letters()
     waits = loop(database, FakeTransport(answer), letters=letters)
     running = asyncio.create_task(waits.run(until_idle=False, stop=stop))
-    while not letters.foreseen:  # it has looked, and found nothing
-        await asyncio.sleep(0.01)
+    await asyncio.wait_for(letters.idle.wait(), PATIENCE)  # it has looked, and found nothing
     await a_delivery(database)
     await asyncio.wait_for(running, PATIENCE)
     assert await states(database) == {"sent": 1}
