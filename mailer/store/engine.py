@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -41,6 +42,11 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 #: Seconds after which a connection is asked whether its server is still there before it is used.
 ASKED_AFTER = 0.5
 _RESTS = "mailer_rests"
+
+
+def connection_name(host: str, pid: int) -> str:
+    """What PostgreSQL calls the connections of a process of ours."""
+    return f"mailer {pid}@{host}"[:63]  # as long as it keeps
 
 
 class Database:
@@ -87,6 +93,7 @@ class Database:
                     # A server whose machine went away without a word is given up within a minute, not after hours.
                     "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4,
                     "tcp_user_timeout": 40_000,
+                    "application_name": connection_name(socket.gethostname(), os.getpid()),
                     "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
                 },
             )  # fmt: skip

@@ -6,14 +6,18 @@ import time
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from sqlalchemy import exists, false, insert, select, update
+from sqlalchemy import column, exists, false, func, insert, select, table, update
 
 from mailer.core.delivery import State
 from mailer.store.burial import JournalsPort, Recovered, let_go
 from mailer.store.dialect import clock
-from mailer.store.engine import Database
+from mailer.store.engine import Database, connection_name
 from mailer.store.leases import LONGEST, far_ahead
 from mailer.store.tables import claim, delivery, sender
+
+_ACTIVITY = table(
+    "pg_stat_activity", *map(column, ("pid", "datname", "usename", "application_name", "xact_start"))
+)
 
 #: Seconds between two looks after which we cannot say that we looked on.
 _GAP = 15.0
@@ -101,6 +105,8 @@ class Senders:
         if not gone and not lapsed:
             return Recovered()
         over = sender.c.lease_until <= clock() if lapsed else false()
+        if lapsed:
+            await self._cut_off()
         recovered = Recovered()
         async with self._db.write() as connection:
             dead = (
@@ -127,6 +133,27 @@ class Senders:
         async with self._db.read() as connection:
             rows = (await connection.execute(select(sender.c.id, sender.c.journal))).all()
         return [row.id for row in rows if row.journal and self._journals.dead(row.journal)]
+
+    async def _cut_off(self) -> None:
+        """End what senders whose lease ran out have stood in since before: they may sleep with locks in hand.
+
+        PostgreSQL does so by itself where it waits for the next statement of a transaction, a minute later; not between
+        statements that were sent together, of which the last is missing.
+        """
+        if self._db.dialect != "postgresql":
+            return
+        async with self._db.read() as connection:
+            over = await connection.execute(select(sender).where(sender.c.lease_until <= clock()))
+            for row in over.all():
+                name = connection_name(row.host, row.pid)
+                ended = select(func.pg_terminate_backend(_ACTIVITY.c.pid)).where(
+                    _ACTIVITY.c.datname == func.current_database(),
+                    _ACTIVITY.c.usename == func.current_user(),
+                    _ACTIVITY.c.application_name == name,
+                    # Not of another process that has the number by now: its transactions are short.
+                    _ACTIVITY.c.xact_start < func.to_timestamp(row.lease_until),
+                )
+                await connection.execute(ended)
 
     async def _any_lapsed(self) -> bool:
         """Whether a lease ran out, and we looked on for long enough to know that its sender is to blame."""

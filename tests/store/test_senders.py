@@ -1,21 +1,24 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from mailer.core.delivery import State
 from mailer.store.dialect import clock
-from mailer.store.engine import Database
+from mailer.store.engine import Database, connection_name
 from mailer.store.leases import LONGEST
 from mailer.store.senders import Senders
 from mailer.store.tables import coupon, delivery, delivery_event, sender
 from tests.store.rows import NOW, a_claim, a_coupon, a_delivery, a_sender, claimed_by, events, one
 
 LATER = NOW + timedelta(minutes=2)
+PATIENCE = 60.0
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,43 @@ async def test_what_a_dead_sender_held(
     assert (await one(database, delivery, kept))["sender_id"] == alive
     assert await senders.others_hold()
     assert not await senders.others_hold([alive])
+
+
+def stands_between_statements(url: str, name: str, delivery_id: int) -> psycopg.Connection[Any]:
+    """A connection with a delivery locked, by statements sent together of which the last is missing."""
+    connection = psycopg.connect(url, autocommit=True, application_name=name)
+    connection.pgconn.enter_pipeline_mode()
+    for statement in ("begin", f"select id from delivery where id = {delivery_id} for update"):
+        connection.pgconn.send_query_params(statement.encode(), None)
+    connection.pgconn.send_flush_request()
+    connection.pgconn.flush()
+    return connection
+
+
+async def test_a_sender_that_sleeps_with_locks_in_hand_is_cut_off(
+    postgresql_database: Database, postgresql_url: str
+) -> None:
+    dead = await a_sender(postgresql_database)
+    held = await a_delivery(postgresql_database, state="sending", sender_id=dead)
+    another = await a_delivery(postgresql_database)
+    free = select(func.count()).select_from(
+        select(delivery.c.id).with_for_update(skip_locked=True).subquery()
+    )
+    with (
+        closing(stands_between_statements(postgresql_url, connection_name("host", 1), held)),
+        closing(stands_between_statements(postgresql_url, connection_name("host", 2), another)),
+    ):
+        async with asyncio.timeout(PATIENCE):
+            locked = False
+            while not locked:
+                async with postgresql_database.write() as connection:
+                    locked = await connection.scalar(free) == 0
+        async with postgresql_database.write() as connection:
+            await connection.execute(update(sender).values(lease_until=clock()))
+        recovered = await Senders(postgresql_database).recover(LATER)
+        assert recovered.in_doubt == 1
+        async with postgresql_database.write() as connection:
+            assert await connection.scalar(free) == 1  # who is no sender of ours is let be
 
 
 async def test_two_recover_at_once(database: Database) -> None:
