@@ -76,9 +76,10 @@ async def until_idle(app: App, senders: Starter, order: Mapping[str, Any]) -> No
                 await _admitted(app)
                 if stop.is_set():
                     break
-                statuses = await _or_stop(
-                    processes.run_until_idle(_shares(app, waiting)), stop, processes.stop
-                )
+                async with _recovering(app):  # ours may wait for what a sleeping one of others has locked
+                    statuses = await _or_stop(
+                        processes.run_until_idle(_shares(app, waiting)), stop, processes.stop
+                    )
                 failures = failures + 1 if any(statuses or ()) else 0
                 if failures == MOST_FAILURES:
                     raise MailerError(
@@ -144,6 +145,18 @@ async def _recover(app: App, stop: asyncio.Event) -> None:
             await app.senders.recover(app.clock())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), RECOVER_SECONDS)
+
+
+@asynccontextmanager
+async def _recovering(app: App) -> AsyncIterator[None]:
+    """The same for as long as the block lasts."""
+    over = asyncio.Event()
+    recovering = asyncio.create_task(_recover(app, over))
+    try:
+        yield
+    finally:
+        over.set()
+        await recovering
 
 
 async def _together(stop: asyncio.Event, *parts: Coroutine[Any, Any, None]) -> None:
