@@ -150,9 +150,9 @@ def _become(asked: dict[str, Any], streams: list[int]) -> None:
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    signal.signal(
-        signal.SIGHUP, signal.SIG_DFL
-    )  # whoever started the tests may have had it ignored, as nohup does
+    # Whoever started the tests may have had them ignored, as nohup and a shell's & do.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL if asked["program"] else signal.default_int_handler)
     if asked["program"]:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
         os.execve(asked["program"], [asked["program"], *asked["words"]], asked["environment"])  # noqa: S606

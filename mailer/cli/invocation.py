@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -85,13 +86,34 @@ def run(work: Coroutine[Any, Any, None]) -> None:
         ReaderGone: nobody reads its output any more.
     """
     try:
-        asyncio.run(work)
+        asyncio.run(_interruptible(work))
         sys.stdout.flush()  # what is left in the buffer may find nobody either
-    except KeyboardInterrupt:  # typer ends the process without a word
+    except (KeyboardInterrupt, asyncio.CancelledError):  # typer ends the process without a word
         tell(this.stopped)
         raise typer.Exit(130) from None
     except BrokenPipeError:  # not for typer to see, which would end the process
         raise ReaderGone from None
+
+
+async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
+    """Do it, and break off at Ctrl-C; a second one does not wait.
+
+    `asyncio.run` does the same, but it misses what comes between its look at signals and its wait for the next thing to
+    do: a command that waits for somebody's pipe would go on waiting.
+    """
+    loop, mine = asyncio.get_running_loop(), asyncio.current_task()
+
+    def stop() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        if mine is not None:
+            mine.cancel()
+
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        loop.add_signal_handler(signal.SIGINT, stop)
+    try:
+        await work
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
 def read_instant(text: str, option: str) -> datetime:
