@@ -88,7 +88,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     try:
         asyncio.run(_interruptible(work))
         sys.stdout.flush()  # what is left in the buffer may find nobody either
-    except (KeyboardInterrupt, asyncio.CancelledError):  # typer ends the process without a word
+    except KeyboardInterrupt:  # typer ends the process without a word
         tell(this.stopped)
         raise typer.Exit(130) from None
     except BrokenPipeError:  # not for typer to see, which would end the process
@@ -102,8 +102,11 @@ async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
     do: a command that waits for somebody's pipe would go on waiting.
     """
     loop, mine = asyncio.get_running_loop(), asyncio.current_task()
+    heard = False
 
     def stop() -> None:
+        nonlocal heard
+        heard = True
         loop.remove_signal_handler(signal.SIGINT)
         if mine is not None:
             mine.cancel()
@@ -112,6 +115,10 @@ async def _interruptible(work: Coroutine[Any, Any, None]) -> None:
         loop.add_signal_handler(signal.SIGINT, stop)
     try:
         await work
+    except asyncio.CancelledError:
+        if heard:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         loop.remove_signal_handler(signal.SIGINT)
 

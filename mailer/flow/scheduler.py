@@ -213,6 +213,7 @@ class Scheduler:
             stopped.cancel()
             for each in beside:
                 each.cancel()
+            await asyncio.gather(*beside, return_exceptions=True)
             waker.shutdown(wait=False)
 
     def _beside(self, wake: Callable[[bool], None]) -> Iterator[Coroutine[Any, Any, None]]:

@@ -6,6 +6,7 @@ A template that fills the memory or never ends kills the child (`trial.py`), not
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -44,19 +45,36 @@ async def vet(
         "memory": memory,
         "samples": [[s.name, pack(s.context), s.locale, s.tenant_locale, s.zone] for s in samples],
     }
-    child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "mailer.render.trial",
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+    child = await _trial()
     try:
         out, _ = await asyncio.wait_for(child.communicate(json.dumps(task).encode()), patience)
     except TimeoutError:
         out = b""
     finally:
         if child.returncode is None:
-            child.kill()
-            await child.wait()
+            await _end(child)
     return _faults(str(parts["template"]), samples, out)
+
+
+async def _trial() -> asyncio.subprocess.Process:
+    """The child. Broken off while it starts, it is ended and its pipes are closed all the same."""
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mailer.render.trial",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )
+    )  # fmt: skip
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _end(await starting)
+        raise
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        child.kill()
+    await child.communicate()  # wait() would leave its pipes open
 
 
 def _faults(template: str, samples: Sequence[Sample], out: bytes) -> list[TemplateFault]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import gc
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -84,3 +86,12 @@ async def test_every_tag_that_fails_is_named(published: Published) -> None:
         "t/body.tr.html:1: there is no 'd' here",
         "t/body.tr.html:2: there is no 'x' here (for c1)",
     ]
+
+
+@pytest.mark.parametrize("after", [0.0, 0.003, 0.02, 0.2])
+async def test_a_trial_that_is_broken_off_leaves_nothing_open(after: float) -> None:
+    trying = asyncio.create_task(vet({"template": "t", "parts": {}, "images": {}}, []))
+    await asyncio.sleep(after)
+    trying.cancel()
+    await asyncio.gather(trying, return_exceptions=True)
+    gc.collect()  # what was not closed complains of it, which is an error here
