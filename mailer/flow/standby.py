@@ -51,6 +51,6 @@ class Standby:
                 self._rests[name] = PATIENCE
                 if self._faults.get(name) != str(fault):
                     self._faults[name] = str(fault)
-                    self._tell(f"No incident can be told of by {name} until this is mended: {fault}")
+                    self._tell(f"The campaign {name} can tell of no incident until this is mended: {fault}")
             else:
                 self._faults.pop(name, None)

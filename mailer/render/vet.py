@@ -62,6 +62,7 @@ async def _trial() -> asyncio.subprocess.Process:
         asyncio.create_subprocess_exec(
             sys.executable, "-m", "mailer.render.trial",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            process_group=0,  # a terminal's Ctrl-C is for us: a trial ended by it would look like a fault
         )
     )  # fmt: skip
     try:

@@ -47,7 +47,9 @@ async def test_a_fault_is_told_once_and_tried_seldom_until_it_is_mended() -> Non
     await standby.look()
     assert versions.asked.count("outage") == 2
     (sentence,) = said
-    assert sentence.startswith("No incident can be told of by outage until this is mended: templates/outage/")
+    assert sentence.startswith(
+        "The campaign outage can tell of no incident until this is mended: templates/outage/"
+    )
     versions.faulty.clear()
     for _look in range(PATIENCE + 1):
         await standby.look()
