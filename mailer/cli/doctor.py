@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from typing import Annotated, Any
 
 import typer
@@ -12,21 +12,12 @@ from rich.text import Text
 from mailer.cli.invocation import run, this
 from mailer.cli.output import counted, facts, shown, tell
 from mailer.core.doctor.finding import Finding, Verdict, to_look_at
+from mailer.core.doctor.outside import seen_from_outside
 from mailer.core.doctor.sending import Ip
 from mailer.errors import UsageError
 
 _MARKS = {Verdict.OK: "✓", Verdict.WARN: "!", Verdict.FAULT: "✗", Verdict.UNKNOWN: "?"}
 _STYLES = {Verdict.OK: "green", Verdict.WARN: "yellow", Verdict.FAULT: "bold red", Verdict.UNKNOWN: "cyan"}
-
-
-#: Loopback, private networks and links: no receiver sees mail come from there (RFC 6890).
-_INSIDE = tuple(
-    map(
-        ip_network,
-        ("0.0.0.0/8", "127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16",
-         "224.0.0.0/4", "::/127", "fc00::/7", "fe80::/10", "ff00::/8"),
-    )
-)  # fmt: skip
 
 
 def register(cli: typer.Typer) -> None:
@@ -86,7 +77,7 @@ def _address(text: str) -> Ip:
             f"--ip {text!r} is not an address; write it as 203.0.113.5 or 2001:db8::5."
         ) from None
     ip = getattr(ip, "ipv4_mapped", None) or ip  # receivers see such an address as IPv4 (RFC 7208 §5)
-    if any(ip.version == each.version and ip in each for each in _INSIDE):
+    if not seen_from_outside(ip):
         raise UsageError(
             f"--ip {text} is not reached from outside; name the address under which receivers see your mails come."
         )

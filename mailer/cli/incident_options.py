@@ -13,7 +13,7 @@ import typer
 
 from mailer.cli.data import load_list_file
 from mailer.cli.invocation import this
-from mailer.cli.names import MOST_ID
+from mailer.cli.names import LARGEST
 from mailer.cli.output import tell
 from mailer.core.area import Area
 from mailer.core.duration import Duration
@@ -61,7 +61,7 @@ Lead = Annotated[
     str | None, typer.Option("--lead", help="Planned work: announced so long before; default 48h.")
 ]
 Urgent = Annotated[bool, typer.Option("--urgent", help="It concerns people's safety: it waits for nothing.")]
-Id = Annotated[int, typer.Argument(metavar="ID", max=MOST_ID)]
+Id = Annotated[int, typer.Argument(metavar="ID", max=LARGEST)]
 
 
 async def area_of(

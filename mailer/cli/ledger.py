@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from mailer.cli.invocation import run, this
-from mailer.cli.names import MOST_ID, of_known
+from mailer.cli.names import LARGEST, of_known
 from mailer.cli.operate import tell_of_halt, tell_of_held
 from mailer.cli.output import given_back, tell
 from mailer.core import breaker
@@ -21,7 +21,7 @@ PANEL = "Results"
 runs = typer.Typer(help="Every run, and stopping one.", invoke_without_command=True)
 deliveries = typer.Typer(help="Every mail and every skip.", invoke_without_command=True)
 
-RunId = Annotated[int, typer.Argument(metavar="ID", max=MOST_ID)]
+RunId = Annotated[int, typer.Argument(metavar="ID", max=LARGEST)]
 
 _RUN_COLUMNS = (
     "id", "campaign", "occurrence", "state", "audience", "queued", "sending", "sent", "deferred", "failed",
@@ -121,7 +121,7 @@ def _deliveries(number: int) -> str:
 def list_deliveries(
     context: typer.Context,
     campaign: Annotated[str | None, typer.Option(help="Only this campaign's.")] = None,
-    run_id: Annotated[int | None, typer.Option("--run", max=MOST_ID, help="Only this run's.")] = None,
+    run_id: Annotated[int | None, typer.Option("--run", max=LARGEST, help="Only this run's.")] = None,
     state: Annotated[State | None, typer.Option(help="Only in this state.")] = None,
     customer: Annotated[str | None, typer.Option(help="Only this customer's.")] = None,
 ) -> None:
@@ -155,7 +155,7 @@ async def _named(rows: AsyncIterator[dict[str, Any]]) -> AsyncIterator[dict[str,
 
 @deliveries.command("settle")
 def settle(
-    delivery: Annotated[int, typer.Argument(metavar="ID", max=MOST_ID)],
+    delivery: Annotated[int, typer.Argument(metavar="ID", max=LARGEST)],
     sent: Annotated[bool, typer.Option("--sent", help="It arrived; leave it.")] = False,
     resend: Annotated[bool, typer.Option("--resend", help="It did not; send it again.")] = False,
 ) -> None:
@@ -172,7 +172,7 @@ def settle(
 
 
 @deliveries.command("retry")
-def retry(delivery: Annotated[int, typer.Argument(metavar="ID", max=MOST_ID)]) -> None:
+def retry(delivery: Annotated[int, typer.Argument(metavar="ID", max=LARGEST)]) -> None:
     """Queue a failed, expired or cancelled delivery again."""
 
     async def work() -> None:

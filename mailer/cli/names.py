@@ -11,7 +11,7 @@ from mailer.cli.output import given_back
 from mailer.errors import UsageError
 
 #: The largest number a row can have, in SQLite and in PostgreSQL.
-MOST_ID = 2**63 - 1
+LARGEST = 2**63 - 1
 
 
 async def of_known(

@@ -108,9 +108,7 @@ def driver_url(url: str) -> URL:
             "database_url names no file; the processes of mailer share one, such as sqlite:///var/mailer.db."
         )
     behind = url.partition("@")[2].partition("=")[0]  # an option may hold one: ?user=shop@server
-    if (
-        "@" in f"{parsed.host or ''}{parsed.database or ''}{behind}"
-    ):  # a part of the password, which would be shown
+    if "@" in f"{parsed.host or ''}{parsed.database or ''}{behind}":  # of the password, which would be shown
         raise SettingsError(f"database_url cannot be read; {_WRITE}")
     return parsed.set(drivername=_SCHEMES[scheme])
 
