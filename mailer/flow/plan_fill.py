@@ -19,7 +19,7 @@ from mailer.core.delivery import Skip
 from mailer.flow.plan_ports import People, RunBook
 from mailer.flow.plan_rows import Rows
 
-PAGE = 5_000  # customers read, decided and written at a time
+PAGE = 10_000  # customers read, decided and written at a time
 
 
 @dataclass(slots=True)

@@ -163,7 +163,9 @@ def _used(context: SegmentContext) -> ColumnElement[str]:
         days: ColumnElement[str] = func.group_concat(cast(cap_slot.c.local_day, Text), ",")
     else:
         days = func.string_agg(cast(cap_slot.c.local_day, Text), ",")
-    return select(days).where(cap_slot.c.customer_id == customer.c.id, recent).scalar_subquery()
+    theirs = cap_slot.c.customer_id == customer.c.id, recent
+    # Most have none, and to find out takes half as long as to gather none.
+    return case((has_one(cap_slot, *theirs), select(days).where(*theirs).scalar_subquery()))
 
 
 def _recent(now: datetime) -> ColumnElement[bool]:

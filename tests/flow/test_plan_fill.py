@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from sqlalchemy import func, insert, select
 
-from mailer.flow.plan_fill import PAGE, Abreast
+from mailer.flow import plan_fill
+from mailer.flow.plan_fill import Abreast
 from mailer.store.engine import Database
 from mailer.store.tables import coupon, customer
 from tests.flow.planning import LONG_AGO, OFFER, Shop, at
@@ -73,10 +74,11 @@ async def test_a_failure_is_told_once_everything_has_ended(where: str) -> None:
 
 
 async def test_over_several_pages_the_oldest_of_an_address_gets_the_mail_and_each_its_code(
-    database: Database,
+    database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(plan_fill, "PAGE", 500)
     shop = Shop(database, offer=OFFER | {"coupon": {"kind": "generated", "prefix": "YZ", "percent": 10}})
-    many = 2 * PAGE + 50
+    many = 2 * 500 + 50
     twins = {3: "twin@shop.example", many - 2: "twin@shop.example"}  # between them a page that waits for none
     rows = [
         {
