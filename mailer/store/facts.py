@@ -66,7 +66,9 @@ def _move(to: CouponState) -> Marking:
     issued = ", issued_at = :at" if to is CouponState.ISSUED else ""
     known = ", ".join(f"'{state}'" for state in _FROM[to])
     return Marking(
-        f"update coupon set state = :to, changed_at = :at{issued} where delivery_id {{these}} and state in ({known})"
+        f"update coupon set state = :to, changed_at = :at{issued} where {{of these}} and state in ({known})",
+        table="coupon",
+        by="delivery_id",
     )
 
 

@@ -25,6 +25,8 @@ _JSON_COLUMN = re.compile(r"\{([a-z_.]+)\}")
 _VALUE = re.compile(r"(?<![:\w]):([a-z_]+)\b")
 
 
+_LITE = "in (select value from json_each(:ids))"
+
 #: Numbers kept in one column, as SQLite and PostgreSQL add and take out those given.
 _NUMBERS = {
     "{with these}": (
@@ -255,13 +257,18 @@ class Writing(Statement):
 class Marking(Statement):
     """A statement that does the same to many rows, whose numbers are given as one value.
 
-    `{these}` stands for being one of the numbers, `{with these}` and `{without these}` for a column `deliveries` of
-    numbers with them added or taken out.
+    `{these}` stands for being one of the numbers, `{of these}` for the row's column `by` being one where several rows
+    may have it, `{with these}` and `{without these}` for a column `deliveries` of numbers with them added or taken out.
     """
 
-    def __init__(self, statement: str) -> None:
-        lite = statement.replace("{these}", "in (select value from json_each(:ids))")
-        post = statement.replace("{these}", "= any(cast(:ids as bigint[]))")
+    def __init__(self, statement: str, *, table: str = "", by: str = "") -> None:
+        lite = statement.replace("{of these}", f"{by} {{these}}").replace("{these}", _LITE)
+        # Of rows just written PostgreSQL has no statistics: of a column that may have a value twice it takes each to be
+        # in so many rows that it reads them all. So their own numbers are looked up, one value after the other.
+        own = f"select own.id from {table} as own where own.{by} = wanted.id offset 0"
+        found = f"select found.id from unnest(cast(:ids as bigint[])) as wanted(id), lateral ({own}) as found"
+        post = statement.replace("{of these}", f"id = any(array({found})) and {by} {{these}}")
+        post = post.replace("{these}", "= any(cast(:ids as bigint[]))")
         for change, (on_sqlite, on_postgresql) in _NUMBERS.items():
             lite, post = lite.replace(change, on_sqlite), post.replace(change, on_postgresql)
         self._sqlite, self._postgresql = lite, _bound(post)

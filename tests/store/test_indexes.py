@@ -8,22 +8,23 @@ from __future__ import annotations
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.audience import KeyRule, Selection, Watch
+from mailer.core.coupon import CouponState
 from mailer.core.handoff import Go, Start
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
-from mailer.store import claims, handoff, sendjobs
+from mailer.store import claims, facts, handoff, sendjobs
 from mailer.store.audience import Audience
 from mailer.store.dialect import has_none
 from mailer.store.engine import Database
 from mailer.store.pages import HOLDS, as_page, page_of
 from mailer.store.selection import in_run
 from mailer.store.senders import Senders
-from mailer.store.tables import WAITING, customer, delivery
+from mailer.store.tables import WAITING, coupon, customer, delivery
 from mailer.store.tables.mail import UNSENT
 from tests.store.rows import NOW, a_run, add_many
 
@@ -82,8 +83,34 @@ async def test_a_sender_reads_what_it_names_of_tables_postgresql_knows_nothing_o
             after = await rows_read(connection)
     await database.close()
     assert len(verdicts) == 20
-    assert before.keys() == {"customer", "delivery"}
+    assert before.keys() >= {"customer", "delivery"}
     assert max(after[table] - before[table] for table in before) < 600, "20 must be found among 3,000"
+
+
+@pytest.mark.parametrize("round_", ["planned anew", "as prepared"])
+async def test_coupons_are_found_by_their_mail_in_tables_postgresql_knows_nothing_of(
+    postgresql_url: str, round_: str
+) -> None:
+    database = await Database.connect(postgresql_url, short=True)
+    await add_many(database, await a_run(database), 3_000)
+    async with database.write() as connection:
+        of = [*await connection.scalars(select(delivery.c.id).order_by(delivery.c.id))]
+        coupons = [
+            {"code": f"A{number}", "kind": "generated", "state": CouponState.RESERVED, "campaign": "offer",
+             "delivery_id": number, "created_at": NOW, "changed_at": NOW}
+            for number in of
+        ]  # fmt: skip
+        await connection.execute(insert(coupon), coupons)
+    for chunk in range(1 if round_ == "planned anew" else 8):
+        async with database.write() as connection:
+            before = await rows_read(connection)
+            await facts.move_coupons(connection, of[chunk * 20 : chunk * 20 + 20], CouponState.ISSUED, NOW)
+            after = await rows_read(connection)
+    async with database.read() as connection:
+        issued = [*await connection.scalars(select(coupon.c.delivery_id).where(coupon.c.issued_at == NOW))]
+    await database.close()
+    assert sorted(issued) == of[: chunk * 20 + 20]
+    assert after["coupon"] - before["coupon"] < 600, "20 must be found among 3,000"
 
 
 @pytest.mark.parametrize("standing", [True, False], ids=["a run that grows", "a run nobody wrote down"])
@@ -112,6 +139,6 @@ async def rows_read(connection: AsyncConnection) -> dict[str, int]:
     """By table, as this connection counts them."""
     asked = text(
         "select relname, seq_tup_read + coalesce(idx_tup_fetch, 0) as read from pg_stat_xact_user_tables"
-        " where relname in ('delivery', 'customer')"
+        " where relname in ('delivery', 'customer', 'coupon')"
     )
     return {str(row.relname): int(row.read) for row in await connection.execute(asked)}
