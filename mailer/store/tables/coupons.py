@@ -12,7 +12,7 @@ from sqlalchemy import (
     text,
 )
 
-from mailer.store.tables.columns import Instant, Text, key, metadata, reference
+from mailer.store.tables.columns import Instant, Text, key, locked_reference, metadata, reference
 
 coupon = Table(
     "coupon",
@@ -24,8 +24,8 @@ coupon = Table(
     Column("campaign", Text),
     Column("state", Text, nullable=False),  # core.coupon.CouponState
     Column("once_key", Text),
-    reference("delivery_id", "delivery.id", index=True),
-    reference("customer_id", "customer.id", index=True),
+    locked_reference("delivery_id", "delivery.id", index=True),
+    locked_reference("customer_id", "customer.id", index=True),
     Column("percent", Integer),
     Column("amount_e4", BigInteger),
     Column("currency", Text),

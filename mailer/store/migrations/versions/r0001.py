@@ -70,6 +70,64 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.PrimaryKeyConstraint("sender_id", name=op.f("pk_claim")),
     )
     op.create_table(
+        "coupon",
+        sa.Column("id", Id, nullable=False),
+        sa.Column("code", Text, nullable=False),
+        sa.Column("kind", Text, nullable=False),
+        sa.Column("pool", Text, nullable=True),
+        sa.Column("campaign", Text, nullable=True),
+        sa.Column("state", Text, nullable=False),
+        sa.Column("once_key", Text, nullable=True),
+        sa.Column("delivery_id", Id, nullable=True),
+        sa.Column("customer_id", Id, nullable=True),
+        sa.Column("percent", sa.Integer(), nullable=True),
+        sa.Column("amount_e4", sa.BigInteger(), nullable=True),
+        sa.Column("currency", Text, nullable=True),
+        sa.Column("valid_until", sa.Date(), nullable=True),
+        sa.Column("created_at", Instant, nullable=False),
+        sa.Column("issued_at", Instant, nullable=True),
+        sa.Column("redeemed_at", Instant, nullable=True),
+        sa.Column("redeemed_order", Text, nullable=True),
+        sa.Column("redeemed_net_e4", sa.BigInteger(), nullable=True),
+        sa.Column("changed_at", Instant, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_coupon")),
+    )
+    op.create_index("ix_coupon_campaign_state", "coupon", ["campaign", "state"], unique=False)
+    op.create_index(op.f("ix_coupon_customer_id"), "coupon", ["customer_id"], unique=False)
+    op.create_index(op.f("ix_coupon_delivery_id"), "coupon", ["delivery_id"], unique=False)
+    op.create_index(
+        "ix_coupon_pool_state",
+        "coupon",
+        ["pool", "state"],
+        unique=False,
+        sqlite_where=sa.text("pool is not null"),
+        postgresql_where=sa.text("pool is not null"),
+    )
+    op.create_index(
+        "ix_coupon_static",
+        "coupon",
+        ["code", "customer_id"],
+        unique=False,
+        sqlite_where=sa.text("kind = 'static'"),
+        postgresql_where=sa.text("kind = 'static'"),
+    )
+    op.create_index(
+        "uq_coupon_code",
+        "coupon",
+        ["code"],
+        unique=True,
+        sqlite_where=sa.text("kind != 'static'"),
+        postgresql_where=sa.text("kind != 'static'"),
+    )
+    op.create_index(
+        "uq_coupon_once_key",
+        "coupon",
+        ["once_key"],
+        unique=True,
+        sqlite_where=sa.text("once_key is not null"),
+        postgresql_where=sa.text("once_key is not null"),
+    )
+    op.create_table(
         "customer",
         sa.Column("id", Id, nullable=False),
         sa.Column("ext_id", Text, nullable=False),
@@ -292,64 +350,14 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
     )
     op.create_index(op.f("ix_consent_entry_customer_id"), "consent_entry", ["customer_id"], unique=False)
     op.create_table(
-        "coupon",
-        sa.Column("id", Id, nullable=False),
-        sa.Column("code", Text, nullable=False),
-        sa.Column("kind", Text, nullable=False),
-        sa.Column("pool", Text, nullable=True),
-        sa.Column("campaign", Text, nullable=True),
-        sa.Column("state", Text, nullable=False),
-        sa.Column("once_key", Text, nullable=True),
-        sa.Column("delivery_id", Id, nullable=True),
-        sa.Column("customer_id", Id, nullable=True),
-        sa.Column("percent", sa.Integer(), nullable=True),
-        sa.Column("amount_e4", sa.BigInteger(), nullable=True),
-        sa.Column("currency", Text, nullable=True),
-        sa.Column("valid_until", sa.Date(), nullable=True),
-        sa.Column("created_at", Instant, nullable=False),
-        sa.Column("issued_at", Instant, nullable=True),
-        sa.Column("redeemed_at", Instant, nullable=True),
-        sa.Column("redeemed_order", Text, nullable=True),
-        sa.Column("redeemed_net_e4", sa.BigInteger(), nullable=True),
-        sa.Column("changed_at", Instant, nullable=False),
-        sa.ForeignKeyConstraint(["customer_id"], ["customer.id"], name=op.f("fk_coupon_customer_id")),
-        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_coupon_delivery_id")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_coupon")),
-    )
-    op.create_index("ix_coupon_campaign_state", "coupon", ["campaign", "state"], unique=False)
-    op.create_index(op.f("ix_coupon_customer_id"), "coupon", ["customer_id"], unique=False)
-    op.create_index(op.f("ix_coupon_delivery_id"), "coupon", ["delivery_id"], unique=False)
-    op.create_index(
-        "ix_coupon_pool_state",
-        "coupon",
-        ["pool", "state"],
-        unique=False,
-        sqlite_where=sa.text("pool is not null"),
-        postgresql_where=sa.text("pool is not null"),
-    )
-    op.create_index(
-        "ix_coupon_static",
-        "coupon",
-        ["code", "customer_id"],
-        unique=False,
-        sqlite_where=sa.text("kind = 'static'"),
-        postgresql_where=sa.text("kind = 'static'"),
-    )
-    op.create_index(
-        "uq_coupon_code",
-        "coupon",
-        ["code"],
-        unique=True,
-        sqlite_where=sa.text("kind != 'static'"),
-        postgresql_where=sa.text("kind != 'static'"),
-    )
-    op.create_index(
-        "uq_coupon_once_key",
-        "coupon",
-        ["once_key"],
-        unique=True,
-        sqlite_where=sa.text("once_key is not null"),
-        postgresql_where=sa.text("once_key is not null"),
+        "coupon_reminder",
+        sa.Column("delivery_id", Id, nullable=False),
+        sa.Column("coupon_id", Id, nullable=False),
+        sa.ForeignKeyConstraint(["coupon_id"], ["coupon.id"], name=op.f("fk_coupon_reminder_coupon_id")),
+        sa.ForeignKeyConstraint(
+            ["delivery_id"], ["delivery.id"], name=op.f("fk_coupon_reminder_delivery_id")
+        ),
+        sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_coupon_reminder")),
     )
     op.create_table(
         "customer_date",
@@ -541,16 +549,6 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.UniqueConstraint("customer_id", "ext_id", name=op.f("uq_service_point_customer_id_ext_id")),
     )
     op.create_index(op.f("ix_service_point_postal_code"), "service_point", ["postal_code"], unique=False)
-    op.create_table(
-        "coupon_reminder",
-        sa.Column("delivery_id", Id, nullable=False),
-        sa.Column("coupon_id", Id, nullable=False),
-        sa.ForeignKeyConstraint(["coupon_id"], ["coupon.id"], name=op.f("fk_coupon_reminder_coupon_id")),
-        sa.ForeignKeyConstraint(
-            ["delivery_id"], ["delivery.id"], name=op.f("fk_coupon_reminder_delivery_id")
-        ),
-        sa.PrimaryKeyConstraint("delivery_id", name=op.f("pk_coupon_reminder")),
-    )
     op.create_table(
         "returned",
         sa.Column("id", Id, nullable=False),
