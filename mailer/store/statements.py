@@ -23,8 +23,6 @@ from mailer.store.moments import as_kept, spelled
 
 _JSON_COLUMN = re.compile(r"\{([a-z_.]+)\}")
 _VALUE = re.compile(r"(?<![:\w]):([a-z_]+)\b")
-
-
 _LITE = "in (select value from json_each(:ids))"
 
 #: Numbers kept in one column, as SQLite and PostgreSQL add and take out those given.
