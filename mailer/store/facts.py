@@ -66,9 +66,8 @@ def _move(to: CouponState) -> Marking:
     issued = ", issued_at = :at" if to is CouponState.ISSUED else ""
     known = ", ".join(f"'{state}'" for state in _FROM[to])
     return Marking(
-        f"update coupon set state = :to, changed_at = :at{issued} where {{of these}} and state in ({known})",
-        table="coupon",
-        by="delivery_id",
+        f"update coupon set state = :to, changed_at = :at{issued}"
+        f" where {{these by coupon.delivery_id}} and state in ({known})"
     )
 
 

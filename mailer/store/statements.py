@@ -23,10 +23,11 @@ from mailer.store.moments import as_kept, spelled
 
 _JSON_COLUMN = re.compile(r"\{([a-z_.]+)\}")
 _VALUE = re.compile(r"(?<![:\w]):([a-z_]+)\b")
-_LITE = "in (select value from json_each(:ids))"
+_BY = re.compile(r"\{these by ([a-z_]+)\.([a-z_]+)\}")
 
-#: Numbers kept in one column, as SQLite and PostgreSQL add and take out those given.
+#: What is said of the numbers given, and of those kept in one column, as SQLite and PostgreSQL say it.
 _NUMBERS = {
+    "{these}": ("in (select value from json_each(:ids))", "= any(cast(:ids as bigint[]))"),
     "{with these}": (
         (
             "(select json_group_array(value) from"
@@ -45,6 +46,13 @@ _NUMBERS = {
         ),
     ),
 }
+
+#: Of rows just written PostgreSQL has no statistics: it takes each number for that of many, and reads the whole table.
+#: Looked up one after the other they are found by the index; `offset 0` keeps it from making a join of it.
+_ONE_BY_ONE = (
+    r"id = any(array(select found.id from unnest(cast(:ids as bigint[])) as wanted(id),"
+    r" lateral (select \1.id from \1 where \1.\2 = wanted.id offset 0) as found)) and \2 {these}"
+)
 
 
 class Step(NamedTuple):
@@ -255,20 +263,15 @@ class Writing(Statement):
 class Marking(Statement):
     """A statement that does the same to many rows, whose numbers are given as one value.
 
-    `{these}` stands for being one of the numbers, `{of these}` for the row's column `by` being one where several rows
-    may have it, `{with these}` and `{without these}` for a column `deliveries` of numbers with them added or taken out.
+    `{these}` stands for being one of the numbers, `{these by TABLE.COLUMN}` for a column of the changed table being one
+    where nothing says that it has each but once, `{with these}` and `{without these}` for a column `deliveries` of
+    numbers with them added or taken out.
     """
 
-    def __init__(self, statement: str, *, table: str = "", by: str = "") -> None:
-        lite = statement.replace("{of these}", f"{by} {{these}}").replace("{these}", _LITE)
-        # Of rows just written PostgreSQL has no statistics: of a column that may have a value twice it takes each to be
-        # in so many rows that it reads them all. So their own numbers are looked up, one value after the other.
-        own = f"select own.id from {table} as own where own.{by} = wanted.id offset 0"
-        found = f"select found.id from unnest(cast(:ids as bigint[])) as wanted(id), lateral ({own}) as found"
-        post = statement.replace("{of these}", f"id = any(array({found})) and {by} {{these}}")
-        post = post.replace("{these}", "= any(cast(:ids as bigint[]))")
-        for change, (on_sqlite, on_postgresql) in _NUMBERS.items():
-            lite, post = lite.replace(change, on_sqlite), post.replace(change, on_postgresql)
+    def __init__(self, statement: str) -> None:
+        lite, post = _BY.sub(r"\2 {these}", statement), _BY.sub(_ONE_BY_ONE, statement)
+        for said, (on_sqlite, on_postgresql) in _NUMBERS.items():
+            lite, post = lite.replace(said, on_sqlite), post.replace(said, on_postgresql)
         self._sqlite, self._postgresql = lite, _bound(post)
 
 
