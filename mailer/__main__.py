@@ -15,6 +15,9 @@ except ModuleNotFoundError as missing:
     sys.exit(
         f"mailer cannot start: {missing.name} is not installed here. Install mailer with its requirements anew."
     )
+except KeyboardInterrupt:  # before there is anybody else to hear it
+    print("Stopped.", file=sys.stderr)  # noqa: T201
+    sys.exit(130)
 
 
 def main() -> None:

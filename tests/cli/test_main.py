@@ -387,6 +387,13 @@ def test_a_library_that_is_missing_is_a_sentence(library: str) -> None:
     )
 
 
+def test_ctrl_c_is_a_word_while_the_program_is_still_loaded(tmp_path: Path) -> None:
+    tmp_path.joinpath("tzdata.py").write_text("raise KeyboardInterrupt")  # the first thing that is imported
+    code = f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); runpy.run_module('mailer', run_name='__main__')"
+    ended = subprocess.run([PYTHON, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "Stopped.\n")
+
+
 @pytest.mark.parametrize("at", ["0001-01-01", "0001-01-01T00:00:00+23:00", "soon"])
 def test_a_time_of_an_incident_that_is_none_is_refused_in_a_sentence(mailer: Mailer, at: str) -> None:
     mailer("init")
