@@ -171,7 +171,7 @@ class App(People, Dispatch):
         )
         await self.reload(quiet=True)  # named segments; the process that started us tells of faults
         recheck = Recheck(
-            versions=self.runs,
+            versions=self.released,
             people=self.audience,
             segments=self.segments,
             composer=self.composer,

@@ -161,7 +161,10 @@ class Mails(Trailing):
     def composer(self) -> Composer:
         """Makes messages."""
         return Composer(
-            identity=self.identity, versions=self.runs, compile_template=Template, assemble=self.put_together
+            identity=self.identity,
+            versions=self.released,
+            compile_template=Template,
+            assemble=self.put_together,
         )
 
     @cached_property

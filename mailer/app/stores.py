@@ -13,6 +13,7 @@ from mailer.files.journal import Journals
 from mailer.mailbox.storage import Mailbox
 from mailer.store.audience import Audience
 from mailer.store.backup import backup
+from mailer.store.campaigns import Campaigns
 from mailer.store.control import Control
 from mailer.store.coupons import Coupons
 from mailer.store.customers import Customers
@@ -39,6 +40,11 @@ class Stores(Installation):
     def runs(self) -> Runs:
         """Runs and versions."""
         return Runs(self.db, lambda prefix: make_code(prefix, secrets.randbelow), self.shards)
+
+    @cached_property
+    def released(self) -> Campaigns:
+        """What runs were released with: all that a sender asks of them, and it has no need of the queue of shards."""
+        return Campaigns(self.db)
 
     @cached_property
     def shards(self) -> Shards | None:

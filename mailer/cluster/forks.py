@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from mailer.cluster.malloc import give_large_blocks_back
+
 #: What a child does: it is told what was asked, gets a socket that ends with whoever asked, returns its exit status.
 #: SIGINT, SIGTERM and SIGHUP are blocked until it is ready to hear them, so that a wish to stop neither ends it nor
 #: is lost.
@@ -24,6 +26,7 @@ Entry = Callable[[Mapping[str, Any], socket.socket], int]
 def loaded() -> NoReturn:
     """Load the program and serve: `python -c … DESCRIPTOR MODULE:FUNCTION`."""
     gc.disable()
+    give_large_blocks_back()
     module, _, name = sys.argv[2].partition(":")
     entry = getattr(importlib.import_module(module), name)
     gc.collect()

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from mailer.cluster.forks import Entry, loaded, serve
+from mailer.cluster.malloc import give_large_blocks_back
 
 KILLED = -signal.SIGKILL  # the status of a child that ended without a word: by a signal
 _HELD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -72,6 +73,7 @@ class Starter:
         From a process with threads nothing may be forked: there the starter is loaded anew when first asked.
         """
         starter = cls(entry)
+        give_large_blocks_back()
         if threading.active_count() == 1:
             starter._fork()
         try:
