@@ -35,8 +35,9 @@ _LINE_END = ord("\n")
 _ACCEPTED, _LATER, _REFUSED, _DOUBT = "accepted", "later", "refused", "doubt"
 _NAMES = {Accepted: _ACCEPTED, TryLater: _LATER, Refused: _REFUSED, InDoubt: _DOUBT}
 
-#: Bytes after which what has become of no use is left out.
-COMPACT_AT = 2_000_000
+#: Bytes after which what has become of no use is left out; all of them are in memory.
+COMPACT_AT = 400_000
+_ROOM_TO_GROW = 4  # times what is of use: however much that is, most of what is left out then is of none
 
 Attempt = tuple[int, int]  # delivery, attempt
 
@@ -49,6 +50,7 @@ class Journal:
         self._path = path
         self._live: dict[int, str] = {}  # the last record of each delivery in hand
         self._file = _File(path)
+        self._compact_at = COMPACT_AT
 
     @classmethod
     def create(cls, folder: Path) -> Self:
@@ -87,7 +89,7 @@ class Journal:
             self._live.pop(each, None)
         if not self._live:  # replies often repeat an address, and nobody will ask for these any more
             self._file.cut()
-        elif self._file.size > COMPACT_AT:
+        elif self._file.size > self._compact_at:
             with contextlib.suppress(OSError):
                 self._compact()
 
@@ -117,6 +119,7 @@ class Journal:
             raise
         self._file.close()
         self._file = file
+        self._compact_at = max(COMPACT_AT, _ROOM_TO_GROW * file.size)
 
 
 class _File:

@@ -97,6 +97,24 @@ def test_it_stays_small_and_forgets_nothing_that_is_open(
     assert (journals.read(mine.token) or {})[1, 1] == Dotted()
 
 
+def test_where_much_is_open_it_is_not_written_anew_each_time(
+    journals: Journals, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(module, "COMPACT_AT", 10_000)
+    mine = journals.create()
+    path, files = tmp_path / "journal" / f"{mine.token}.log", []
+    for each in range(1, 1_001):
+        mine.dot((each, 1))
+    for each in range(1_001, 3_001):
+        mine.told((each, 1), OK)
+        mine.done([each])
+        if files[-1:] != [path.stat().st_ino]:
+            files.append(path.stat().st_ino)
+    assert 1 < len(files) < 10
+    mine.close()
+    assert (journals.read(mine.token) or {}).keys() >= {(each, 1) for each in range(1, 1_001)}
+
+
 @given(outcome=OUTCOMES)
 def test_an_outcome_is_read_as_it_was_told(
     tmp_path_factory: pytest.TempPathFactory, outcome: Outcome
