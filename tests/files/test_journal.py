@@ -102,7 +102,8 @@ def test_where_much_is_open_it_is_not_written_anew_each_time(
 ) -> None:
     monkeypatch.setattr(module, "COMPACT_AT", 10_000)
     mine = journals.create()
-    path, files = tmp_path / "journal" / f"{mine.token}.log", []
+    path = tmp_path / "journal" / f"{mine.token}.log"
+    files: list[int] = []
     for each in range(1, 1_001):
         mine.dot((each, 1))
     for each in range(1_001, 3_001):
