@@ -10,13 +10,18 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from mailer import settings as settings_file
 from mailer.app import App, fixed_clock, stop_on_signals, system_clock
 from mailer.app.voice import explain, say, show_inside
+from mailer.cluster.forks import Life
 from mailer.errors import Fenced, RelayError
+from mailer.files import catalog
+from mailer.files.catalog import Catalog
+from mailer.settings import Settings
 
 ORPHAN_GRACE = 5.0  # seconds a sender whose supervisor died has to finish what it has begun
 GIVEN_UP = 3  # exit status: the relay does not let us in, or others took over what we held
@@ -38,16 +43,39 @@ class Order:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def main(asked: Mapping[str, Any], line: socket.socket) -> int:
-    """Send until told to stop, until idle, or until the other end of `line` is gone; the exit status."""
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """What files say, as they are when a sender is asked for."""
+
+    settings: Settings
+    catalog: Catalog
+
+
+def ready(asked: Mapping[str, Any]) -> Life:
+    """A sender's life, its files read: it reads none itself, which would be 3 MB more that only it has."""
     order = Order(**asked)
+    try:
+        files = _read(order, order.environment)
+    except Exception:  # noqa: BLE001 - the sender finds the same, and tells it
+        files = None
+    return partial(_live, order, files)
+
+
+def _read(order: Order, environment: Mapping[str, str]) -> _Files:
+    file = Path(order.settings or "settings.yaml")
+    settings = settings_file.load(file, must_exist=order.settings is not None, environment=environment)
+    return _Files(settings, catalog.read(settings.jobs_dir))
+
+
+def _live(order: Order, files: _Files | None, line: socket.socket) -> int:
+    """Send until told to stop, until idle, or until the other end of `line` is gone; the exit status."""
     settings_file.become(order.environment)
     show_inside(debug=order.debug)
     # Rows come and go by the thousand and leave no circles; looking each 700 times was a seventh of the work.
     gc.set_threshold(20_000, 20, 20)
     sys.setswitchinterval(0.001)  # seconds: what waits in a thread holds the database's one writer's place
     try:
-        asyncio.run(_send(order, line))
+        asyncio.run(_send(order, files, line))
     except (RelayError, Fenced) as error:
         say(str(error))
         return GIVEN_UP
@@ -56,16 +84,15 @@ def main(asked: Mapping[str, Any], line: socket.socket) -> int:
     return 0
 
 
-async def _send(order: Order, line: socket.socket) -> None:
+async def _send(order: Order, files: _Files | None, line: socket.socket) -> None:
     clock = system_clock if order.now is None else fixed_clock(datetime.fromisoformat(order.now))
     async with stop_on_signals(patient=True) as stop:
         orphan = asyncio.create_task(_die_with_parent(line, stop))
         try:
-            settings = settings_file.load(
-                Path(order.settings or "settings.yaml"), must_exist=order.settings is not None
-            )
-            async with App.open(settings, clock, say, load=False, short=True) as app:
+            files = files or _read(order, os.environ)
+            async with App.open(files.settings, clock, say, load=False, short=True) as app:
                 app.limit_memory()
+                await app.reload(files.catalog, quiet=True)  # the process that started us tells of faults
                 await app.send(
                     order.connections,
                     first=order.first,

@@ -31,7 +31,7 @@ MOST_FAILURES = 3  # rounds of senders that end badly before we give up
 
 def starter() -> AbstractContextManager[Starter]:
     """Where senders come from; to be opened before anything that a fork would not survive: any event loop."""
-    return Starter.ready(sender.main)
+    return Starter.ready(sender.ready)
 
 
 @asynccontextmanager

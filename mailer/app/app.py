@@ -169,7 +169,6 @@ class App(People, Dispatch):
             host=socket.gethostname(),
             pid=os.getpid(),
         )
-        await self.reload(quiet=True)  # named segments; the process that started us tells of faults
         recheck = Recheck(
             versions=self.released,
             people=self.audience,

@@ -21,6 +21,7 @@ from mailer.core.segment_facts import EvalContext
 from mailer.core.token import Keyring
 from mailer.errors import FileFault, SettingsError, UsageError
 from mailer.files import catalog
+from mailer.files.catalog import Catalog
 from mailer.files.key import NAME, secret_keys
 from mailer.mailbox.storage import Mailbox
 from mailer.settings import Settings
@@ -65,9 +66,10 @@ class Installation:
         self.sources: Mapping[str, str] = {}
         self._seed: str | None = None
 
-    async def reload(self, *, quiet: bool = False) -> None:
-        """Read the campaigns again. A file that cannot be read is told once and stops no other."""
-        found = await asyncio.to_thread(catalog.read, self.settings.jobs_dir)
+    async def reload(self, found: Catalog | None = None, *, quiet: bool = False) -> None:
+        """Read the campaigns again, or take those found. A file that cannot be read is told once and stops no other."""
+        if found is None:
+            found = await asyncio.to_thread(catalog.read, self.settings.jobs_dir)
         if self._seed is None:  # from then on a new secret key moves nobody into a holdout, or out of one
             kept = self.settings.secret_key is not None or await asyncio.to_thread(self._key.exists)
             self._seed = await Switches(self.db).seed(self.keys.current, self.clock())

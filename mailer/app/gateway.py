@@ -16,6 +16,7 @@ from mailer.core.importing import RowFault
 from mailer.core.redemption import Redemption
 from mailer.errors import SettingsError, UsageError
 from mailer.files import registry
+from mailer.files.catalog import Catalog
 from mailer.files.zones import load_zones
 from mailer.flow.access import Doorkeeper
 from mailer.flow.intake import Intake
@@ -58,9 +59,9 @@ class Gateway(Desks):
 
     _lapsed: date | None = None  # the day for which consent was looked at
 
-    async def reload(self, *, quiet: bool = False) -> None:
+    async def reload(self, found: Catalog | None = None, *, quiet: bool = False) -> None:
         """Read the campaigns again, and once a day let consent go that the registry did not confirm in time."""
-        await super().reload(quiet=quiet)
+        await super().reload(found, quiet=quiet)
         today = self.clock().date()
         if self.settings.consent.registry is None or quiet or self._lapsed == today:
             return

@@ -1,4 +1,4 @@
-"""What the starter does (`starter.py` starts it): it forks for each request, and the fork runs the program's entry."""
+"""What the starter does (`starter.py` starts it): for each request it reads what the child will need, and forks it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ from typing import Any, NoReturn
 
 from mailer.cluster.malloc import give_large_blocks_back
 
-#: What a child does: it is told what was asked, gets a socket that ends with whoever asked, returns its exit status.
-#: SIGINT, SIGTERM and SIGHUP are blocked until it is ready to hear them, so that a wish to stop neither ends it nor
-#: is lost.
-Entry = Callable[[Mapping[str, Any], socket.socket], int]
+#: What a child does: it gets a socket that ends with whoever asked for it, and returns its exit status. SIGINT, SIGTERM
+#: and SIGHUP are blocked until it is ready to hear them, so that a wish to stop neither ends it nor is lost.
+Life = Callable[[socket.socket], int]
+
+#: Makes of what was asked what the child does. It runs in the starter: what it reads no child has in memory by itself.
+Entry = Callable[[Mapping[str, Any]], Life]
 
 
 def loaded() -> NoReturn:
@@ -44,7 +46,7 @@ def serve(line: socket.socket, entry: Entry) -> NoReturn:
             while asked := _request(line):
                 request = json.loads(asked)
                 _load(request["load"])
-                _start(line, entry, request["asked"])
+                _start(line, entry(request["asked"]))
     except BaseException:  # noqa: BLE001 - nothing of the process that we were forked from may go on here
         traceback.print_exc()
     finally:
@@ -74,7 +76,7 @@ def _load(modules: Sequence[str]) -> None:
         gc.freeze()
 
 
-def _start(line: socket.socket, entry: Entry, asked: Mapping[str, Any]) -> None:
+def _start(line: socket.socket, life: Life) -> None:
     try:
         theirs, ours = socket.socketpair()
         with theirs, ours:
@@ -82,19 +84,19 @@ def _start(line: socket.socket, entry: Entry, asked: Mapping[str, Any]) -> None:
             if pid == 0:
                 line.close()
                 theirs.close()
-                _live(ours, entry, asked)
+                _live(ours, life)
             socket.send_fds(line, [b"%d" % pid], [theirs.fileno()])
     except OSError as error:
         line.sendall(b"-%d" % (error.errno or 0))
 
 
-def _live(line: socket.socket, entry: Entry, asked: Mapping[str, Any]) -> NoReturn:
+def _live(line: socket.socket, life: Life) -> NoReturn:
     status = 1
     try:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _be_called("mailer-sender")
         line.setblocking(False)
-        status = entry(asked, line)
+        status = life(line)
     except BaseException:  # noqa: BLE001 - it tells of its own errors; what comes here is a fault of the program
         traceback.print_exc()
     finally:

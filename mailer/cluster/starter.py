@@ -57,7 +57,7 @@ async def _last_word(line: socket.socket) -> int:
 
 
 class Starter:
-    """Starts children that run `entry`, a function of a module that can be imported."""
+    """Starts children for `entry`, a function of a module that can be imported."""
 
     def __init__(self, entry: Entry) -> None:
         self._entry = entry

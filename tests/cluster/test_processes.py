@@ -32,6 +32,9 @@ ROOT = Path(__file__).parents[2]
 #: What each of these programs does first: it lets signals in, and writes who it is and what it was told to `log`.
 FIRST = """
 import json, os, pathlib, signal, sys, time
+from functools import partial
+def ready(told):
+    return partial(main, told)
 def note(name):
     pathlib.Path(name).write_text("yes")
 def main(told, line):
@@ -44,7 +47,7 @@ Children = Callable[[str], SenderProcesses]
 
 
 def written(folder: Path, program: str) -> ModuleType:
-    """The module `program` of this folder, whose `main` is this text."""
+    """The module `program` of this folder, whose children do what this text says."""
     file = folder / "program.py"
     file.write_text(FIRST + indent(dedent(program), "    "))
     spec = importlib.util.spec_from_file_location("program", file)
@@ -65,7 +68,7 @@ def children(
     with ExitStack() as stack:
 
         def made(program: str) -> SenderProcesses:
-            entry = written(tmp_path, program).main
+            entry = written(tmp_path, program).ready
             starter = stack.enter_context(Starter.ready(entry))
             if request.param == "loaded":
                 starter.close()  # as if it had been killed
@@ -273,7 +276,7 @@ async def test_a_child_that_cannot_stop_is_ended(
 
 
 async def test_a_starter_that_cannot_load_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    entry = written(tmp_path, "return 0").main
+    entry = written(tmp_path, "return 0").ready
     entry.__module__ = "gone"
     with pytest.raises(ChildProcessError, match="does not start"):
         await SenderProcesses(Starter(entry), {}).run_until_idle([1])
@@ -285,10 +288,10 @@ PARENT = """
     import asyncio, sys, time
     from mailer.cluster.processes import SenderProcesses
     from mailer.cluster.starter import Starter
-    from program import main
+    from program import ready
 
     if __name__ == "__main__":
-        with Starter.ready(main) as starter:
+        with Starter.ready(ready) as starter:
             asyncio.run(SenderProcesses(starter, {}).keep([1, 1], asyncio.Event()))
 """
 ORPHANS = """
