@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import time
 from collections import Counter
@@ -142,6 +143,28 @@ def test_one_of_its_processes_killed(shop: OpenShop, relay: StartRelay, whom: st
     kept = Counter(post.accepted)
     assert set(kept.values()) == {1}
     assert len(kept) >= run["sent"] == count - run["in_doubt"]
+
+
+def test_a_sender_is_replaced_while_settings_cannot_be_read(shop: OpenShop, relay: StartRelay) -> None:
+    here, post = shop("offer"), relay({"pause_after": 1})
+    here.relay(post.port, connections=1)
+    here.customers(
+        *({"id": f"c{n}", "email": f"c{n}@x.example", "consent": "yes"} for n in range(3)),
+        now="2027-01-01T00:00:00Z",
+    )
+    here.mailer("campaigns", "run", "offer", now=NOW)
+    running = here.start("run", "--until-idle", now=NOW)
+    post.wait_for_dots(2, running)
+    (begun,) = running.below("mailer-sender")
+    here.set(sender={"processes": 1, "claim_size": "many"})
+    os.kill(begun, signal.SIGKILL)
+    said = running.end(1).err
+    assert re.search(r"settings\.yaml:\d+: sender\.claim_size: write a whole number\.", said), said
+    assert "The senders keep failing; what was not sent stays queued." in said
+    here.set(sender={"processes": 1})
+    post.tell()
+    here.run(NOW)
+    assert sorted(row["state"] for row in here.deliveries()) == ["in_doubt", "sent", "sent"]
 
 
 def told_alone(running: Running) -> None:
