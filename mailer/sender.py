@@ -52,18 +52,18 @@ class _Files:
 
 
 def ready(asked: Mapping[str, Any]) -> Life:
-    """A sender's life, its files read: it reads none itself, which would be 3 MB more that only it has."""
+    """A sender's life, its files read: it reads none itself, whose cost in memory would be its own."""
     order = Order(**asked)
     try:
-        files = _read(order, order.environment)
+        files = _read(order)
     except Exception:  # noqa: BLE001 - the sender finds the same, and tells it
         files = None
     return partial(_live, order, files)
 
 
-def _read(order: Order, environment: Mapping[str, str]) -> _Files:
+def _read(order: Order) -> _Files:
     file = Path(order.settings or "settings.yaml")
-    settings = settings_file.load(file, must_exist=order.settings is not None, environment=environment)
+    settings = settings_file.load(file, must_exist=order.settings is not None, environment=order.environment)
     return _Files(settings, catalog.read(settings.jobs_dir))
 
 
@@ -89,7 +89,7 @@ async def _send(order: Order, files: _Files | None, line: socket.socket) -> None
     async with stop_on_signals(patient=True) as stop:
         orphan = asyncio.create_task(_die_with_parent(line, stop))
         try:
-            files = files or _read(order, os.environ)
+            files = files or _read(order)
             async with App.open(files.settings, clock, say, load=False, short=True) as app:
                 app.limit_memory()
                 await app.reload(files.catalog, quiet=True)  # the process that started us tells of faults
