@@ -52,7 +52,7 @@ class _Files:
 
 
 def ready(asked: Mapping[str, Any]) -> Life:
-    """A sender's life, its files read: it reads none itself, whose cost in memory would be its own."""
+    """What a sender does, its files read beforehand: what reading takes would be memory of each."""
     order = Order(**asked)
     try:
         files = _read(order)
