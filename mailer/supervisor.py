@@ -132,7 +132,9 @@ def _processes(app: App, senders: Starter, order: Mapping[str, Any]) -> SenderPr
     """Senders for this database; what only theirs needs is loaded once for all of them."""
     load = ["mailer.render.languages"]
     if app.db.dialect == "postgresql":
-        load += ["psycopg", *(["mailer.cluster.taker"] if order.get("shared") else [])]
+        load.append("psycopg")
+        if order.get("shared"):
+            load.append("mailer.cluster.taker")
     if app.settings.dkim.domain is not None:
         load.append("mailer.app.signatures")
     return SenderProcesses(senders, {**order, "counted": not app.catches_mail}, load)

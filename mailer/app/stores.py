@@ -43,7 +43,7 @@ class Stores(Installation):
 
     @cached_property
     def released(self) -> Campaigns:
-        """What runs were released with: all that a sender asks of them, and it has no need of the queue of shards."""
+        """The versions that runs were released with; who asks for no more needs no queue of shards."""
         return Campaigns(self.db)
 
     @cached_property

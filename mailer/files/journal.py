@@ -37,7 +37,9 @@ _NAMES = {Accepted: _ACCEPTED, TryLater: _LATER, Refused: _REFUSED, InDoubt: _DO
 
 #: Bytes after which what has become of no use is left out; all of them are in memory.
 COMPACT_AT = 400_000
-_ROOM_TO_GROW = 4  # times what is of use: however much that is, most of what is left out then is of none
+_ROOM_TO_GROW = (
+    4  # times what is still of use: with much in hand it would else be written anew for every outcome
+)
 
 Attempt = tuple[int, int]  # delivery, attempt
 
