@@ -37,9 +37,8 @@ _NAMES = {Accepted: _ACCEPTED, TryLater: _LATER, Refused: _REFUSED, InDoubt: _DO
 
 #: Bytes after which what has become of no use is left out; all of them are in memory.
 COMPACT_AT = 400_000
-_ROOM_TO_GROW = (
-    4  # times what is still of use: with much in hand it would else be written anew for every outcome
-)
+#: Times what is still of use: with much in hand it would else be written anew for every outcome.
+_ROOM_TO_GROW = 4
 
 Attempt = tuple[int, int]  # delivery, attempt
 
