@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,9 @@ def reckon(place: Place, tally: Tally, *, kills: int, most_in_flight: int | None
         kept[note["message_id"]] += 1
         bodies[note["message_id"]] = note["recipient"]
     doubts: Counter[int] = Counter()
+    story: defaultdict[int, list[str]] = defaultdict(list)
     for fact in rows["delivery_event"]:
+        story[fact.delivery_id].append(f"{fact.kind} at {fact.at:%H:%M:%S} {fact.detail or ''}".rstrip())
         if fact.kind == "in_doubt" and fact.detail and fact.detail.get("cause"):
             doubts[fact.delivery_id] += 1
     named = {row.message_id: row for row in rows["delivery"] if row.message_id}
@@ -95,7 +97,10 @@ def reckon(place: Place, tally: Tally, *, kills: int, most_in_flight: int | None
         copies = kept[row.message_id] if row.message_id else 0
         tally.deliveries += 1
         tally.sent += row.state == "sent"
-        tally.claim(row.state in TERMINAL, f"delivery {row.id} is {row.state}")
+        tally.claim(
+            row.state in TERMINAL,
+            f"{row.purpose} delivery {row.id} is {row.state} for the {row.attempts}th time: {story[row.id]}",
+        )
         tally.claim(row.sender_id is None, f"delivery {row.id} is held by {row.sender_id}")
         tally.lost += row.state not in TERMINAL or (row.state == "sent" and not copies)
         tally.claim(not copies or row.state in {"sent", "in_doubt"}, f"{row.id} arrived and is {row.state}")
