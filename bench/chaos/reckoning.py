@@ -99,7 +99,7 @@ def reckon(place: Place, tally: Tally, *, kills: int, most_in_flight: int | None
         tally.sent += row.state == "sent"
         tally.claim(
             row.state in TERMINAL,
-            f"{row.purpose} delivery {row.id} is {row.state} for the {row.attempts}th time: {story[row.id]}",
+            f"{row.purpose} delivery {row.id} is {row.state} after {row.attempts} attempts: {story[row.id]}",
         )
         tally.claim(row.sender_id is None, f"delivery {row.id} is held by {row.sender_id}")
         tally.lost += row.state not in TERMINAL or (row.state == "sent" and not copies)

@@ -158,6 +158,8 @@ class App(People, Dispatch):
     ) -> None:
         """Be a sender process; see `dispatcher` for `shared` and `urgent`, `departure` for `first`.
 
+        Its campaigns were read before (`reload`).
+
         Unless `counted`, nothing is kept of what the relay answers: the built-in mailbox is another one at each start.
         """
         wanted, connections = connections, affordable(connections)
