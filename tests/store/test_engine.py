@@ -81,6 +81,33 @@ async def test_the_clock_runs_within_a_transaction(database: Database) -> None:
     assert abs(time.time() - second) < 60
 
 
+async def test_a_log_that_a_reader_let_grow_is_cut_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mailer.store.sqlite_file.LOG_PAGES", 50)
+    database = await Database.connect(sqlite_url)
+    log = Path(f"{database.where}-wal")
+
+    def pages() -> int:
+        return log.stat().st_size // 4096
+
+    async def fill(many: int) -> None:
+        async with database.write() as connection:
+            await connection.exec_driver_sql("insert into t values (randomblob(?))", [(4000,)] * many)
+
+    async with database.write() as connection:
+        await connection.exec_driver_sql("create table t (x)")
+    async with database.read() as connection:
+        await connection.exec_driver_sql("select count(*) from t")
+        for _ in range(5):
+            await fill(50)
+        assert pages() > 200
+    await fill(60)  # brings it all into the file
+    await fill(1)  # begins it anew
+    assert pages() <= 50
+    await database.close()
+
+
 async def test_sqlite_is_set_for_safety(sqlite_database: Database) -> None:
     async with sqlite_database.read() as connection:
         found = {
