@@ -119,6 +119,13 @@ class App(People, Dispatch):
             if campaign.enabled and isinstance(campaign.trigger, IncidentTrigger)
         ]
 
+    def other_campaigns(self) -> list[str]:
+        """The other campaigns that may go out."""
+        return sorted(
+            {name for name, campaign in self.campaigns.items() if campaign.enabled}
+            - set(self.incident_campaigns())
+        )
+
     async def version_for(self, campaign: str) -> int:
         """The version of a campaign, published now."""
         return await self.versions.of(self.campaign(campaign), self.clock())

@@ -75,7 +75,7 @@ class LooksPort(Protocol):
 
 
 class StandbyPort(Protocol):
-    """What incidents will need; see `flow.standby`."""
+    """What campaigns will need; see `flow.standby`."""
 
     async def look(self) -> None: ...
 
@@ -226,7 +226,7 @@ class Scheduler:
         if self._looks is not None:
             yield self._again_and_again(look, "Who entered a segment cannot be seen")
         if self._standby is not None:
-            yield self._again_and_again(self._standby.look, "The templates of incidents cannot be tried")
+            yield self._again_and_again(self._standby.look, "Templates cannot be tried before they are due")
 
     async def _again_and_again(self, take: Callable[[], Awaitable[Any]], cannot: str) -> None:
         told = ""
