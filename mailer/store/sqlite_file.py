@@ -26,7 +26,7 @@ SET_ASIDE = 0x6D626B70
 
 #: How large the log grows before it is brought into the file, in pages of 4,096 bytes: 64 MB. SQLite's own 1,000 are
 #: written several times for each page of a run that is planned, and the same pages of its indexes go into the file over
-#: and over; planning 100,000 took a third longer. What is in the log is as durable as what is in the file.
+#: and over; planning 100,000 took up to a third longer. What is in the log is as durable as what is in the file.
 LOG_PAGES = 16_000
 
 #: The execution option of an engine whose transactions write.
