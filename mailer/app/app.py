@@ -121,10 +121,12 @@ class App(People, Dispatch):
 
     def other_campaigns(self) -> list[str]:
         """The other campaigns that may go out."""
-        return sorted(
-            {name for name, campaign in self.campaigns.items() if campaign.enabled}
-            - set(self.incident_campaigns())
-        )
+        incident = self.incident_campaigns()
+        return [
+            name
+            for name, campaign in sorted(self.campaigns.items())
+            if campaign.enabled and name not in incident
+        ]
 
     async def version_for(self, campaign: str) -> int:
         """The version of a campaign, published now."""

@@ -145,9 +145,8 @@ def _prepare_sqlite(connection: Any, _entry: ConnectionPoolEntry, *, patience: i
     cursor.execute("PRAGMA cache_size = -16000")
     cursor.execute("PRAGMA temp_store = MEMORY")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
-    cursor.execute(
-        f"PRAGMA journal_size_limit = {LOG_PAGES * 4096}"
-    )  # after a reader let it grow beyond that
+    # A reader that stays lets it grow beyond that; what it then is on the disk is given back.
+    cursor.execute(f"PRAGMA journal_size_limit = {LOG_PAGES * 4096}")
     _write_ahead(cursor)
     cursor.execute(f"PRAGMA busy_timeout = {patience}")
     cursor.close()

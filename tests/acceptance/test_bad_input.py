@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
+import sqlite3
+from contextlib import closing, suppress
 from typing import Any
 
 import pytest
 
+from tests import ports
 from tests.acceptance.conftest import OpenShop, StartRelay
+from tests.acceptance.shop import wait_until
 
 NOW = "2027-01-15T08:00:00Z"
 AT = "purpose: service\ntrigger: {at: 2027-01-15T10:00}\n"
@@ -172,3 +177,31 @@ def test_wrong_words(shop: OpenShop, words: tuple[str, ...], says: str) -> None:
     assert len(answer.err.splitlines()) == 1
     assert says in answer.err
     assert not answer.out
+
+
+def test_a_template_that_cannot_go_out_is_named_before_its_campaign_is_due(
+    shop: OpenShop, relay: StartRelay
+) -> None:
+    here = shop(database_url="sqlite:///var/mailer.db")
+    here.relay(relay().port)
+    manual = "purpose: service\ntrigger: manual\n"
+    here.campaign("broken", manual, body="Merhaba {{ nobody.knows }}")
+    here.campaign("off", f"{manual}enabled: false\n", body="Merhaba {{ nobody.knows }}")
+    here.campaign("sound", manual)
+
+    def tried() -> list[tuple[str]]:
+        file = f"file:{here.folder}/var/mailer.db?mode=ro"
+        with suppress(sqlite3.OperationalError), closing(sqlite3.connect(file, uri=True)) as database:
+            return database.execute("select campaign from campaign_version").fetchall()
+        return []  # not made yet
+
+    with ports.held() as port:
+        here.set(listen=f"127.0.0.1:{port}")
+        running = here.start("up")
+        wait_until(tried)  # one after the other, by their names
+        running.signal(signal.SIGTERM)
+        [said] = [line for line in running.end().err.splitlines() if "until this is mended" in line]
+    assert said.startswith(
+        "The campaign broken cannot go out until this is mended: templates/broken/body.txt:1: 'nobody' is not defined"
+    )
+    assert tried() == [("sound",)]
