@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mailer.core.delivery import State
 from mailer.core.run import RunState
 from mailer.errors import Fenced
+from mailer.store.changes import Changing, Marking
 from mailer.store.due import first_runs, is_free, open_runs
-from mailer.store.statements import Asking, Marking, Step, Writing, numbers, together
+from mailer.store.statements import Asking, Step, numbers, together
 from mailer.store.tables import delivery, run
 
 _CLAIM_LOCK = 7_021_002  # our number among PostgreSQL's advisory locks: one claim at a time
@@ -162,11 +163,10 @@ def _statement(width: int) -> Select[Any]:
 
 
 #: What a person cancelled in between stays cancelled.
-_PUT_OFF = Writing(
+_PUT_OFF = Changing(
     """
     update delivery set not_before = given.until, reason = null
-    from {given}
-    where delivery.id = given.id and delivery.state in ('queued', 'deferred')
+    {where delivery.id is given} and delivery.state in ('queued', 'deferred')
     """,
     {"id": "bigint", "until": "timestamptz"},
 )

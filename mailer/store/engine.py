@@ -43,6 +43,12 @@ logging.getLogger("psycopg").addHandler(logging.NullHandler())
 ASKED_AFTER = 0.5
 _RESTS = "mailer_rests"
 
+#: Seconds for which a connection of PostgreSQL's keeps to what it planned. It would until a table is counted, a minute
+#: later at best: planned while there were five mails, each statement of a sender went through all of 100,000.
+#: To plan anew it looks how large the tables are, and takes milliseconds for all that a sender asks.
+PLANS_LAST = 2.0
+_PLANNED = "mailer_planned"
+
 
 def connection_name(host: str, pid: int) -> str:
     """What PostgreSQL calls the connections of a process of ours."""
@@ -240,6 +246,10 @@ def _still_there(dialect: Dialect) -> Callable[[DBAPIConnection, ConnectionPoolE
 
 
 def _begin_postgresql(connection: Connection) -> None:
+    now = time.monotonic()
+    if now - connection.info.setdefault(_PLANNED, now) > PLANS_LAST:
+        connection.info[_PLANNED] = now
+        connection.exec_driver_sql("DISCARD PLANS")
     # Reading holds no locks; a listing that somebody pages through slowly may stay open.
     if not connection.get_execution_options().get(WRITES):
         connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")

@@ -11,7 +11,8 @@ from sqlalchemy import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.coupon import CouponState
-from mailer.store.statements import Marking, Step, together
+from mailer.store.changes import Marking
+from mailer.store.statements import Step, together
 from mailer.store.tables import delivery_event
 
 #: From which states a coupon may go to another. A redeemed one stays redeemed, whatever its mail did.
@@ -67,7 +68,8 @@ def _move(to: CouponState) -> Marking:
     known = ", ".join(f"'{state}'" for state in _FROM[to])
     return Marking(
         f"update coupon set state = :to, changed_at = :at{issued}"
-        f" where {{these by coupon.delivery_id}} and state in ({known})"
+        # Written so that no index of states serves: PostgreSQL began with all coupons that are reserved.
+        f" where {{these by coupon.delivery_id}} and coalesce(state, '') in ({known})"
     )
 
 

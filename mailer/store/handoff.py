@@ -14,12 +14,13 @@ from mailer.core.delivery import CLAIMABLE, Skip, State, Withdrawn
 from mailer.core.handoff import Drop, Finish, Go, HandoffFacts, Reminded, Start, Verdict, Wait
 from mailer.core.policy import weighed
 from mailer.core.transition import Change, finished, stopped
+from mailer.store.changes import Changing, Marking
 from mailer.store.claims import lease, leased, letting_go
 from mailer.store.facts import Fact, moving_coupons, record
 from mailer.store.holds import ANY, affected
 from mailer.store.moments import day, instant
 from mailer.store.slots import Places, giving_back, taking, waits
-from mailer.store.statements import Marking, Reading, Step, Writing, together
+from mailer.store.statements import Reading, Step, together
 from mailer.store.switches import HALT
 
 Judge = Callable[[HandoffFacts], Verdict]
@@ -139,6 +140,7 @@ _LOCK_CUSTOMERS = Marking(
 #: From here on a row of facts says what is judged.
 _JUDGED = 4
 
+# The plus keeps PostgreSQL from beginning with the run, and going through all its mails.
 _FACTS = Reading(
     {
         "id": "delivery.id",
@@ -166,7 +168,7 @@ _FACTS = Reading(
     },
     f"""
     cross join delivery
-    join run on run.id = delivery.run_id
+    join run on run.id = +delivery.run_id
     join customer on customer.id = delivery.customer_id
     left join campaign_state on campaign_state.name = delivery.campaign
     left join suppression as dead on dead.email_key = delivery.email_key and dead.scope = 'all'
@@ -248,7 +250,7 @@ async def _record(connection: AsyncConnection, changes: Mapping[int, tuple[Chang
 
 # The coalesce keeps databases from walking through all that the sender is sending, and through the rows for each of
 # them. Nobody's are those which this sender had claimed; the caller looked.
-_END = Writing(
+_END = Changing(
     """
     update delivery set
         state = given.state,
@@ -261,8 +263,7 @@ _END = Writing(
         attempts = delivery.attempts - case when delivery.state = 'sending' then given.uncounted else 0 end,
         updated_at = :now,
         sender_id = null
-    from {given}
-    where delivery.id = given.id and coalesce(delivery.sender_id, :mine) = :mine
+    {where delivery.id is given} and coalesce(delivery.sender_id, :mine) = :mine
     """,
     {
         "id": "bigint", "state": "text", "reason": "text", "not_before": "timestamptz", "sent_at": "timestamptz",
@@ -270,7 +271,7 @@ _END = Writing(
     },
 )  # fmt: skip
 
-_BEGIN = Writing(
+_BEGIN = Changing(
     """
     update delivery set
         -- Already `sending`: this is the same start again, after a commit whose answer was lost.
@@ -280,8 +281,7 @@ _BEGIN = Writing(
         message_id = coalesce(delivery.message_id, given.message_id),
         updated_at = :now,
         sender_id = :mine
-    from {given}
-    where delivery.id = given.id and coalesce(delivery.sender_id, :mine) = :mine
+    {where delivery.id is given} and coalesce(delivery.sender_id, :mine) = :mine
     """,
     {"id": "bigint", "message_id": "text"},
 )

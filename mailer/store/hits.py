@@ -7,24 +7,27 @@ from collections.abc import Sequence
 
 from mailer.core.links import SCOPE
 from mailer.core.tracking import Hit, Judged
+from mailer.store.changes import Adding
 from mailer.store.engine import Database
-from mailer.store.statements import Writing
 
 _written = json.JSONEncoder(ensure_ascii=False).encode
 
 # In one transaction: the one writer of SQLite is not held for long, nor the loop that answers clicks meanwhile.
 _ROWS = 500
 
-# Of a delivery or a customer that is gone nothing is written, nor of those who asked not to be counted since.
-_ADD = Writing(
+# Of a delivery or a customer that is gone nothing is written, nor of those who asked not to be counted since. Counted,
+# though there is but one: as a join PostgreSQL might begin with all deliveries.
+_ADD = Adding(
     f"""
     insert into delivery_event (delivery_id, kind, at, detail, ext_id)
     select given.delivery_id, given.kind, given.at, given.detail, given.ext_id
     from {{given}}
-    join delivery on delivery.id = given.delivery_id
-    where delivery.customer_id is not null and not exists (
-        select 1 from suppression
-        where suppression.email_key = delivery.email_key and suppression.scope = '{SCOPE}'
+    where 0 < (
+        select count(*) from delivery
+        where delivery.id = given.delivery_id and delivery.customer_id is not null and not exists (
+            select 1 from suppression
+            where suppression.email_key = delivery.email_key and suppression.scope = '{SCOPE}'
+        )
     )
     on conflict do nothing
     """,

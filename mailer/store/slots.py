@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.cap import WEEK
 from mailer.core.handoff import Waiting
+from mailer.store.changes import Adding, Marking
 from mailer.store.moments import known, known_day
-from mailer.store.statements import Marking, Reading, Step, Writing, together
+from mailer.store.statements import Reading, Step, together
 
 #: A local date is never further than this from the UTC date.
 APART = timedelta(days=1)
@@ -140,7 +141,7 @@ def giving_back(deliveries: Sequence[int]) -> Step:
     return _GIVE_BACK.of(deliveries)
 
 
-_TAKE = Writing(
+_TAKE = Adding(
     """
     insert into cap_slot (customer_id, local_day, slot, delivery_id)
     select customer_id, local_day, slot, delivery_id from {given} where true

@@ -12,47 +12,16 @@ import re
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from datetime import date
 from typing import Any, NamedTuple
 
 import psycopg
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mailer.store.moments import as_kept, spelled
+from mailer.store.moments import as_kept
 
 _JSON_COLUMN = re.compile(r"\{([a-z_.]+)\}")
 _VALUE = re.compile(r"(?<![:\w]):([a-z_]+)\b")
-_BY = re.compile(r"\{these by ([a-z_]+)\.([a-z_]+)\}")
-
-#: What is said of the numbers given, and of those kept in one column, as SQLite and PostgreSQL say it.
-_NUMBERS = {
-    "{these}": ("in (select value from json_each(:ids))", "= any(cast(:ids as bigint[]))"),
-    "{with these}": (
-        (
-            "(select json_group_array(value) from"
-            " (select value from json_each(deliveries) union all select value from json_each(:ids)))"
-        ),
-        "deliveries || cast(:ids as bigint[])",
-    ),
-    "{without these}": (
-        (
-            "(select json_group_array(value) from json_each(deliveries)"
-            " where value not in (select value from json_each(:ids)))"
-        ),
-        (
-            "array(select each from unnest(deliveries) as each"
-            " where each not in (select unnest(cast(:ids as bigint[]))))"
-        ),
-    ),
-}
-
-#: Of rows just written PostgreSQL has no statistics: it takes each number for that of many, and reads the whole table.
-#: Looked up one after the other they are found by the index; `offset 0` keeps it from making a join of it.
-_ONE_BY_ONE = (
-    r"id = any(array(select found.id from unnest(cast(:ids as bigint[])) as wanted(id),"
-    r" lateral (select \1.id from \1 where \1.\2 = wanted.id offset 0) as found)) and \2 {these}"
-)
 
 
 class Step(NamedTuple):
@@ -84,7 +53,7 @@ class Statement:
 
     def post(self, given: Sequence[Any] | None) -> dict[str, Any]:
         """What is given, as PostgreSQL takes it."""
-        return {} if given is None else {"ids": _array(given)}
+        return {} if given is None else {"ids": array_of(given)}
 
     async def on_sqlite(self, driver: Any, step: Step) -> Any:
         """Run it; what it finds."""
@@ -159,7 +128,7 @@ class Asking(Statement):
     _reads = True
 
     def __init__(self, statement: str, locking: str = "") -> None:
-        self._sqlite, self._postgresql = statement, _bound(f"{statement} {locking}")
+        self._sqlite, self._postgresql = statement, bound(f"{statement} {locking}")
 
     def by(self, **values: Any) -> Step:
         """This statement with its values."""
@@ -190,7 +159,7 @@ class Reading(Statement):
         where = (
             tables.strip().removeprefix("cross join ").replace("= wanted.id", "= any(cast(:ids as bigint[]))")
         )
-        self._postgresql = _bound(f"select {post} from {where}")
+        self._postgresql = bound(f"select {post} from {where}")
 
     def from_sqlite(self, found: Sequence[Any]) -> list[Any]:
         """Its one value."""
@@ -231,61 +200,17 @@ def all_printable(said: str) -> bool:
     return "\\" not in said and said.isprintable()
 
 
-class Writing(Statement):
-    """A statement that changes or adds many rows, each row's values given in the order of its `fields`.
-
-    `{given}` stands for them, a table with the fields by name.
-    """
-
-    def __init__(self, statement: str, fields: Mapping[str, str]) -> None:
-        names = list(fields)
-        lite = ", ".join(f"value ->> {place} as {name}" for place, name in enumerate(names))
-        post = ", ".join(
-            f"cast(value ->> {place} as {fields[name]}) as {name}" for place, name in enumerate(names)
-        )
-        self._sqlite = statement.replace("{given}", f"(select {lite} from json_each(:rows)) as given")
-        self._postgresql = _bound(
-            statement.replace(
-                "{given}",
-                f"(select {post} from jsonb_array_elements(cast(:rows as jsonb)) as value) as given",
-            )
-        )
-
-    def lite(self, given: Sequence[Any] | None) -> dict[str, Any]:
-        """The rows."""
-        return {"rows": json.dumps(given, ensure_ascii=False, default=spelled)}
-
-    def post(self, given: Sequence[Any] | None) -> dict[str, Any]:
-        """The rows."""
-        return {"rows": json.dumps(given, ensure_ascii=False, default=_iso)}
-
-
-class Marking(Statement):
-    """A statement that does the same to many rows, whose numbers are given as one value.
-
-    `{these}` stands for being one of the numbers, `{these by TABLE.COLUMN}` for a column of the changed table being one
-    where nothing says that it has each but once, `{with these}` and `{without these}` for a column `deliveries` of
-    numbers with them added or taken out.
-    """
-
-    def __init__(self, statement: str) -> None:
-        lite, post = _BY.sub(r"\2 {these}", statement), _BY.sub(_ONE_BY_ONE, statement)
-        for said, (on_sqlite, on_postgresql) in _NUMBERS.items():
-            lite, post = lite.replace(said, on_sqlite), post.replace(said, on_postgresql)
-        self._sqlite, self._postgresql = lite, _bound(post)
-
-
 def numbers(value: Any) -> list[int]:
     """What a column of numbers holds."""
     return list(json.loads(value) if isinstance(value, str) else value or ())
 
 
-def _bound(statement: str) -> str:
+def bound(statement: str) -> str:
     """With its values as PostgreSQL's driver wants them, so that no expression is compiled for it."""
     return _VALUE.sub(r"%(\1)s", statement.replace("%", "%%"))
 
 
-def _array(ids: Sequence[int]) -> str:
+def array_of(ids: Sequence[int]) -> str:
     """Numbers as one value of PostgreSQL's: its driver writes a list out one by one."""
     return f"{{{','.join(map(str, ids))}}}"
 
@@ -294,7 +219,3 @@ def _loaded(texts: Sequence[str | None]) -> list[Any]:
     """The values of a JSON column, read at once."""
     whole: list[Any] = json.loads(f"[{','.join([each or 'null' for each in texts])}]")
     return whole
-
-
-def _iso(value: date) -> str:
-    return value.isoformat()  # an instant's with its time: of both kinds, each by its own

@@ -6,6 +6,7 @@ Partial indexes serve only where their condition is written out: of a bound valu
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.audience import KeyRule, Selection, Watch
 from mailer.core.coupon import CouponState
-from mailer.core.handoff import Go, Start
+from mailer.core.delivery import Phase, TryLater
+from mailer.core.handoff import Finish, Go, Start
 from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
-from mailer.store import claims, facts, handoff, sendjobs
+from mailer.store import claims, engine, facts, handoff, hits, sendjobs
 from mailer.store.audience import Audience
 from mailer.store.dialect import has_none
 from mailer.store.engine import Database
@@ -94,8 +96,31 @@ async def test_a_sender_reads_what_it_names_of_tables_postgresql_knows_nothing_o
             )
             after = await rows_read(connection)
     assert len(verdicts) == 20
-    assert before.keys() == {"customer", "delivery", "coupon"}
+    assert before.keys() == {"customer", "delivery", "coupon", "cap_slot"}
     assert max(after[table] - before[table] for table in before) < 600, "20 must be found among 3,000"
+
+
+@pytest.mark.parametrize("counted", [False, True], ids=["never counted", "counted while they were few"])
+async def test_a_sender_reads_what_it_names_of_tables_that_grew_since_it_asked_first(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch, *, counted: bool
+) -> None:
+    """What it asks is prepared while hardly a mail is there, as in a shop's first minute."""
+    database = await Database.connect(postgresql_url, short=True)
+    run_id = await a_run(database)
+    await add_many(database, run_id, 5)
+    if counted:
+        async with database.write() as connection:
+            await connection.execute(text("analyze"))
+    sender_id = await Senders(database).register("h", 1, NOW, 60, "")
+    for _ in range(8):  # the driver prepares what it is asked again and again
+        await a_wave(database, sender_id, 5)
+    await add_many(database, run_id, 3_000)
+    if counted:  # then the old plans last for a moment
+        monkeypatch.setattr(engine, "PLANS_LAST", 0.0)
+    read = await a_wave(database, sender_id, 20)
+    await database.close()
+    assert read.keys() == {"customer", "delivery", "coupon", "cap_slot"}
+    assert max(read.values()) < 600, "20 must be found among 3,000"
 
 
 async def test_coupons_are_found_by_their_mail_in_tables_postgresql_knows_nothing_of(
@@ -142,10 +167,30 @@ async def test_a_planner_reads_what_a_page_needs_of_tables_postgresql_knows_noth
     assert max(after[table] - before[table] for table in before) < 600, "a page of 100 among 3,000"
 
 
+async def a_wave(database: Database, sender_id: int, most: int) -> dict[str, int]:
+    """Mails are marked, put off, and opened by their readers; the rows read for it, by table."""
+    async with database.write() as connection:
+        before = await rows_read(connection)
+        ids = await claims.claim(connection, sender_id, NOW, most)
+        jobs = await sendjobs.load(connection, ids)
+        starts = [Start(job.delivery_id, f"<{job.delivery_id}@k.example>") for job in jobs]
+        await handoff.advance(
+            connection, sender_id, NOW, ends=[], starts=starts, judge=lambda facts: Go(facts.due_at.date())
+        )
+        later = TryLater(phase=Phase.MAIL)
+        ends = [Finish(each, NOW, later, next_attempt=NOW) for each in ids]
+        await handoff.advance(connection, sender_id, NOW, ends=ends, starts=[], judge=lambda _facts: Go())
+        opened = [(each, "opened", NOW.isoformat(), "{}", f"{each} {uuid4()}") for each in ids]
+        await hits._ADD.run(connection, opened)
+        after = await rows_read(connection)
+    assert len(ids) == most
+    return {table: after[table] - before[table] for table in before}
+
+
 async def rows_read(connection: AsyncConnection) -> dict[str, int]:
     """By table, as this connection counts them."""
     asked = text(
         "select relname, seq_tup_read + coalesce(idx_tup_fetch, 0) as read from pg_stat_xact_user_tables"
-        " where relname in ('delivery', 'customer', 'coupon')"
+        " where relname in ('delivery', 'customer', 'coupon', 'cap_slot')"
     )
     return {str(row.relname): int(row.read) for row in await connection.execute(asked)}

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.errors import StoreBusy, StoreError
 from mailer.store import engine
+from mailer.store.changes import Marking
 from mailer.store.engine import Database
-from mailer.store.statements import Asking, Marking, Step, together
+from mailer.store.statements import Asking, Step, together
 from mailer.store.tables import customer
 from tests.store.rows import a_customer_row, one
 from tests.store.waiting import until_it_waits
