@@ -10,7 +10,6 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
-    BindParameter,
     Column,
     ColumnElement,
     Integer,
@@ -34,26 +33,35 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _INSTANTS = {"sqlite": "%Y-%m-%d %H:%M:%S.%f", "postgresql": "%Y-%m-%d %H:%M:%S.%f+00:00"}
 
 
+#: Numbers that a row may be compared with one by one.
+_FEW = 100
+
+
 def among(column: ColumnElement[Any], values: Sequence[Any], dialect: str) -> ColumnElement[bool]:
     """Whether a column holds one of the values, however many they are."""
     if dialect == "sqlite":
         each = func.json_each(json.dumps(list(values), ensure_ascii=False)).table_valued("value")
         return column.in_(select(each.c.value))
     if isinstance(column.type, Integer):
-        return column == any_(cast(_numbers(column, values), ARRAY(column.type)))
+        return column == any_(_numbers(column, values))
     return column == any_(literal(list(values), ARRAY(column.type)))
 
 
-def _numbers(column: ColumnElement[Any], values: Sequence[int]) -> BindParameter[str]:
-    """The list as text, written here: the driver takes a microsecond for each number.
+def _numbers(column: ColumnElement[Any], values: Sequence[int]) -> ColumnElement[Any]:
+    """The list, handed over as text written here: the driver takes a microsecond for each number.
 
-    PostgreSQL finds numbers of rows by their index. In other columns, of a table just filled it knows nothing about, it
-    may compare each row it reads with each number, unless the list is part of the statement: that it makes a table
-    to look into. It asks its statistics about each number there, so the list is a value where that is no danger.
+    Where PostgreSQL reads a table from its beginning it compares each row with each number, unless the list is part
+    of the statement: that it makes a table to look into. It asks its statistics about each number there, so rows named
+    by their own number are found another way. Of a list that it is to put together itself it does not know how long
+    it is, and goes by the index: knowing that all of 7,500 rows were wanted it read the table.
     """
     spelled = "{" + ",".join(map(str, map(int, values))) + "}"
     rows = isinstance(column, Column) and list(column.table.primary_key) == [column]
-    return bindparam(None, spelled, Text, unique=True, literal_execute=not rows)
+    given = cast(bindparam(None, spelled, Text, unique=True, literal_execute=not rows), ARRAY(column.type))
+    if not rows or len(values) <= _FEW:
+        return given
+    one = func.unnest(given).column_valued("given")
+    return func.array(select(one).scalar_subquery())
 
 
 def rows_of(

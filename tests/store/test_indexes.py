@@ -22,6 +22,7 @@ from mailer.core.segment import Rule
 from mailer.core.segment_facts import EvalContext
 from mailer.store import claims, engine, facts, handoff, hits, sendjobs
 from mailer.store.audience import Audience
+from mailer.store.bulk import among
 from mailer.store.dialect import has_none
 from mailer.store.engine import Database
 from mailer.store.pages import HOLDS, as_page, page_of
@@ -165,6 +166,22 @@ async def test_a_planner_reads_what_a_page_needs_of_tables_postgresql_knows_noth
     assert page is not None
     assert page.count == 100
     assert max(after[table] - before[table] for table in before) < 600, "a page of 100 among 3,000"
+
+
+async def test_rows_are_found_by_their_numbers_where_all_of_a_table_are_wanted(
+    postgresql_database: Database,
+) -> None:
+    """Read from its beginning each row would be compared with each number."""
+    await add_many(postgresql_database, await a_run(postgresql_database), 3_000)
+    await postgresql_database.survey(customer)
+    async with postgresql_database.read() as connection:
+        ids = [*await connection.scalars(select(customer.c.id))]
+        wanted = select(customer.c.email).where(among(customer.c.id, ids, "postgresql"))
+        said = wanted.compile(dialect=connection.dialect, compile_kwargs={"literal_binds": True})
+        plan = "\n".join((await connection.exec_driver_sql(f"explain {said}")).scalars())
+        found = (await connection.execute(wanted)).all()
+    assert "Index Cond: (id = ANY" in plan
+    assert len(found) == 3_000
 
 
 async def a_wave(database: Database, sender_id: int, most: int) -> dict[str, int]:
