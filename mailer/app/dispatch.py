@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.app.stores import Stores
 from mailer.flow.dispatch import Dispatcher, Embedded, Supply, Watch
+from mailer.store.bell import listening
 
 
 async def install(connection: AsyncConnection) -> None:
@@ -32,18 +33,21 @@ class Dispatch(Stores):
 
         An `urgent` one hands out incidents and other service mail only.
         """
+        url, size = self.settings.database_url.get_secret_value(), self.settings.sender.claim_size
+        if not shared and self.db.dialect == "sqlite":
+            # A file says for next to nothing whether it changed.
+            yield Embedded(self.ledger, urgent=urgent, watch=Watch(self.db.mark, self.clock, 0.02))
+            return
         if not shared:
-            # A file says for next to nothing whether it changed; a server has to be asked what is due.
-            lite = self.db.dialect == "sqlite"
-            watch = Watch(self.db.mark, self.clock, 0.02) if lite else Watch(object, self.clock, 0.2)
-            yield Embedded(self.ledger, urgent=urgent, watch=watch)
+            async with listening(url) as bell:
+                watch = Watch(object, self.clock, 0.2, bell.wait)
+                yield Embedded(self.ledger, urgent=urgent, watch=watch)
             return
         from mailer.cluster.taker import taking_shards  # noqa: PLC0415 (see above)
 
         async def claim(sender_id: int, now: datetime, limit: int, runs: Sequence[int]) -> list[int]:
             return await self.ledger.claim(sender_id, now, limit, runs=runs)
 
-        url, size = self.settings.database_url.get_secret_value(), self.settings.sender.claim_size
         async with taking_shards(url, claim, size, urgent=urgent) as taker:
             yield taker
 

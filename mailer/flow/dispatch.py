@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -50,6 +50,7 @@ class Watch:
     mark: Callable[[], object]
     clock: Callable[[], datetime]
     every: float  # seconds
+    rest: Callable[[float], Awaitable[None]] = asyncio.sleep  # between two looks; may be cut short
 
 
 #: After a change it is looked at once, and again so many ticks later: what is written shows before it can be read.
@@ -79,7 +80,7 @@ class Embedded:
             await asyncio.sleep(seconds)
             return
         for _ in range(math.ceil(seconds / self._watch.every)):
-            await asyncio.sleep(self._watch.every)
+            await self._watch.rest(self._watch.every)
             before, self._seen = self._seen, self._watch.mark()
             self._passed = 0 if before != self._seen else self._passed + 1
             if self._passed in LOOKS:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.shard import OF_ONE_RUN, OpenRun, Shard, wanting
 from mailer.errors import StoreError
+from mailer.store.bell import ring
 from mailer.store.due import is_free, is_urgent, open_runs
 from mailer.store.engine import Database
 from mailer.store.tables import delivery, run
@@ -93,7 +94,9 @@ class Shards:
 async def announce(
     shards: Shards | None, connection: AsyncConnection, run_ids: Sequence[int], now: datetime
 ) -> None:
-    """See `Shards.announce`; without shards, on one machine, senders look for themselves."""
+    """See `Shards.announce`; without shards, on one machine, senders look for themselves, and hear the bell."""
+    if run_ids:
+        await ring(connection)
     if shards is not None:
         await shards.announce(connection, run_ids, now)
 
