@@ -7,16 +7,17 @@ broke, or a pooler in between passes none on. So senders look by themselves as w
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 import psycopg
+import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.store.dialect import driver_url
-from mailer.store.engine import connection_name
+from mailer.store.engine import reached
+
+log = structlog.get_logger()
 
 _CHANNEL = "mailer_due"
 AGAIN = 1.0  # seconds before a server that went away is asked again
@@ -29,41 +30,53 @@ async def ring(connection: AsyncConnection) -> None:
 
 
 class Bell:
-    """Heard by one that waits."""
+    """Heard by one that waits, from when it waits first; see `listening`."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str) -> None:
+        self._url = driver_url(url)
         self._rung = asyncio.Event()
+        self._hearing: asyncio.Task[None] | None = None
 
     async def wait(self, seconds: float) -> None:
         """Until it rings, or rang since somebody waited last; no longer than so many seconds."""
+        if self._hearing is None:
+            self._hearing = asyncio.create_task(self._listen())
+        elif self._hearing.done():
+            self._hearing.result()
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
         self._rung.clear()
 
-    async def listen(self, url: str) -> None:
+    async def stop(self) -> None:
+        """Hear no more."""
+        if self._hearing is not None:
+            self._hearing.cancel()
+            await asyncio.gather(self._hearing, return_exceptions=True)
+
+    async def _listen(self) -> None:
         """Hear it until cancelled, whatever becomes of the database meanwhile."""
-        where = driver_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-        name = connection_name(socket.gethostname(), os.getpid())
+        # As the engine does: its own way of writing a URL down is not the one that PostgreSQL's library reads.
+        _, where = self._url.get_dialect()().create_connect_args(self._url)
         while True:
-            with suppress(psycopg.Error, OSError):
+            try:
                 async with await psycopg.AsyncConnection.connect(
-                    where, autocommit=True, connect_timeout=10, application_name=name
+                    **{**where, **reached({})}, autocommit=True
                 ) as connection:
                     await connection.execute(f"LISTEN {_CHANNEL}")
                     self._rung.set()  # what was let out before is not told
                     async for _ring in connection.notifies():
                         self._rung.set()
+            except (psycopg.OperationalError, psycopg.InterfaceError, OSError) as trouble:
+                log.debug("bell_not_heard", trouble=type(trouble).__name__)  # whoever looks tells of it
             await asyncio.sleep(AGAIN)
 
 
 @asynccontextmanager
 async def listening(url: str) -> AsyncIterator[Bell]:
     """The bell of a database; `url` as in the settings."""
-    bell = Bell()
-    hearing = asyncio.create_task(bell.listen(url))
+    bell = Bell(url)
     try:
         yield bell
     finally:
-        hearing.cancel()
-        await asyncio.gather(hearing, return_exceptions=True)
+        await bell.stop()

@@ -52,8 +52,8 @@ def _numbers(column: ColumnElement[Any], values: Sequence[int]) -> ColumnElement
 
     Where PostgreSQL reads a table from its beginning it compares each row with each number, unless the list is part
     of the statement: that it makes a table to look into. It asks its statistics about each number there, so rows named
-    by their own number are found another way. Of a list that it is to put together itself it does not know how long
-    it is, and goes by the index: knowing that all of 7,500 rows were wanted it read the table.
+    by their own number are found another way: it cannot tell the length of a list that a subquery puts together, and
+    goes by the index. Knowing that 7,500 rows were wanted it read the table.
     """
     spelled = "{" + ",".join(map(str, map(int, values))) + "}"
     rows = isinstance(column, Column) and list(column.table.primary_key) == [column]

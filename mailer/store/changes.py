@@ -1,8 +1,8 @@
 """Statements that change or add many rows at once, written out; see `store.statements`.
 
 Each names its rows in a way that leaves PostgreSQL no choice. What it is asked again and again it plans once, and
-keeps to that until the table is counted, a minute later at best. A plan made while hardly a row was there may read all
-of them, and after a large run was planned all of a hundred thousand for each row that is to change.
+keeps to that until the table is counted, a minute later at best. A plan made while hardly a row was there may read the
+whole table, and once it holds a hundred thousand rows do so for each row that is to change.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ class Adding(Statement):
 class Changing(Statement):
     """An UPDATE of many rows, each by values of its own, given in the order of its `fields`.
 
-    The first of them is a number that no other row given has. `{where TABLE.COLUMN is given}` says whose it is, and
-    `given.FIELD` is a value.
+    The first of them is a number that no other row given has. `{where TABLE.COLUMN is given}` says whose number it is,
+    and `given.FIELD` stands for that row's value.
     """
 
     def __init__(self, statement: str, fields: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
@@ -55,6 +55,17 @@ def connection_name(host: str, pid: int) -> str:
     return f"mailer {pid}@{host}"[:63]  # as long as it keeps
 
 
+def reached(options: Mapping[str, str]) -> dict[str, Any]:
+    """How a connection to PostgreSQL is made, with these options of the server's."""
+    return {
+        "connect_timeout": 10,
+        # A server whose machine went away without a word is given up within a minute, not after hours.
+        "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4, "tcp_user_timeout": 40_000,
+        "application_name": connection_name(socket.gethostname(), os.getpid()),
+        "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+    }  # fmt: skip
+
+
 class Database:
     """A database, SQLite or PostgreSQL, for one event loop of one process."""
 
@@ -94,14 +105,7 @@ class Database:
             engine = create_async_engine(
                 parsed, pool_size=5, max_overflow=15, pool_timeout=LOCK_SECONDS,
                 json_serializer=as_json,
-                connect_args={
-                    "connect_timeout": 10,
-                    # A server whose machine went away without a word is given up within a minute, not after hours.
-                    "keepalives_idle": 20, "keepalives_interval": 5, "keepalives_count": 4,
-                    "tcp_user_timeout": 40_000,
-                    "application_name": connection_name(socket.gethostname(), os.getpid()),
-                    "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
-                },
+                connect_args=reached(options),
             )  # fmt: skip
             event.listen(engine.sync_engine, "begin", _begin_postgresql)
             event.listen(engine.sync_engine, "checkout", _still_there(engine.dialect))

@@ -94,7 +94,7 @@ class Shards:
 async def announce(
     shards: Shards | None, connection: AsyncConnection, run_ids: Sequence[int], now: datetime
 ) -> None:
-    """See `Shards.announce`; without shards, on one machine, senders look for themselves, and hear the bell."""
+    """See `Shards.announce`; senders that take no shards look for themselves, and on PostgreSQL hear the bell."""
     if run_ids:
         await ring(connection)
     if shards is not None:

@@ -6,7 +6,7 @@ import asyncio
 import time
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from mailer.core.run import RunState
 from mailer.flow.dispatch import Embedded, Watch
@@ -25,7 +25,8 @@ async def test_a_sender_looks_when_a_run_is_let_out(
 ) -> None:
     planned = await a_run(postgresql_database, state=RunState.PLANNING)
     await add_many(postgresql_database, planned, 1)
-    async with listening(postgresql_url) as bell:
+    spaced = make_url(postgresql_url).set(password="two words")  # which nobody asks for
+    async with listening(spaced.render_as_string(hide_password=False)) as bell:
         await bell.wait(LONG)  # it listens
         dispatcher = Embedded(Ledger(postgresql_database), watch=Watch(object, lambda: NOW, LONG, bell.wait))
         waiting = asyncio.create_task(dispatcher.wait(LONG))
