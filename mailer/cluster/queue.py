@@ -10,6 +10,7 @@ from itertools import groupby
 from procrastinate import App, PsycopgConnector
 from procrastinate.exceptions import ConnectorException
 from procrastinate.types import JSONDict
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -35,9 +36,11 @@ for _name in ("procrastinate", "psycopg.pool"):
 
 def connector(url: str, connections: int) -> PsycopgConnector:
     """Procrastinate's way to the database of our `database_url`."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    # Not as a URL: SQLAlchemy writes a space in a password, or several hosts, in another way than libpq reads them.
+    read = make_url(url).set(drivername="postgresql+psycopg")
+    _, where = read.get_dialect()().create_connect_args(read)
     return PsycopgConnector(
-        conninfo=plain,
+        conninfo=make_conninfo(**where),
         min_size=0,  # made when one is asked for: a database that is away is found out by whoever asks
         max_size=connections,
         timeout=CONNECT_SECONDS,

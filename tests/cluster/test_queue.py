@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from mailer.cluster import queue, schema
 from mailer.cluster.queue import OTHER, TASK, URGENT, ProcrastinateQueue, housekeeping
@@ -53,6 +53,13 @@ def small(campaign: str, customer: int) -> tuple[NewRun, NewDelivery]:
         NewRun(campaign, name, None, "commercial", 90, NOW, NOW, state=RunState.QUEUED),
         NewDelivery(customer, name, f"{name}@x.example", f"{name}@x.example", NOW, NOW),
     )
+
+
+async def test_a_password_may_have_a_space(at: Site, postgresql_url: str) -> None:
+    """It is read here as by whoever opens the database; this server asks for none."""
+    spaced = make_url(postgresql_url).set(password="two words")
+    async with housekeeping(spaced.render_as_string(hide_password=False)) as tidy:
+        assert await tidy.take_back() == 0
 
 
 async def test_shards_come_with_the_transaction_that_releases_the_run(at: Site) -> None:
