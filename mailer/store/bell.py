@@ -56,7 +56,7 @@ class Bell:
 
     async def _listen(self) -> None:
         """Hear it until cancelled, whatever becomes of the database meanwhile."""
-        # As the engine does: its own way of writing a URL down is not the one that PostgreSQL's library reads.
+        # Not as a URL: SQLAlchemy writes a space in a password, or several hosts, in another way than libpq reads them.
         _, where = self._url.get_dialect()().create_connect_args(self._url)
         while True:
             try:

@@ -52,7 +52,7 @@ def _numbers(column: ColumnElement[Any], values: Sequence[int]) -> ColumnElement
 
     Where PostgreSQL reads a table from its beginning it compares each row with each number, unless the list is part
     of the statement: that it makes a table to look into. It asks its statistics about each number there, so rows named
-    by their own number are found another way: it cannot tell the length of a list that a subquery puts together, and
+    by their own number are found another way: of a list that a subquery puts together it cannot tell the length, and
     goes by the index. Knowing that 7,500 rows were wanted it read the table.
     """
     spelled = "{" + ",".join(map(str, map(int, values))) + "}"

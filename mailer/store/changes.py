@@ -99,8 +99,7 @@ class Changing(Statement):
     def __init__(self, statement: str, fields: Mapping[str, str]) -> None:
         number, *others = fields
         self._sqlite = _WHERE_GIVEN.sub(rf"from {_on_sqlite(fields)} where \1 = given.{number}", statement)
-        whose = _WHERE_GIVEN.search(statement)
-        column = "" if whose is None else whose[1]
+        [column] = _WHERE_GIVEN.findall(statement)
         # Joined to a table of the values PostgreSQL might read all rows for each of them. So it reads the rows by their
         # numbers, and looks at which place among those, in order, each row's is: there are its values.
         place = f"width_bucket({column}, cast(:ids as bigint[]))"

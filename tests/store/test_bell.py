@@ -48,7 +48,8 @@ async def test_it_is_heard_again_after_the_server_was_away(
         async with postgresql_database.write() as connection:
             cut = await connection.scalar(
                 text(
-                    "select count(pg_terminate_backend(pid)) from pg_stat_activity where query like 'LISTEN %'"
+                    "select count(pg_terminate_backend(pid)) from pg_stat_activity"
+                    " where datname = current_database() and query like 'LISTEN %'"
                 )
             )
         assert cut == 1
