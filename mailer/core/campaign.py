@@ -121,6 +121,11 @@ class Campaign(_Part):
         return self.purpose == "commercial"
 
     @property
+    def keyed(self) -> bool:
+        """Whether its deliveries have a once-key. No run has a customer twice: one is for longer, or for a coupon."""
+        return self.once.per != "run" or self.coupon is not None
+
+    @property
     def anniversary(self) -> AnniversaryTrigger | None:
         """The trigger, where it is a day of the year."""
         return self.trigger if isinstance(self.trigger, AnniversaryTrigger) else None

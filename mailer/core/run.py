@@ -82,7 +82,7 @@ class NewDelivery:
     """A delivery about to be written down, queued or already skipped."""
 
     customer_key: int  # customer.id
-    once_key: str
+    once_key: str | None  # none: nothing but its run keeps the customer from getting it twice
     email: str
     email_key: str
     due_at: datetime
@@ -101,5 +101,5 @@ class Batch:
     """Deliveries that differ in nothing but their customer."""
 
     like: NewDelivery  # without customer, once-key and address, which each has of its own
-    around: tuple[str, str]  # core.once.once_around
+    around: tuple[str, str] | None  # core.once.once_around; none: they have no once-key
     customers: Sequence[int]

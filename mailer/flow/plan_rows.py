@@ -59,7 +59,9 @@ class Rows:
         keys: dict[tuple[str, str], set[str | None]] = {}
         if campaign.once.per != "run":
             for zone in zones:
-                keys.setdefault(self._around(campaign, zone, occurrence, due), set()).add(zone)
+                day = local_day(due, zone, self._rules)
+                around = once_around(campaign.name, campaign.once.per, occurrence, day)
+                keys.setdefault(around, set()).add(zone)
         return Watch(
             due=due,
             once=tuple(KeyRule(frozenset(places), *around) for around, places in keys.items()),
@@ -75,13 +77,13 @@ class Rows:
         self, campaign: Campaign, occurrence: str, found: Sequence[Alike], due: datetime, now: datetime
     ) -> list[Batch]:
         """Rows for customers who are told apart by nothing that `watch` named."""
-        made: dict[tuple[NewDelivery, tuple[str, str]], list[int]] = {}
+        made: dict[tuple[NewDelivery, tuple[str, str] | None], list[int]] = {}
         for each in self._by_holdout(campaign, found):
             row = self.row(campaign, each.facts, occurrence, due, now)
             if self._yielding.full(campaign, each.facts, row, each.used):
                 row = replace(row, state=State.SKIPPED, reason=Skip.CAPPED)
             around = self._around(campaign, each.facts.zone, occurrence, due)
-            made.setdefault((replace(row, once_key=""), around), []).extend(each.customers)
+            made.setdefault((replace(row, once_key=None), around), []).extend(each.customers)
         return [Batch(like, around, customers) for (like, around), customers in made.items()]
 
     def together(
@@ -100,7 +102,7 @@ class Rows:
             found.setdefault((zones[row.customer_key], *decided), []).append(row)
         return [
             Batch(
-                replace(same[0], customer_key=0, once_key="", email="", email_key=""),
+                replace(same[0], customer_key=0, once_key=None, email="", email_key=""),
                 self._around(campaign, zone, occurrence, due),
                 [row.customer_key for row in same],
             )
@@ -169,7 +171,7 @@ class Rows:
     ) -> list[NewDelivery]:
         """A row for each event; no customer may be in it twice."""
         keys = [self._once_key(campaign, each.candidate, each.occurrence, each.due) for each in found]
-        held = await self._people.held(keys)
+        held = await self._people.held([key for key in keys if key is not None])
         last: Mapping[int, datetime] = {}
         if campaign.once.gap is not None:
             last = await self._people.last_sent(campaign.name, [each.candidate.key for each in found])
@@ -215,7 +217,8 @@ class Rows:
         keys: dict[int, str] = {}
         held: set[str] = set()
         if campaign.once.per != "run":
-            keys = {each.key: self._once_key(campaign, each, occurrence, due) for each in chunk}
+            found = {each.key: self._once_key(campaign, each, occurrence, due) for each in chunk}
+            keys = {each: key for each, key in found.items() if key is not None}
             held = await self._people.held(list(keys.values()))
         last: Mapping[int, datetime] = {}
         if campaign.once.gap is not None:
@@ -235,13 +238,19 @@ class Rows:
             for each in chunk
         ]
 
-    def _once_key(self, campaign: Campaign, candidate: Candidate, occurrence: str, due: datetime) -> str:
+    def _once_key(
+        self, campaign: Campaign, candidate: Candidate, occurrence: str, due: datetime
+    ) -> str | None:
+        if not campaign.keyed:
+            return None
         day = local_day(due, candidate.zone, self._rules)
         return once_key(campaign.name, candidate.id, campaign.once.per, occurrence, day)
 
     def _around(
         self, campaign: Campaign, zone: str | None, occurrence: str, due: datetime
-    ) -> tuple[str, str]:
+    ) -> tuple[str, str] | None:
+        if not campaign.keyed:
+            return None
         return once_around(campaign.name, campaign.once.per, occurrence, local_day(due, zone, self._rules))
 
     def _useless_at(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import CursorResult, Text, literal, null, select
+from sqlalchemy import ColumnElement, CursorResult, Text, literal, null, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,14 +28,14 @@ async def insert_batches(
     """
     added, promises = 0, []
     for batch in batches:
-        like, (before, after) = batch.like, batch.around
+        like = batch.like
         common = dict(same) | {
             "state": like.state, "reason": like.reason, "kind": like.kind, "due_at": like.due_at,
             "not_before": like.not_before, "expires_at": like.expires_at,
         }  # fmt: skip
         values = {
             "customer_id": customer.c.id,
-            "once_key": literal(before, Text).concat(escaped(customer.c.ext_id)).concat(literal(after, Text)),
+            "once_key": _key(batch.around),
             "email": customer.c.email,
             "email_key": customer.c.email_key,
         } | {
@@ -53,6 +53,13 @@ async def insert_batches(
             Promise(row.id, row.customer_id, row.once_key, like.coupon) for row in await _new(conn, told)
         ]
     return added + len(promises), promises
+
+
+def _key(around: tuple[str, str] | None) -> ColumnElement[Any]:
+    if around is None:
+        return null()
+    before, after = (literal(each, Text) for each in around)
+    return before.concat(escaped(customer.c.ext_id)).concat(after)
 
 
 async def _new(conn: AsyncConnection, written: Any) -> CursorResult[Any]:

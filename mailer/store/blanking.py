@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, literal, select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.erasure import ERASED, bar_key, blank_detail, blank_reply, blank_source
@@ -34,8 +34,7 @@ async def blank_mails(
             update(delivery)
             .where(delivery.c.id == bindparam("the_id"))
             .values(
-                customer_id=None, email="", email_key="", context=None, reply=bindparam("said"),
-                once_key=literal(f"{ERASED}:") + delivery.c.id.cast(delivery.c.once_key.type),
+                customer_id=None, once_key=None, email="", email_key="", context=None, reply=bindparam("said"),
             ),
             [{"the_id": number, "said": blank_reply(reply)} for number, reply in mails],
         )  # fmt: skip

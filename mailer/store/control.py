@@ -195,7 +195,8 @@ async def _obstacle(connection: AsyncConnection, row: Any, delivery_id: int) -> 
     twice = await connection.scalar(there) if row.purpose == "commercial" else None
     if twice is not None:
         return f"Delivery {twice} of the same run goes to that address already."
-    other = await connection.scalar(standing.where(delivery.c.once_key == row.once_key))
+    same = standing.where(delivery.c.once_key == row.once_key)
+    other = await connection.scalar(same) if row.once_key is not None else None
     if other is not None:
         return f"Delivery {other} already stands for the same occasion; see mailer deliveries."
     return None

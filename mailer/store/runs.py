@@ -122,7 +122,10 @@ async def insert_deliveries(
         promises += [
             Promise(made[row.customer_key], row.customer_key, row.once_key, row.coupon)
             for row in rows
-            if row.customer_key in made and row.coupon is not None and row.state == State.QUEUED
+            if row.customer_key in made
+            and row.coupon is not None
+            and row.once_key is not None
+            and row.state == State.QUEUED
         ]
     if batches:  # budgets and pools are spent in order of the customers
         promises.sort(key=attrgetter("customer_key"))

@@ -52,3 +52,17 @@ def test_every_part_is_kept(more: dict[str, Any]) -> None:
     again = Campaign.model_validate(kept(campaign))
     assert kept(again) == kept(campaign)
     assert again == campaign
+
+
+@pytest.mark.parametrize(
+    ("more", "keyed"),
+    [
+        ({}, False),
+        ({"once": {"per": "run", "gap": "30d"}}, False),
+        ({"once": "day"}, True),
+        ({"once": "ever"}, True),
+        ({"coupon": {"kind": "static", "code": "YAZ", "amount": "12.50"}}, True),
+    ],
+)
+def test_a_once_key_is_for_longer_than_a_run_or_for_a_coupon(more: dict[str, Any], keyed: bool) -> None:
+    assert Campaign.model_validate(BASE | more).keyed is keyed

@@ -46,3 +46,13 @@ async def test_whose_once_key_is_held_is_left_out_of_another_run(database: Datab
     assert await book.add(first, [], NOW, [Batch(like, AROUND, people[1:2])]) == 1
     assert await book.add(second, [], NOW, [Batch(like, AROUND, people)]) == 3
     assert await written(database, second) == [people[0], *people[2:]]
+
+
+async def test_without_once_keys_it_is_their_run_that_has_each_once(database: Database) -> None:
+    people = await customers(database, 4)
+    first, second = await a_run(database, state="planning"), await a_run(database, state="planning")
+    book, like = runs_of(database), replace(a_row(0, GENERATED), coupon=None)
+    assert await book.add(first, [], NOW, [Batch(like, None, people[:3])]) == 3
+    assert await book.add(first, [], NOW, [Batch(like, None, people)]) == 1
+    assert await book.add(second, [], NOW, [Batch(like, None, people)]) == 4
+    assert (await written(database, first), await written(database, second)) == (people, people)

@@ -83,6 +83,13 @@ async def test_a_retry_never_makes_a_second_mail_of_one_occasion(database: Datab
         await Control(database).retry(failed, LATER)
 
 
+async def test_a_retry_of_what_holds_no_once_key_waits_for_nobody_elses(database: Database) -> None:
+    failed = await a_delivery(database, await a_run(database), state=State.FAILED, once_key=None)
+    await a_delivery(database, await a_run(database), state=State.SENT, once_key=None)
+    await Control(database).retry(failed, LATER)
+    assert (await one(database, delivery, failed))["state"] == "queued"
+
+
 @pytest.mark.parametrize(
     ("valid", "until", "expires_at"),
     [("2d", date(2027, 5, 22), datetime(2027, 5, 22, 21, tzinfo=UTC)), (None, None, None)],

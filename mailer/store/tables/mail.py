@@ -98,7 +98,7 @@ _WAITING = WAITING.replace("delivery.", "")
 UNSENT = "delivery.purpose = 'commercial' and delivery.state in ('queued', 'deferred')"
 
 _UNSENT = UNSENT.replace("delivery.", "")
-_HOLDING = "state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"
+_HELD = "once_key is not null and state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"
 
 delivery = Table(
     "delivery",
@@ -109,7 +109,7 @@ delivery = Table(
     Column("campaign", Text, nullable=False),
     Column("purpose", Text, nullable=False),
     Column("priority", Integer, nullable=False),
-    Column("once_key", Text, nullable=False),
+    Column("once_key", Text),  # core.campaign.Campaign.keyed; null: its run is all there is to hold
     Column("email", Text, nullable=False),  # as it stood when planned
     Column("email_key", Text, nullable=False),
     Column("state", Text, nullable=False),
@@ -134,8 +134,8 @@ delivery = Table(
         "uq_delivery_once_key",
         "once_key",
         unique=True,
-        sqlite_where=text(_HOLDING),
-        postgresql_where=text(_HOLDING),
+        sqlite_where=text(_HELD),
+        postgresql_where=text(_HELD),
     ),
     # By run: what is paused, still being planned, or due much later, is never walked through to find the rest.
     Index(

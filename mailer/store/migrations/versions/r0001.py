@@ -161,7 +161,7 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         sa.Column("campaign", Text, nullable=False),
         sa.Column("purpose", Text, nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
-        sa.Column("once_key", Text, nullable=False),
+        sa.Column("once_key", Text, nullable=True),
         sa.Column("email", Text, nullable=False),
         sa.Column("email_key", Text, nullable=False),
         sa.Column("state", Text, nullable=False),
@@ -215,8 +215,12 @@ def upgrade() -> None:  # noqa: PLR0915 (one statement for each table and index)
         "delivery",
         ["once_key"],
         unique=True,
-        sqlite_where=sa.text("state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"),
-        postgresql_where=sa.text("state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"),
+        sqlite_where=sa.text(
+            "once_key is not null and state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"
+        ),
+        postgresql_where=sa.text(
+            "once_key is not null and state in ('queued', 'sending', 'deferred', 'sent', 'in_doubt')"
+        ),
     )
     op.create_table(
         "incident",
