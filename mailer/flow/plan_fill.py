@@ -67,7 +67,8 @@ class Filling:
         watch = self._rows.watch(campaign, occurrence, await self._people.zones(), due, now)
         selection = replace(selection, run_id=standing)
         pages = await self._people.pages(selection, watch, now)
-        page = await pages(0, PAGE)
+        size = max(1, PAGE // 4)  # the first is smaller: nobody writes before it is read
+        page = await pages(0, size)
         if page is None:
             return Filled(standing)
         run_id = await begin() if standing is None else standing
@@ -75,7 +76,7 @@ class Filling:
         moved = await self._people.moved(run_id) if standing is not None and watch.shared else ()
         if moved:
             pages = await self._people.pages(selection, replace(watch, moved=moved), now)
-            page = await pages(0, PAGE)
+            page = await pages(0, size)
         target = _Target(campaign, occurrence, selection, run_id, due, now, moved)
         filled = Filled(run_id, grew=True)
         async with Abreast(self._book.abreast) as writing:
@@ -85,7 +86,7 @@ class Filling:
                     await writing.rest()
                 writing.begin(self._add(target, page, filled))
                 # The next page is read while this one is written: nothing asked there depends on what is written here.
-                page = await pages(page.last, PAGE) if page.count == PAGE else None
+                page, size = await pages(page.last, PAGE) if page.count == size else None, PAGE
                 await writing.room()
         return filled
 

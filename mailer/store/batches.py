@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mailer.core.delivery import State
 from mailer.core.run import Batch
-from mailer.store.bulk import among
+from mailer.store.bulk import stretch
 from mailer.store.dialect import insert
 from mailer.store.pages import escaped
 from mailer.store.reserve import Promise
@@ -42,7 +42,7 @@ async def insert_batches(
             name: null() if each is None else literal(each, delivery.c[name].type)
             for name, each in common.items()
         }
-        rows = select(*values.values()).where(among(customer.c.id, batch.customers, conn.dialect.name))
+        rows = select(*values.values()).where(stretch(customer.c.id, batch.customers, conn.dialect.name))
         written = insert(conn, delivery).from_select(list(values), rows)
         if like.coupon is None or like.state != State.QUEUED:
             # Nobody asks which of them were new, so they need not be told of one by one.

@@ -13,11 +13,13 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Integer,
+    LargeBinary,
     Select,
     Table,
     Text,
     any_,
     bindparam,
+    case,
     cast,
     func,
     literal,
@@ -36,6 +38,9 @@ _INSTANTS = {"sqlite": "%Y-%m-%d %H:%M:%S.%f", "postgresql": "%Y-%m-%d %H:%M:%S.
 #: Numbers that a row may be compared with one by one.
 _FEW = 100
 
+#: To find a row by its number takes PostgreSQL as long as to pass so many in their order.
+_APART = 8
+
 
 def among(column: ColumnElement[Any], values: Sequence[Any], dialect: str) -> ColumnElement[bool]:
     """Whether a column holds one of the values, however many they are."""
@@ -45,6 +50,27 @@ def among(column: ColumnElement[Any], values: Sequence[Any], dialect: str) -> Co
     if isinstance(column.type, Integer):
         return column == any_(_numbers(column, values))
     return column == any_(literal(list(values), ARRAY(column.type)))
+
+
+def stretch(column: ColumnElement[int], values: Sequence[int], dialect: str) -> ColumnElement[bool]:
+    """Whether a row's own number is one of the values; where these lie close together the rows are read at a stretch.
+
+    Looked up one by one 10,000 take PostgreSQL three times as long, a tenth of what it takes to plan them.
+    """
+    wanted = set(values)
+    low, high = min(wanted), max(wanted)
+    between = column.between(low, high)
+    if high - low + 1 == len(wanted):
+        return between
+    if dialect == "sqlite" or high - low > _APART * len(wanted):
+        return among(column, values, dialect)
+    bits = bytearray((high - low) // 8 + 1)
+    for value in wanted:
+        bits[(value - low) >> 3] |= 1 << ((value - low) & 7)
+    bit = func.get_bit(literal(bytes(bits), LargeBinary), cast(column - low, Integer))
+    return between & case(
+        (between, bit == 1)
+    )  # a bit beyond the last is an error, and of AND any side may come first
 
 
 def _numbers(column: ColumnElement[Any], values: Sequence[int]) -> ColumnElement[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from types import MappingProxyType
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from sqlalchemy import Column, select
 from sqlalchemy import insert as plain_insert
 
-from mailer.store.bulk import among, rows_of
+from mailer.store.bulk import among, rows_of, stretch
 from mailer.store.dialect import insert
 from mailer.store.engine import Database
 from mailer.store.tables import customer, customer_event, delivery, incident_recipient
@@ -107,3 +108,26 @@ def test_of_numbers_only_numbers_get_into_a_statement(column: Column[int]) -> No
     odd: Any = ["1}'::bigint[]) or true --"]
     with pytest.raises(ValueError, match="invalid literal"):
         among(column, odd, "postgresql")
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(lambda at: at >= 0, id="all"),
+        pytest.param(lambda at: 3 <= at < 17, id="one after the other"),
+        pytest.param(lambda at: at % 3 != 1, id="most"),
+        pytest.param(lambda at: at in {0, 8, 9, 17}, id="at the edges of bytes"),
+        pytest.param(lambda at: at in {0, 19}, id="far apart"),
+        pytest.param(lambda at: at == 7, id="one"),
+    ],
+)
+async def test_a_stretch_has_the_rows_whose_numbers_are_given(
+    database: Database, wanted: Callable[[int], bool]
+) -> None:
+    keys = [await a_customer_row(database) for _ in range(20)]
+    given = [key for at, key in enumerate(keys) if wanted(at)]
+    async with database.read() as conn:
+        found = select(customer.c.id).where(
+            stretch(customer.c.id, [*given[::-1], given[0]], conn.dialect.name)
+        )
+        assert sorted((await conn.scalars(found)).all()) == given
