@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -59,9 +59,8 @@ class Rows:
         keys: dict[tuple[str, str], set[str | None]] = {}
         if campaign.once.per != "run":
             for zone in zones:
-                day = local_day(due, zone, self._rules)
-                around = once_around(campaign.name, campaign.once.per, occurrence, day)
-                keys.setdefault(around, set()).add(zone)
+                if around := self._around(campaign, zone, occurrence, due):
+                    keys.setdefault(around, set()).add(zone)
         return Watch(
             due=due,
             once=tuple(KeyRule(frozenset(places), *around) for around, places in keys.items()),
@@ -171,7 +170,7 @@ class Rows:
     ) -> list[NewDelivery]:
         """A row for each event; no customer may be in it twice."""
         keys = [self._once_key(campaign, each.candidate, each.occurrence, each.due) for each in found]
-        held = await self._people.held([key for key in keys if key is not None])
+        held = await self._held(keys)
         last: Mapping[int, datetime] = {}
         if campaign.once.gap is not None:
             last = await self._people.last_sent(campaign.name, [each.candidate.key for each in found])
@@ -214,12 +213,11 @@ class Rows:
         self, campaign: Campaign, occurrence: str, chunk: Sequence[Candidate], run_id: int, due: datetime
     ) -> list[Candidate]:
         """The chunk, with what other deliveries say about each."""
-        keys: dict[int, str] = {}
+        keys: dict[int, str | None] = {}
         held: set[str] = set()
         if campaign.once.per != "run":
-            found = {each.key: self._once_key(campaign, each, occurrence, due) for each in chunk}
-            keys = {each: key for each, key in found.items() if key is not None}
-            held = await self._people.held(list(keys.values()))
+            keys = {each.key: self._once_key(campaign, each, occurrence, due) for each in chunk}
+            held = await self._held(keys.values())
         last: Mapping[int, datetime] = {}
         if campaign.once.gap is not None:
             last = await self._people.last_sent(campaign.name, [each.key for each in chunk])
@@ -237,6 +235,9 @@ class Rows:
             )
             for each in chunk
         ]
+
+    async def _held(self, keys: Iterable[str | None]) -> set[str]:
+        return await self._people.held([key for key in keys if key is not None])
 
     def _once_key(
         self, campaign: Campaign, candidate: Candidate, occurrence: str, due: datetime

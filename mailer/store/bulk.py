@@ -68,9 +68,8 @@ def stretch(column: ColumnElement[int], values: Sequence[int], dialect: str) -> 
     for value in wanted:
         bits[(value - low) >> 3] |= 1 << ((value - low) & 7)
     bit = func.get_bit(literal(bytes(bits), LargeBinary), cast(column - low, Integer))
-    return between & case(
-        (between, bit == 1)
-    )  # a bit beyond the last is an error, and of AND any side may come first
+    # Of AND any side may be looked at first, and to ask for a bit beyond the last is an error.
+    return between & case((between, bit == 1))
 
 
 def _numbers(column: ColumnElement[Any], values: Sequence[int]) -> ColumnElement[Any]:
