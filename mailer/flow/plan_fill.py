@@ -20,6 +20,7 @@ from mailer.flow.plan_ports import People, RunBook
 from mailer.flow.plan_rows import Rows
 
 PAGE = 10_000  # customers read, decided and written at a time
+FIRST = 2_500  # at first: nobody writes before they are read
 
 
 @dataclass(slots=True)
@@ -67,8 +68,7 @@ class Filling:
         watch = self._rows.watch(campaign, occurrence, await self._people.zones(), due, now)
         selection = replace(selection, run_id=standing)
         pages = await self._people.pages(selection, watch, now)
-        size = max(1, PAGE // 4)  # the first is smaller: nobody writes before it is read
-        page = await pages(0, size)
+        page, size = await pages(0, FIRST), FIRST
         if page is None:
             return Filled(standing)
         run_id = await begin() if standing is None else standing
@@ -76,7 +76,7 @@ class Filling:
         moved = await self._people.moved(run_id) if standing is not None and watch.shared else ()
         if moved:
             pages = await self._people.pages(selection, replace(watch, moved=moved), now)
-            page = await pages(0, size)
+            page = await pages(0, FIRST)
         target = _Target(campaign, occurrence, selection, run_id, due, now, moved)
         filled = Filled(run_id, grew=True)
         async with Abreast(self._book.abreast) as writing:

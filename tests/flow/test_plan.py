@@ -289,6 +289,7 @@ async def test_a_planner_that_died_half_way_is_carried_on(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mailer.flow.plan_fill.PAGE", 3)
+    monkeypatch.setattr("mailer.flow.plan_fill.FIRST", 3)
     shop = await shop_of(database, birthday=BIRTHDAY)
     for number in range(8):
         await shop.customer(f"c{number}", birthday="1990-05-11")

@@ -209,6 +209,7 @@ async def test_together_as_one_by_one(
     database = await Database.connect(database_url, durable=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("mailer.flow.plan_fill.PAGE", 3)
+        patch.setattr("mailer.flow.plan_fill.FIRST", 2)
         together = await planned(Shop(database), definition, given)
         alone = await planned(ShopOneByOne(database), definition, given)
     await database.close()

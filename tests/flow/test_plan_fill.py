@@ -77,6 +77,7 @@ async def test_over_several_pages_the_oldest_of_an_address_gets_the_mail_and_eac
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(plan_fill, "PAGE", 500)
+    monkeypatch.setattr(plan_fill, "FIRST", 500)
     shop = Shop(database, offer=OFFER | {"coupon": {"kind": "generated", "prefix": "YZ", "percent": 10}})
     many = 2 * 500 + 50
     twins = {3: "twin@shop.example", many - 2: "twin@shop.example"}  # between them a page that waits for none

@@ -39,6 +39,7 @@ class Fails(Runs):
 @pytest.fixture(autouse=True)
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan_fill, "PAGE", 2)
+    monkeypatch.setattr(plan_fill, "FIRST", 2)
 
 
 async def cut_short(shop: Shop, campaign: str = "offer", now: str = MORNING) -> None:
