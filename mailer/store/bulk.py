@@ -38,8 +38,8 @@ _INSTANTS = {"sqlite": "%Y-%m-%d %H:%M:%S.%f", "postgresql": "%Y-%m-%d %H:%M:%S.
 #: Numbers that a row may be compared with one by one.
 _FEW = 100
 
-#: To find a row by its number takes PostgreSQL as long as to pass so many in their order.
-_APART = 8
+#: To find a row by its number takes PostgreSQL as long as to go over so many in their order, and some more.
+_APART = 4
 
 
 def among(column: ColumnElement[Any], values: Sequence[Any], dialect: str) -> ColumnElement[bool]:

@@ -13,7 +13,7 @@ from mailer.core.campaign import Campaign
 from mailer.core.segment import Rule
 from mailer.errors import TemplateFault, UsageError
 from mailer.store.engine import Database
-from mailer.store.tables import coupon, customer_date, run
+from mailer.store.tables import coupon, customer_date, delivery, run
 from tests.flow.planning import BIRTHDAY, NEWSLETTER, OFFER, WELCOME, Shop, at
 
 
@@ -461,6 +461,25 @@ async def test_two_events_of_a_customer_found_at_once_make_one_mail_and_one_skip
 
 
 COUPON = {"kind": "generated", "prefix": "DG", "percent": 20, "valid": "30d"}
+
+
+@pytest.mark.parametrize(
+    ("more", "keys"),
+    [
+        pytest.param({}, {None}, id="its run says as much"),
+        pytest.param({"once": "ever"}, {"offer:a", "offer:b", "offer:c"}, id="for longer"),
+    ],
+)
+async def test_a_once_key_is_written_only_where_it_says_more_than_the_run(
+    database: Database, more: dict[str, Any], keys: set[str | None]
+) -> None:
+    shop = await shop_of(database, offer=OFFER | more)
+    await shop.customer("a")
+    for twin in ("b", "c"):  # looked at one by one
+        await shop.customer(twin, email="twin@shop.example", email_key="twin@shop.example")
+    await shop.planner().run_by_hand(shop.campaigns["offer"], at("2027-04-02T07:00"))
+    async with database.read() as conn:
+        assert set((await conn.scalars(select(delivery.c.once_key))).all()) == keys
 
 
 async def test_a_coupon_goes_with_its_delivery_and_skips_get_none(database: Database) -> None:
